@@ -1,0 +1,114 @@
+"""One decorator makes an object buildable by name and a typed Hydra option: the signature is the schema."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import field, make_dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+Param = inspect.Parameter
+
+
+def suggest(kind: str, name: object, known: Iterable[str]) -> str:
+    """Returns the one-line message for a name that is not in `known`, with the nearest good one."""
+    options = sorted(known)
+    close = difflib.get_close_matches(str(name), options, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(options)}"
+
+
+class Registry(Mapping[str, Callable[..., Any]]):
+    """Maps names to classes or functions; `kind` is also the Hydra config group.
+
+    Positional parameters are run-time inputs, keyword-only parameters are hyperparameters. Registering checks
+    the signature and stores a dataclass of the hyperparameters in Hydra's ConfigStore as `{kind}/{name}`.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._items: dict[str, Callable[..., Any]] = {}
+        self._schemas: dict[str, type] = {}
+
+    def register(self, name: str, **defaults: Any) -> Callable[[Any], Any]:
+        """Registers the decorated object as `name`; `defaults` replaces hyperparameter defaults under this name.
+
+        Raises ValueError for a name that is taken and TypeError for a signature that is no schema.
+        """
+
+        def wrap(obj: Any) -> Any:
+            if name in self._items:
+                raise ValueError(
+                    f"{self.kind} {name!r} of {obj.__module__} is already registered by {self._items[name].__module__}"
+                )
+            schema = _schema(name, obj, defaults)
+            ConfigStore.instance().store(group=self.kind, name=name, node=schema, provider="deepcrl")
+            self._items[name], self._schemas[name] = obj, schema
+            return obj
+
+        return wrap
+
+    def build(self, cfg: Mapping[str, Any], *args: Any) -> Any:
+        """Constructs a class, or binds a function's hyperparameters, from `{"name": ..., hyperparameters...}`."""
+        obj = self[cfg["name"]]
+        kwargs = {key: value for key, value in self.defaults(cfg["name"]).items() if key != "name"}
+        for key, value in cfg.items():
+            if key != "name":
+                if key not in kwargs:
+                    raise ValueError(suggest(f"hyperparameter of {self.kind} {cfg['name']!r}", key, kwargs))
+                kwargs[key] = value
+        return obj(*args, **kwargs) if inspect.isclass(obj) else functools.partial(obj, *args, **kwargs)
+
+    def schema(self, name: str) -> type:
+        """Returns the dataclass of `name`'s hyperparameters."""
+        return self._schemas[self._check(name)]
+
+    def defaults(self, name: str) -> dict[str, Any]:
+        """Returns `name` and the default of each hyperparameter."""
+        return copy.deepcopy(vars(self.schema(name)()))
+
+    def _check(self, name: str) -> str:
+        if name not in self._items:
+            raise ValueError(suggest(self.kind, name, self._items))
+        return name
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        return self._items[self._check(name)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._items))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def _schema(name: str, obj: Any, overrides: Mapping[str, Any]) -> type:
+    fn = obj.__init__ if inspect.isclass(obj) else obj
+    hints = typing.get_type_hints(fn)
+    fields: dict[str, tuple[str, Any, Any]] = {"name": ("name", str, field(default=name))}
+    for p in inspect.signature(fn).parameters.values():
+        if p.kind is Param.VAR_KEYWORD:
+            raise TypeError(f"{name}: **{p.name} hides hyperparameters; name each one after '*'")
+        if p.kind is Param.KEYWORD_ONLY:
+            default = overrides.get(p.name, p.default)
+            if default is Param.empty or p.name not in hints:
+                raise TypeError(f"{name}: hyperparameter {p.name!r} needs a type and a default")
+            default = list(default) if isinstance(default, tuple) else default
+            mutable = isinstance(default, list | dict)
+            value = field(default_factory=functools.partial(copy.copy, default)) if mutable else field(default=default)
+            fields[p.name] = (p.name, hints[p.name], value)
+        elif p.default is not Param.empty:
+            raise TypeError(f"{name}: {p.name!r} has a default, so it is a hyperparameter; put it after '*'")
+    for key in overrides:
+        if key not in fields:
+            raise TypeError(f"{name}: " + suggest("hyperparameter", key, fields))
+    return make_dataclass(f"{name}_config", list(fields.values()))

@@ -1,0 +1,120 @@
+"""Small frozen dataclasses of tensors, and the protocols by which the rooms of deepcrl know each other.
+
+Letters in shapes: N environments, S state, A action, G goal, B batch, D embedding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class EnvSpec:
+    """The sizes of a goal-reaching task. `state[..., goal_indices]` is the goal that a state achieves."""
+
+    state_dim: int
+    action_dim: int
+    goal_indices: tuple[int, ...]
+
+    @property
+    def goal_dim(self) -> int:
+        return len(self.goal_indices)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What an agent acts on: state [N, S] and commanded goal [N, G], float32."""
+
+    state: Tensor
+    goal: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The result of one control step of N environments.
+
+    An environment whose episode ends resets in the same step: `observation` is then the first of the new episode,
+    while every other field still speaks of the step that was taken.
+    """
+
+    observation: Observation
+    """What to act on next, after any reset."""
+    next_state: Tensor
+    """[N, S] the state that the action led to, before any reset: the final state of an episode that ended."""
+    distance: Tensor
+    """[N] float32, from the goal that `next_state` achieves to the commanded goal, in the task's unit (metres)."""
+    success: Tensor
+    """[N] bool, whether `next_state` is at the goal."""
+    terminated: Tensor
+    """[N] bool, whether the episode ended by itself (a fall)."""
+    truncated: Tensor
+    """[N] bool, whether it ended at its time limit."""
+    traj_id: Tensor
+    """[N] int64, the trajectory that this transition belongs to; counts up by one per episode and environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Relabelled transitions: the goal is a state's achieved goal from later in the same trajectory."""
+
+    state: Tensor
+    """[B, S]"""
+    action: Tensor
+    """[B, A]"""
+    goal: Tensor
+    """[B, G]"""
+
+
+class VectorEnv(Protocol):
+    """N copies of a goal-reaching environment, stepped together. Actions are in [-1, 1]."""
+
+    spec: EnvSpec
+    num_envs: int
+    episode_length: int
+
+    def reset(self) -> Observation:
+        """Starts a new episode in every environment."""
+        ...
+
+    def step(self, action: Tensor) -> Step:
+        """Advances every environment by one control step with `action` [N, A]."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything needed to go on exactly: physics, goals, counters, random generators."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Agent(Protocol):
+    """Chooses actions, and learns from relabelled batches."""
+
+    def act(self, observation: Observation) -> Tensor:
+        """Returns exploratory actions [N, A] for training."""
+        ...
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Takes one gradient step; returns metrics as 0-dim device tensors."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Buffer(Protocol):
+    """Stores transitions as they come, and samples relabelled batches."""
+
+    def insert(self, state: Tensor, action: Tensor, traj_id: Tensor) -> None:
+        """Stores one step of N environments: state [N, S] acted in, action [N, A], traj_id [N]."""
+        ...
+
+    def sample(self, batch_size: int) -> Batch: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
