@@ -1,0 +1,141 @@
+"""The trunk's layers in plain torch calls, forward and backward by hand: any device, any dtype, no compiler.
+
+Every function works on a run of whole blocks. `Saved` is what the forward pass keeps for the backward pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from deepcrl.kernels.reference import LN_EPS
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """The parameters and form of a trunk: weight [L, W, W] in the matmul dtype; bias, scale, shift [L, W]."""
+
+    weight: Tensor
+    bias: Tensor
+    scale: Tensor | None
+    shift: Tensor | None
+    block_layers: int
+    activation: str
+
+    def layers(self, first: int, last: int) -> Trunk:
+        """Returns the trunk of layers [first, last)."""
+        cut = slice(first, last)
+        scale, shift = (None, None) if self.scale is None or self.shift is None else (self.scale[cut], self.shift[cut])
+        return Trunk(self.weight[cut], self.bias[cut], scale, shift, self.block_layers, self.activation)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What one forward pass leaves for the backward pass; `B` rows, `L` layers."""
+
+    inputs: Tensor
+    """[L, B, W] input of each matmul, in the matmul dtype; empty when no weight gradient is wanted."""
+    dense: Tensor
+    """[L, B, W] output of each matmul before the bias, in the matmul dtype."""
+    stats: Tensor
+    """[L, 2, B] mean and reciprocal standard deviation of each LayerNorm; empty without LayerNorm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The gradients to compute. Unwanted ones cost nothing."""
+
+    x: bool
+    weight: bool
+    vectors: bool
+    """Any of bias, scale and shift: they come out of one pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """Gradients of a run of layers; a buffer that nobody wants is empty."""
+
+    weight: Tensor
+    """[L, W, W] in the dtype of the master weights."""
+    vectors: Tensor
+    """[L, 3, W] of bias, scale and shift."""
+
+
+def forward(x: Tensor, trunk: Trunk, saved: Saved) -> Tensor:
+    """Runs x [B, W] through `trunk`, filling the non-empty buffers of `saved`; returns a new [B, W]."""
+    num_layers = trunk.weight.shape[0]
+    dense, h = torch.empty_like(x, dtype=trunk.weight.dtype), x
+    for layer in range(num_layers):
+        if layer % trunk.block_layers == 0:
+            h = x.to(trunk.weight.dtype)
+        if saved.inputs.numel():
+            saved.inputs[layer].copy_(h)
+        z = torch.mm(h, trunk.weight[layer].T, out=saved.dense[layer] if saved.dense.numel() else dense)
+        h, mean, rstd = _normalise_and_activate(z, trunk, layer, x.dtype)
+        if saved.stats.numel():
+            saved.stats[layer, 0].copy_(mean)
+            saved.stats[layer, 1].copy_(rstd)
+        if (layer + 1) % trunk.block_layers == 0:
+            x = x + h
+        else:
+            h = h.to(trunk.weight.dtype)
+    return x
+
+
+def _normalise_and_activate(z: Tensor, trunk: Trunk, layer: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    z = z.to(dtype) + trunk.bias[layer]
+    mean = rstd = z.new_empty(0)
+    if trunk.scale is not None and trunk.shift is not None:
+        z, mean, rstd = torch.native_layer_norm(z, z.shape[-1:], trunk.scale[layer], trunk.shift[layer], LN_EPS)
+    return F.silu(z) if trunk.activation == "swish" else F.relu(z), mean.flatten(), rstd.flatten()
+
+
+def backward(grad: Tensor, trunk: Trunk, saved: Saved, wanted: Wanted, into: Gradients) -> Tensor:
+    """Takes the gradient [B, W] of the output of `trunk` to that of its input, filling `into` on the way.
+
+    Where `wanted.x` is false the returned tensor is meaningless, since the first layer's is not computed.
+    """
+    num_layers = trunk.weight.shape[0]
+    grad_dense = torch.empty_like(saved.dense) if wanted.weight else torch.empty_like(saved.dense[:1])
+    g = grad
+    for layer in reversed(range(num_layers)):
+        if (layer + 1) % trunk.block_layers == 0:
+            g = grad
+        dz = _backward_elementwise(g, trunk, saved, layer, into.vectors if wanted.vectors else None)
+        dz = grad_dense[layer if wanted.weight else 0].copy_(dz)
+        if layer or wanted.x:
+            g = torch.mm(dz, trunk.weight[layer]).to(grad.dtype)
+        if layer % trunk.block_layers == 0:
+            grad = grad + g
+    if wanted.weight:
+        into.weight.copy_(torch.bmm(grad_dense.transpose(1, 2), saved.inputs))
+    return grad
+
+
+def _backward_elementwise(g: Tensor, trunk: Trunk, saved: Saved, layer: int, vectors: Tensor | None) -> Tensor:
+    """Returns the gradient [B, W] of a layer's matmul, and fills `vectors[layer]` unless it is None."""
+    z = saved.dense[layer].to(g.dtype) + trunk.bias[layer]
+    if trunk.scale is None or trunk.shift is None:
+        dz = _backward_activation(g, z, trunk.activation)
+    else:
+        mean, rstd = saved.stats[layer, 0, :, None], saved.stats[layer, 1, :, None]
+        z_hat = (z - mean) * rstd
+        du = _backward_activation(g, torch.addcmul(trunk.shift[layer], z_hat, trunk.scale[layer]), trunk.activation)
+        d_hat = du * trunk.scale[layer]
+        dz = rstd * (d_hat - d_hat.mean(-1, keepdim=True) - z_hat * (d_hat * z_hat).mean(-1, keepdim=True))
+        if vectors is not None:
+            torch.sum(du * z_hat, 0, out=vectors[layer, 1])
+            torch.sum(du, 0, out=vectors[layer, 2])
+    if vectors is not None:
+        torch.sum(dz, 0, out=vectors[layer, 0])
+    return dz
+
+
+def _backward_activation(g: Tensor, u: Tensor, activation: str) -> Tensor:
+    if activation == "relu":
+        return g * (u > 0)
+    sigmoid = torch.sigmoid(u)
+    return g * sigmoid * (1 + u * (1 - sigmoid))

@@ -1,0 +1,194 @@
+"""The residual trunk as one operator, `deepcrl::trunk`: forward and backward of all layers, whatever the depth.
+
+`custom_op` rather than `triton_op`: the CPU path is not made of kernels that a compiler could inline, and autograd,
+`torch.compile` and `opcheck` then see one opaque node on every device, so nothing is traced per layer.
+Letters in shapes: B rows, L layers, W width, K checkpoint segments.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepcrl.kernels.dispatch import backend
+from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted
+
+
+def residual_trunk(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    *,
+    block_layers: int,
+    activation: str,
+    bf16: bool = False,
+    checkpoint_blocks: int = 0,
+) -> Tensor:
+    """Returns `reference.residual_trunk(...)` [B, W] with gradients for x and for exactly the parameters that want one.
+
+    `bf16` rounds the matmuls' inputs and outputs to bfloat16, with fp32 accumulation inside; bias, LayerNorm,
+    activation and the residual stream stay in the dtype of `x`. The stream is added to once per block, so keeping it
+    in fp32 costs little, while in bf16 (8 bits) a sum over 256 blocks would lose most of what late blocks add.
+    `checkpoint_blocks=k` keeps only the stream every k blocks, and recomputes the rest in the backward pass.
+    """
+    params = (weight, bias, scale, shift)
+    learns = torch.is_grad_enabled() and any(p is not None and p.requires_grad for p in params)
+    save = learns or (torch.is_grad_enabled() and x.requires_grad)
+    segment = (checkpoint_blocks * block_layers or weight.shape[0]) if save else weight.shape[0]
+    keep = 0 if not save else 2 if learns and weight.requires_grad else 1
+    return torch.ops.deepcrl.trunk(x, *params, block_layers, activation, bf16, segment, keep)[0]
+
+
+@torch.library.custom_op("deepcrl::trunk", mutates_args=())
+def trunk(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    block_layers: int,
+    activation: str,
+    bf16: bool,
+    segment: int,
+    keep: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Returns y [B, W] and what `keep` asks for: inputs, dense, stats, stream [K - 1, B, W], weight in bf16.
+
+    `segment` is the number of layers between checkpoints; L means none. `keep`: 0 nothing, 1 what the gradient of x,
+    bias, scale and shift needs, 2 also what that of the weight needs. Whatever is not kept is an empty tensor.
+    """
+    x = x.contiguous()
+    run = Trunk(weight.bfloat16() if bf16 else weight, bias, scale, shift, block_layers, activation)
+    saved, stream = _buffers(x, run, segment, keep)
+    kernels, y = backend(x), x
+    for index, first in enumerate(range(0, weight.shape[0], segment)):
+        if index and keep:
+            stream[index - 1].copy_(y)
+        y = kernels.forward(y, run.layers(first, min(first + segment, weight.shape[0])), saved)
+    weight_bf16 = run.weight if bf16 and keep else run.weight.new_empty(0)
+    return y, saved.inputs, saved.dense, saved.stats, stream, weight_bf16
+
+
+def _buffers(x: Tensor, run: Trunk, segment: int, keep: int) -> tuple[Saved, Tensor]:
+    """Allocates what the forward pass keeps: everything, or the stream alone where the trunk is checkpointed."""
+    num_layers = run.weight.shape[0]
+    checkpointed = segment < num_layers
+    saved = _scratch(x, run, 0 if checkpointed or not keep else num_layers, keep)
+    num_segments = -(-num_layers // segment)
+    return saved, x.new_empty((num_segments - 1 if keep else 0, *x.shape))
+
+
+def _scratch(x: Tensor, run: Trunk, num_layers: int, keep: int) -> Saved:
+    shape = (num_layers, *x.shape)
+    none = (0, *x.shape)
+    return Saved(
+        inputs=run.weight.new_empty(shape if keep == 2 else none),
+        dense=run.weight.new_empty(shape),
+        stats=x.new_empty((num_layers if run.scale is not None else 0, 2, x.shape[0])),
+    )
+
+
+@trunk.register_fake
+def _(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    block_layers: int,
+    activation: str,
+    bf16: bool,
+    segment: int,
+    keep: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    run = Trunk(weight.bfloat16() if bf16 else weight, bias, scale, shift, block_layers, activation)
+    saved, stream = _buffers(x, run, segment, keep)
+    weight_bf16 = run.weight.new_empty(weight.shape if bf16 and keep else 0)
+    return x.new_empty(x.shape), saved.inputs, saved.dense, saved.stats, stream, weight_bf16
+
+
+@torch.library.custom_op("deepcrl::trunk_backward", mutates_args=())
+def trunk_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    inputs: Tensor,
+    dense: Tensor,
+    stats: Tensor,
+    stream: Tensor,
+    block_layers: int,
+    activation: str,
+    segment: int,
+    want_x: bool,
+    want_weight: bool,
+    want_vectors: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the gradients of x [B, W], weight [L, W, W] and (bias, scale, shift) [L, 3, W]; empty where unwanted.
+
+    `weight` is in the matmul dtype, the gradients in that of `grad`; the other arguments are as `trunk` left them.
+    """
+    run = Trunk(weight, bias, scale, shift, block_layers, activation)
+    grad_weight = grad.new_empty(weight.shape if want_weight else (0, *weight.shape[1:]))
+    vectors = grad.new_empty((weight.shape[0] if want_vectors else 0, 3, weight.shape[1]))
+    kernels, num_layers, g = backend(grad), weight.shape[0], grad.contiguous()
+    recompute = segment < num_layers
+    saved = _scratch(x, run, segment, 2 if want_weight else 1) if recompute else Saved(inputs, dense, stats)
+    for first in reversed(range(0, num_layers, segment)):
+        last = min(first + segment, num_layers)
+        part = run.layers(first, last)
+        if recompute:
+            kernels.forward(stream[first // segment - 1] if first else x.contiguous(), part, saved)
+        into = Gradients(grad_weight[first:last], vectors[first:last])
+        g = kernels.backward(g, part, saved, Wanted(want_x or first > 0, want_weight, want_vectors), into)
+    return g if want_x else grad.new_empty(0), grad_weight, vectors
+
+
+@trunk_backward.register_fake
+def _(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    inputs: Tensor,
+    dense: Tensor,
+    stats: Tensor,
+    stream: Tensor,
+    block_layers: int,
+    activation: str,
+    segment: int,
+    want_x: bool,
+    want_weight: bool,
+    want_vectors: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return (
+        grad.new_empty(grad.shape if want_x else 0),
+        grad.new_empty(weight.shape if want_weight else (0, *weight.shape[1:])),
+        grad.new_empty((weight.shape[0] if want_vectors else 0, 3, weight.shape[1])),
+    )
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, weight, bias, scale, shift, ctx.block_layers, ctx.activation, bf16, ctx.segment, _ = inputs
+    _, saved_inputs, dense, stats, stream, weight_bf16 = output
+    ctx.save_for_backward(x, weight_bf16 if bf16 else weight, bias, scale, shift, saved_inputs, dense, stats, stream)
+    ctx.mark_non_differentiable(*output[1:])
+
+
+def _backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
+    want_x, want_weight, *want_vectors = ctx.needs_input_grad[:5]
+    settings = (ctx.block_layers, ctx.activation, ctx.segment, want_x, want_weight, any(want_vectors))
+    g, grad_weight, vectors = torch.ops.deepcrl.trunk_backward(grad, *ctx.saved_tensors, *settings)
+    grad_vectors = [vectors[:, i] if want else None for i, want in enumerate(want_vectors)]
+    return (g if want_x else None, grad_weight if want_weight else None, *grad_vectors, *[None] * 5)
+
+
+trunk.register_autograd(_backward, setup_context=_setup_context)

@@ -1,0 +1,101 @@
+"""The paper's network: a stem, residual blocks of [Dense -> LayerNorm -> Swish], a head; any depth, four tensors."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from deepcrl.core.components import ENCODERS
+from deepcrl.core.registry import suggest
+from deepcrl.kernels.reference import ACTIVATIONS, LN_EPS
+from deepcrl.kernels.trunk import residual_trunk
+
+
+@ENCODERS.register("residual_mlp")
+class ResidualMLP(nn.Module):
+    """Maps [B, in_dim] to float32 [B, out_dim]; `depth` counts the Dense layers inside the residual blocks.
+
+    Dense -> LayerNorm -> activation, then depth / block_layers blocks that add `block_layers` times the same to
+    their input (post-activation residual, no final norm), then Dense. Weights are U(+-1/sqrt(fan_in)), biases 0,
+    as in the released code of Wang et al. 2025. All trunk layers live in four stacked parameters: `weight`
+    [depth, width, width], `bias`, `scale`, `shift` [depth, width].
+    Under `torch.autocast` to bfloat16 the matmuls run in bf16, the rest in float32.
+    `checkpoint_blocks=k` saves memory: activations are kept every k blocks and recomputed between; 0 keeps all.
+    Raises ValueError for a shape or a name that it cannot build.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        generator: torch.Generator,
+        *,
+        depth: int = 4,
+        width: int = 256,
+        block_layers: int = 4,
+        activation: str = "swish",
+        layer_norm: bool = True,
+        checkpoint_blocks: int = 0,
+    ) -> None:
+        super().__init__()
+        _check(depth, width, block_layers, activation, checkpoint_blocks)
+        self.block_layers, self.activation, self.checkpoint_blocks = block_layers, activation, checkpoint_blocks
+        self.stem = _dense(in_dim, width, generator)
+        self.stem_norm = nn.LayerNorm(width, eps=LN_EPS, device=generator.device) if layer_norm else nn.Identity()
+        self.weight = nn.Parameter(_uniform((depth, width, width), generator))
+        self.bias = nn.Parameter(torch.zeros(depth, width, device=generator.device))
+        self.scale = nn.Parameter(torch.ones_like(self.bias)) if layer_norm else None
+        self.shift = nn.Parameter(torch.zeros_like(self.bias)) if layer_norm else None
+        self.head = _dense(width, out_dim, generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the embedding [B, out_dim] of x [B, in_dim], float32."""
+        h = ACTIVATIONS[self.activation](self.stem_norm(self.stem(x)).float())
+        device = x.device.type
+        h = residual_trunk(
+            h,
+            self.weight,
+            self.bias,
+            self.scale,
+            self.shift,
+            block_layers=self.block_layers,
+            activation=self.activation,
+            bf16=torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16,
+            checkpoint_blocks=self.checkpoint_blocks,
+        )
+        return self.head(h).float()
+
+
+def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Draws U(+-1/sqrt(fan_in)) weights, fan_in last: Flax's variance_scaling(1/3, fan_in, uniform)."""
+    weight = torch.empty(shape, device=generator.device)
+    bound = 1 / math.sqrt(shape[-1])
+    return weight.uniform_(-bound, bound, generator=generator)
+
+
+def _dense(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
+    layer = nn.Linear(fan_in, fan_out, device="meta").to_empty(device=generator.device)
+    layer.weight = nn.Parameter(_uniform((fan_out, fan_in), generator))
+    layer.bias = nn.Parameter(torch.zeros(fan_out, device=generator.device))
+    return layer
+
+
+def _check(depth: int, width: int, block_layers: int, activation: str, checkpoint_blocks: int) -> None:
+    if block_layers <= 0:
+        raise ValueError(f"encoder.block_layers is {block_layers}; it must be at least 1")
+    if depth <= 0 or depth % block_layers:
+        low = max(depth // block_layers, 0) * block_layers
+        near = f"{low} or {low + block_layers}" if low else f"{block_layers}"
+        raise ValueError(
+            f"encoder.depth is {depth}; it must be a positive multiple of block_layers={block_layers}, such as {near}"
+        )
+    if width <= 0 or width % 16:
+        low = max(width // 16, 0) * 16
+        near = f"{low} or {low + 16}" if low else "16"
+        raise ValueError(f"encoder.width is {width}; it must be a positive multiple of 16, such as {near}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(suggest("activation", activation, ACTIVATIONS))
+    if checkpoint_blocks < 0:
+        raise ValueError(f"encoder.checkpoint_blocks is {checkpoint_blocks}; it must be 0 (off) or more")
