@@ -10,8 +10,8 @@ from types import ModuleType
 
 from deepcrl.core.registry import Registry
 
-ENVS = Registry("env")
-ENCODERS = Registry("encoder")
+ENVS = Registry("env", "eval_env")
+ENCODERS = Registry("encoder", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
 ENERGIES = Registry("energy")
 LOSSES = Registry("loss")
 BUFFERS = Registry("buffer")
@@ -61,7 +61,7 @@ def discover() -> None:
 
 def _import_all(package: ModuleType) -> None:
     for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
-        _import_all(importlib.import_module(f"{package.__name__}.{module.name}")) if module.name != "triton" else None
+        _import_all(importlib.import_module(f"{package.__name__}.{module.name}"))
 
 
 def _import_plugin(module: str, origin: str) -> None:

@@ -31,8 +31,10 @@ class Registry(Mapping[str, Callable[..., Any]]):
     the signature and stores a dataclass of the hyperparameters in Hydra's ConfigStore as `{kind}/{name}`.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *other_groups: str) -> None:
+        """`other_groups` are further Hydra groups with the same options (`env` is also offered as `eval_env`)."""
         self.kind = kind
+        self.groups = (kind, *other_groups)
         self._items: dict[str, Callable[..., Any]] = {}
         self._schemas: dict[str, type] = {}
 
@@ -48,7 +50,8 @@ class Registry(Mapping[str, Callable[..., Any]]):
                     f"{self.kind} {name!r} of {obj.__module__} is already registered by {self._items[name].__module__}"
                 )
             schema = _schema(name, obj, defaults)
-            ConfigStore.instance().store(group=self.kind, name=name, node=schema, provider="deepcrl")
+            for group in self.groups:
+                ConfigStore.instance().store(group=group, name=name, node=schema, provider="deepcrl")
             self._items[name], self._schemas[name] = obj, schema
             return obj
 
@@ -93,9 +96,11 @@ class Registry(Mapping[str, Callable[..., Any]]):
 
 def _schema(name: str, obj: Any, overrides: Mapping[str, Any]) -> type:
     fn = obj.__init__ if inspect.isclass(obj) else obj
-    hints = typing.get_type_hints(fn)
+    # a class without a constructor of its own inherits object's, whose signature says nothing
+    parameters = () if fn is object.__init__ else inspect.signature(fn).parameters.values()
+    hints = {} if fn is object.__init__ else typing.get_type_hints(fn)
     fields: dict[str, tuple[str, Any, Any]] = {"name": ("name", str, field(default=name))}
-    for p in inspect.signature(fn).parameters.values():
+    for p in parameters:
         if p.kind is Param.VAR_KEYWORD:
             raise TypeError(f"{name}: **{p.name} hides hyperparameters; name each one after '*'")
         if p.kind is Param.KEYWORD_ONLY:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,13 @@ class VectorEnv(Protocol):
 class Agent(Protocol):
     """Chooses actions, and learns from relabelled batches."""
 
-    def act(self, observation: Observation) -> Tensor:
-        """Returns exploratory actions [N, A] for training."""
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The trained networks, by name."""
+        ...
+
+    def act(self, observation: Observation, *, explore: bool) -> Tensor:
+        """Returns actions [N, A] in [-1, 1], by the agent's exploration or its evaluation choice."""
         ...
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
@@ -108,6 +113,11 @@ class Agent(Protocol):
 
 class Buffer(Protocol):
     """Stores transitions as they come, and samples relabelled batches."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the buffer takes when full."""
+        ...
 
     def insert(self, state: Tensor, action: Tensor, traj_id: Tensor) -> None:
         """Stores one step of N environments: state [N, S] acted in, action [N, A], traj_id [N]."""

@@ -1,0 +1,1 @@
+"""Agents: how to act, and how to learn from relabelled batches."""

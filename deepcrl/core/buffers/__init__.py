@@ -1,0 +1,1 @@
+"""Trajectory storage and goal relabelling."""

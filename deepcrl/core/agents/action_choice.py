@@ -1,0 +1,43 @@
+"""How a policy's action is chosen: the names that `agent.exploration` and `agent.evaluation` take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from deepcrl.core.registry import suggest
+from deepcrl.nets.policy import TanhGaussian
+
+Score = Callable[[Tensor], Tensor]
+"""Energies [K, N] of candidate actions [K, N, A]."""
+Choice = Callable[[TanhGaussian, Score, int, torch.Generator], Tensor]
+
+
+def deterministic(policy: TanhGaussian, score: Score, num_candidates: int, generator: torch.Generator) -> Tensor:
+    """The mode, tanh(mean)."""
+    return policy.mode()
+
+
+def sample(policy: TanhGaussian, score: Score, num_candidates: int, generator: torch.Generator) -> Tensor:
+    """One draw."""
+    return policy.sample(generator)
+
+
+def best_of(policy: TanhGaussian, score: Score, num_candidates: int, generator: torch.Generator) -> Tensor:
+    """The draw that the critic likes best among `num_candidates`."""
+    shape = (num_candidates, *policy.mean.shape)
+    candidates = TanhGaussian(policy.mean.expand(shape), policy.log_std.expand(shape)).sample(generator)
+    best = score(candidates).argmax(dim=0)
+    return candidates[best, torch.arange(best.shape[0], device=best.device)]
+
+
+ACTION_CHOICES: dict[str, Choice] = {"deterministic": deterministic, "sample": sample, "best_of": best_of}
+
+
+def action_choice(name: str) -> Choice:
+    """Returns the choice of that name; ValueError with the list of names otherwise."""
+    if name not in ACTION_CHOICES:
+        raise ValueError(suggest("action choice", name, ACTION_CHOICES))
+    return ACTION_CHOICES[name]

@@ -1,0 +1,32 @@
+"""What an agent is composed of: the pieces that a run chooses by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from deepcrl.core.energies import Energy
+from deepcrl.core.types import EnvSpec
+
+MakeEncoder = Callable[[int, int, torch.Generator], nn.Module]
+"""(in_dim, out_dim, generator) -> module, [B, in_dim] -> [B, out_dim]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Run-time inputs of an agent's constructor."""
+
+    spec: EnvSpec
+    sa_encoder: MakeEncoder
+    goal_encoder: MakeEncoder
+    actor_encoder: MakeEncoder
+    energy: Energy
+    loss: Callable[[Tensor], Tensor]
+    """logits [B, B] -> scalar"""
+    device: torch.device
+    precision: str
+    """`fp32`, or `bf16`: the encoders run under autocast, everything else in fp32."""
+    seed: int

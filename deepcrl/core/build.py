@@ -1,0 +1,92 @@
+"""From a RunConfig to a Run: the one place where names become objects."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+
+from deepcrl.core import seeding
+from deepcrl.core.agents.parts import MakeEncoder, Parts
+from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES
+from deepcrl.core.config import RunConfig, Schedule, select_device
+from deepcrl.core.loop import Run
+from deepcrl.core.progress import Progress
+from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
+from deepcrl.envs import make_envs, make_task
+
+
+def env_spec(config: RunConfig) -> EnvSpec:
+    """Returns the sizes of the training task; ValueError if the evaluation task has others. Simulates nothing."""
+    spec, other = make_task(config.env).spec, make_task(config.evaluation_env).spec
+    if spec != other:
+        raise ValueError(
+            f"eval_env={config.evaluation_env['name']} does not fit env={config.env['name']}: "
+            f"state, action, goal indices are {_sizes(other)} there and {_sizes(spec)} here"
+        )
+    return spec
+
+
+def _sizes(spec: EnvSpec) -> str:
+    return f"{spec.state_dim}, {spec.action_dim}, {list(spec.goal_indices)}"
+
+
+def build_envs(config: RunConfig, env: dict[str, Any], num_envs: int, stream: str) -> VectorEnv:
+    """Builds `num_envs` environments that draw from the random stream of that name."""
+    return make_envs(
+        env,
+        num_envs=num_envs,
+        episode_length=config.episode_length,
+        seed=seeding.derive_seed(config.seed, stream),
+        num_threads=config.num_threads,
+        reset=config.reset,
+        physics=config.physics,
+    )
+
+
+def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent:
+    """Builds the agent with its networks and optimisers."""
+
+    def encoder(network: str) -> MakeEncoder:
+        return partial(ENCODERS.build, config.encoder_of(network))
+
+    parts = Parts(
+        spec=spec,
+        sa_encoder=encoder("sa_encoder"),
+        goal_encoder=encoder("goal_encoder"),
+        actor_encoder=encoder("actor"),
+        energy=ENERGIES.build(config.energy),
+        loss=LOSSES.build(config.loss),
+        device=device,
+        precision=config.precision,
+        seed=config.seed,
+    )
+    return AGENTS.build(config.agent, parts)
+
+
+def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:
+    """Builds the empty replay buffer. On the `meta` device it takes no memory, but knows its size."""
+    draws = "cpu" if device.type == "meta" else device
+    return BUFFERS.build(config.buffer, spec, config.num_envs, device, seeding.generator(config.seed, "buffer", draws))
+
+
+def build_run(config: RunConfig) -> Run:
+    """Builds a run at its beginning; `Run.load_state_dict` takes it further."""
+    device = select_device(config.device)
+    if config.num_threads:
+        torch.set_num_threads(config.num_threads)
+    spec = env_spec(config)
+    envs = build_envs(config, config.env, config.num_envs, "envs")
+    eval_envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval_envs")
+    return Run(
+        config=config,
+        schedule=Schedule.of(config),
+        envs=envs,
+        eval_envs=eval_envs,
+        agent=build_agent(config, spec, device),
+        buffer=build_buffer(config, spec, device),
+        device=device,
+        progress=Progress(),
+        observation=envs.reset(),
+    )

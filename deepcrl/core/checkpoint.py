@@ -1,0 +1,110 @@
+"""Checkpoints: complete, atomic, versioned, verified, and loaded without executing code.
+
+A checkpoint is a directory `step_<env steps>_<gradient steps>` that holds `state.pt` and `meta.json` (format version,
+SHA-256 of the state, counters). It is written under a temporary name and renamed when it is whole, so a crash or a
+full disk leaves the earlier ones as they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FORMAT_VERSION = 1
+_STATE, _META = "state.pt", "meta.json"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be written or used; the message is one line."""
+
+
+def save(directory: Path, state: dict[str, Any], *, env_steps: int, grad_steps: int, keep: int) -> Path:
+    """Writes a checkpoint of `state` (tensors and plain values) and removes all but the `keep` newest.
+
+    Returns its path. Raises CheckpointError if the disk refuses; nothing older is touched then.
+    """
+    path = directory / f"step_{env_steps:013d}_{grad_steps:011d}"
+    if path.exists():
+        return path
+    temporary = directory / f".writing_{path.name}"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        torch.save(state, temporary / _STATE)
+        meta = {"format_version": FORMAT_VERSION, "sha256": _digest(temporary / _STATE)}
+        (temporary / _META).write_text(json.dumps(meta | {"env_steps": env_steps, "grad_steps": grad_steps}, indent=2))
+        for file in (_STATE, _META):
+            _sync(temporary / file)
+        os.rename(temporary, path)
+        _sync(directory)
+    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
+        shutil.rmtree(temporary, ignore_errors=True)
+        kept = list_checkpoints(directory)
+        raise CheckpointError(
+            f"Could not save checkpoint {path}: {str(error).splitlines()[0]}. "
+            + (f"Go on from the last whole one with resume={kept[-1]}" if kept else "There is no earlier one")
+        ) from error
+    for old in list_checkpoints(directory)[:-keep]:
+        shutil.rmtree(old)
+    return path
+
+
+def list_checkpoints(directory: Path) -> list[Path]:
+    """Returns the whole checkpoints in `directory`, oldest first."""
+    return sorted(path for path in directory.glob("step_*") if path.is_dir())
+
+
+def find(where: Path) -> Path:
+    """Returns the checkpoint that `where` names: itself, or the newest of the run directory `where`."""
+    if not where.exists():
+        raise CheckpointError(f"Nothing to resume: {where} does not exist")
+    if where.name.startswith("step_"):
+        return where
+    found = list_checkpoints(where / "checkpoints")
+    if not found:
+        raise CheckpointError(f"Nothing to resume: {where} holds no checkpoint")
+    return found[-1]
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Reads the checkpoint at `path`, on the CPU, after checking its version and its digest.
+
+    Raises CheckpointError for one that is missing, truncated, altered, or of another format version.
+    """
+    try:
+        meta = json.loads((path / _META).read_text())
+        version, sha256 = meta["format_version"], meta["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"Checkpoint {path} has no readable {_META}{_alternative(path)}") from error
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"Checkpoint {path} has format version {version}; this deepcrl reads version {FORMAT_VERSION}"
+        )
+    if not (path / _STATE).exists() or _digest(path / _STATE) != sha256:
+        raise CheckpointError(f"Checkpoint {path} is truncated or corrupted (SHA-256 differs){_alternative(path)}")
+    return torch.load(path / _STATE, map_location="cpu", weights_only=True, mmap=True)
+
+
+def _alternative(path: Path) -> str:
+    others = [other for other in list_checkpoints(path.parent) if other != path]
+    return f"; try resume={others[-1]}" if others else ""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Forces `path` to the disk, where the file system allows it for directories."""
+    descriptor = os.open(path, os.O_RDONLY)
+    with contextlib.suppress(OSError):
+        os.fsync(descriptor)
+    os.close(descriptor)

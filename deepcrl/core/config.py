@@ -1,0 +1,198 @@
+"""RunConfig: the schema of `configs/train.yaml`, the checks across its fields, and the schedule derived from it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import torch
+
+from deepcrl.core.registry import suggest
+
+PRECISIONS = ("fp32", "bf16")
+GROUPS = ("env", "agent", "encoder", "energy", "loss", "buffer", "logger")
+OPTIONAL_GROUPS = ("eval_env", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
+
+
+@dataclass
+class RunConfig:
+    """Every setting of a run. Groups hold `{"name": ..., hyperparameters...}`; the rest are plain values.
+
+    Steps of the environment count over all environments together unless a name says otherwise.
+    """
+
+    env: dict[str, Any] = field(default_factory=dict)
+    agent: dict[str, Any] = field(default_factory=dict)
+    encoder: dict[str, Any] = field(default_factory=dict)
+    energy: dict[str, Any] = field(default_factory=dict)
+    loss: dict[str, Any] = field(default_factory=dict)
+    buffer: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    eval_env: dict[str, Any] | None = None
+    """Where to evaluate; None is `env`."""
+    critic_encoder: dict[str, Any] | None = None
+    """Both critic networks; None is `encoder`."""
+    sa_encoder: dict[str, Any] | None = None
+    """The critic's state-action network; None is `critic_encoder`."""
+    goal_encoder: dict[str, Any] | None = None
+    """The critic's goal network; None is `critic_encoder`."""
+    actor_encoder: dict[str, Any] | None = None
+    """The actor's network; None is `encoder`."""
+
+    seed: int = 0
+    num_envs: int = 512
+    episode_length: int = 1000
+    reset: str = "resample"
+    """`resample`: a new start and goal per episode; `fixed`: each environment keeps its first, as the paper's code."""
+    unroll_length: int = 62
+    """Control steps of each environment between two rounds of gradient steps."""
+    grad_steps_per_unroll: int = 800
+    batch_size: int = 512
+    prefill_steps: int = 1000
+    """Control steps of each environment before the first gradient step."""
+    total_env_steps: int = 100_000_000
+    num_eval_envs: int = 128
+    eval_every: int = 1_000_000
+    """Environment steps between evaluations."""
+    checkpoint_every: int = 1_000_000
+    """Environment steps between checkpoints."""
+    keep_checkpoints: int = 2
+    precision: str = "fp32"
+    physics: str = "mujoco"
+    device: str = "auto"
+    num_threads: int = 0
+    """CPU threads for physics and networks; 0 is all of them."""
+    run_dir: str = ""
+    resume: str = ""
+    """Run directory to go on with."""
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RunConfig:
+        """Builds and checks a config; ValueError for an unknown key or a value out of range."""
+        known = {f.name for f in fields(cls)}
+        for key in values:
+            if key not in known:
+                raise ValueError(suggest("setting", key, known))
+        config = cls(**values)
+        _check(config)
+        return config
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def evaluation_env(self) -> dict[str, Any]:
+        return self.eval_env or self.env
+
+    def encoder_of(self, network: str) -> dict[str, Any]:
+        """Returns the config of `actor`, `sa_encoder` or `goal_encoder`, the most specific that is set."""
+        if network == "actor":
+            return self.actor_encoder or self.encoder
+        own = self.sa_encoder if network == "sa_encoder" else self.goal_encoder
+        return own or self.critic_encoder or self.encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What a config's numbers come to (released code: train.py:577-600)."""
+
+    env_steps_per_unroll: int
+    prefill_unrolls: int
+    training_unrolls: int
+    grad_steps_per_unroll: int
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Schedule:
+        """Derives the schedule; ValueError if the total leaves nothing after the prefill."""
+        per_unroll = config.num_envs * config.unroll_length
+        prefill = -(-config.prefill_steps // config.unroll_length)
+        training = config.total_env_steps // per_unroll - prefill
+        if training < 1:
+            raise ValueError(
+                f"total_env_steps={config.total_env_steps} ends before the first gradient step: the prefill takes "
+                f"{prefill} unrolls of {per_unroll} env steps, so at least {(prefill + 1) * per_unroll} are needed"
+            )
+        return cls(per_unroll, prefill, training, config.grad_steps_per_unroll)
+
+    @property
+    def total_env_steps(self) -> int:
+        return (self.prefill_unrolls + self.training_unrolls) * self.env_steps_per_unroll
+
+    @property
+    def total_grad_steps(self) -> int:
+        return self.training_unrolls * self.grad_steps_per_unroll
+
+
+def _check(config: RunConfig) -> None:
+    """Raises ValueError, in one line, for the first setting that makes no sense by itself or beside another."""
+    for name in ("num_envs", "episode_length", "unroll_length", "batch_size", "num_eval_envs", "keep_checkpoints"):
+        _at_least(1, name, getattr(config, name))
+    for name in ("total_env_steps", "eval_every", "checkpoint_every", "grad_steps_per_unroll"):
+        _at_least(1, name, getattr(config, name))
+    _at_least(2, "prefill_steps", config.prefill_steps)
+    _at_least(0, "num_threads", config.num_threads)
+    _at_least(0, "seed", config.seed)
+    if config.batch_size < 2:
+        raise ValueError(f"batch_size must be at least 2, got {config.batch_size}: one pair has no negatives")
+    if config.precision not in PRECISIONS:
+        raise ValueError(suggest("precision", config.precision, PRECISIONS))
+    capacity = config.buffer.get("capacity")
+    if capacity is not None and config.unroll_length > capacity:
+        raise ValueError(f"unroll_length={config.unroll_length} is longer than the ring: buffer.capacity={capacity}")
+    if capacity is not None and config.prefill_steps > capacity:
+        raise ValueError(f"prefill_steps={config.prefill_steps} does not fit in the ring: buffer.capacity={capacity}")
+    select_device(config.device)
+    Schedule.of(config)
+
+
+def _at_least(bound: int, name: str, value: int) -> None:
+    if value < bound:
+        raise ValueError(f"{name} must be at least {bound}, got {value}")
+
+
+def select_device(name: str) -> torch.device:
+    """Returns the device of that name; `auto` is the GPU where there is one. ValueError if it is not available."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(suggest("device", name, ("auto", "cpu", "cuda"))) from None
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(suggest("device", name, ("auto", "cpu", "cuda")))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={name}, but this PyTorch sees no GPU; use device=cpu or device=auto")
+    return device
+
+
+# Settings that may differ when a run goes on: they change how long, how watched and how fast, not what is learned.
+FREE_ON_RESUME = frozenset(
+    {
+        "total_env_steps",
+        "eval_every",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "logger",
+        "num_threads",
+        "resume",
+        "run_dir",
+    }
+)
+
+
+def check_resume(saved: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Raises ValueError if `asked`, the settings given beside `resume=`, contradict the `saved` config.
+
+    Keys of `asked` are dotted (`encoder.depth`).
+    """
+    for key, value in asked.items():
+        if key.partition(".")[0] in FREE_ON_RESUME:
+            continue
+        before = saved
+        for part in key.split("."):
+            before = before.get(part) if isinstance(before, dict) else None
+        if before != value:
+            raise ValueError(
+                f"resume: {key}={value} contradicts the saved run, which has {key}={before}; "
+                f"start a new run to change it (free to change: {', '.join(sorted(FREE_ON_RESUME - {'resume'}))})"
+            )

@@ -1,0 +1,46 @@
+"""Evaluation: one episode in each of N environments, scored as the paper does."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from deepcrl.core.types import Agent, VectorEnv
+
+
+@torch.no_grad()
+def evaluate(agent: Agent, envs: VectorEnv) -> dict[str, float]:
+    """Runs one fresh episode per environment and returns the mean and the standard error of each score.
+
+    `eval/time_at_goal`    steps at the goal before the episode first ends, out of `episode_length` (paper section 4.1)
+    `eval/success_any`     share of episodes that touched the goal at least once
+    `eval/final_distance`  distance to the goal after the episode's last step, in the task's unit
+    `eval/episode_length`  steps until the episode ended by a fall or by its time limit
+    Standard errors, over episodes, carry the suffix `_stderr`.
+    """
+    observation = envs.reset()
+    device = observation.state.device
+    alive = torch.ones(envs.num_envs, dtype=torch.bool, device=device)
+    time_at_goal, length, final_distance = torch.zeros(3, envs.num_envs, dtype=torch.float64, device=device)
+    for _ in range(envs.episode_length):
+        step = envs.step(agent.act(observation, explore=False))
+        observation = step.observation
+        time_at_goal += step.success & alive
+        length += alive
+        final_distance = torch.where(alive, step.distance.double(), final_distance)
+        alive &= ~(step.terminated | step.truncated)
+        if not alive.any():
+            break
+    scores = {
+        "time_at_goal": time_at_goal,
+        "success_any": (time_at_goal > 0).double(),
+        "final_distance": final_distance,
+        "episode_length": length,
+    }
+    metrics = {}
+    for name, values in scores.items():
+        metrics[f"eval/{name}"] = values.mean().item()
+        if envs.num_envs > 1:
+            metrics[f"eval/{name}_stderr"] = values.std().item() / math.sqrt(envs.num_envs)
+    return metrics

@@ -1,0 +1,156 @@
+"""The training loop: collect, learn, log, evaluate, save. It names no environment, loss, network or agent."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from deepcrl.core.config import RunConfig, Schedule
+from deepcrl.core.evaluate import evaluate
+from deepcrl.core.interrupt import Interrupt
+from deepcrl.core.progress import Progress
+from deepcrl.core.types import Agent, Buffer, Observation, VectorEnv
+
+
+class NonFiniteError(RuntimeError):
+    """A metric became NaN or infinite: training on would write garbage."""
+
+
+class Recorder(Protocol):
+    """What the loop tells the outside world."""
+
+    def log(self, row: dict[str, float]) -> None:
+        """Records one row of metrics."""
+        ...
+
+    def save(self, run: Run) -> None:
+        """Writes a checkpoint."""
+        ...
+
+    def dump(self, run: Run) -> str:
+        """Writes the state of a run that went wrong; returns where."""
+        ...
+
+
+@dataclass
+class Run:
+    """Everything a run is made of; its state is what a checkpoint holds."""
+
+    config: RunConfig
+    schedule: Schedule
+    envs: VectorEnv
+    eval_envs: VectorEnv
+    agent: Agent
+    buffer: Buffer
+    device: torch.device
+    progress: Progress
+    observation: Observation
+    """What the agent acts on next."""
+
+    @property
+    def finished(self) -> bool:
+        done = self.schedule.prefill_unrolls + self.schedule.training_unrolls
+        return self.progress.unrolls >= done and self.progress.pending_grad_steps == 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "envs": self.envs.state_dict(),
+            "eval_envs": self.eval_envs.state_dict(),
+            "agent": self.agent.state_dict(),
+            "buffer": self.buffer.state_dict(),
+            "progress": self.progress.state_dict(),
+            "observation": {"state": self.observation.state, "goal": self.observation.goal},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.envs.load_state_dict(state["envs"])
+        self.eval_envs.load_state_dict(state["eval_envs"])
+        self.agent.load_state_dict(state["agent"])
+        self.buffer.load_state_dict(state["buffer"])
+        self.progress.load_state_dict(state["progress"], self.device)
+        self.observation = Observation(**{k: v.to(self.device) for k, v in state["observation"].items()})
+
+
+def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
+    """Trains until the schedule ends or `interrupt` asks to stop; the run is saved in either case.
+
+    Raises NonFiniteError, after a dump, as soon as a logged metric is not a number.
+    """
+    progress, config = run.progress, run.config
+    if progress.env_steps == 0:
+        recorder.log(progress.take_row() | evaluate(run.agent, run.eval_envs))
+    while not run.finished:
+        steps_before = progress.env_steps
+        if progress.pending_grad_steps == 0:
+            collect(run)
+        learn(run, interrupt)
+        if interrupt.requested:
+            break
+        row = progress.take_row()
+        _stop_if_not_finite(row, run, recorder)
+        if run.finished or _passed(config.eval_every, steps_before, progress.env_steps):
+            row |= evaluate(run.agent, run.eval_envs)
+        recorder.log(row)
+        if _passed(config.checkpoint_every, steps_before, progress.env_steps):
+            recorder.save(run)
+    recorder.save(run)
+
+
+def collect(run: Run) -> None:
+    """Takes one unroll in every environment and stores it."""
+    started = time.perf_counter()
+    num_successes, num_terminated, distance = (torch.zeros((), device=run.device) for _ in range(3))
+    for _ in range(run.config.unroll_length):
+        observation = run.observation
+        action = run.agent.act(observation, explore=True)
+        step = run.envs.step(action)
+        run.buffer.insert(observation.state, action, step.traj_id)
+        num_successes += step.success.sum()
+        num_terminated += step.terminated.sum()
+        distance += step.distance.mean()
+        run.observation = step.observation
+    progress, taken = run.progress, run.schedule.env_steps_per_unroll
+    progress.env_steps += taken
+    progress.unrolls += 1
+    if progress.unrolls > run.schedule.prefill_unrolls:
+        progress.pending_grad_steps = run.schedule.grad_steps_per_unroll
+    progress.row = {
+        "train/time_at_goal": _item(num_successes) / taken * run.envs.episode_length,
+        "train/distance": _item(distance) / run.config.unroll_length,
+        "env/terminated": _item(num_terminated),
+        "time/collect_seconds": time.perf_counter() - started,
+    }
+
+
+def learn(run: Run, interrupt: Interrupt) -> None:
+    """Takes the gradient steps that are due, each on a fresh batch, until done or interrupted."""
+    started, progress = time.perf_counter(), run.progress
+    while progress.pending_grad_steps > 0 and not interrupt.requested:
+        progress.add(run.agent.update(run.buffer.sample(run.config.batch_size)))
+        progress.grad_steps += 1
+        progress.pending_grad_steps -= 1
+    spent = time.perf_counter() - started
+    progress.row["time/learn_seconds"] = progress.row.get("time/learn_seconds", 0.0) + spent
+
+
+def _passed(every: int, before: int, now: int) -> bool:
+    """Whether a multiple of `every` lies in (before, now]."""
+    return before // every < now // every
+
+
+def _item(value: Tensor) -> float:
+    return float(value)
+
+
+def _stop_if_not_finite(row: dict[str, float], run: Run, recorder: Recorder) -> None:
+    bad = {name: value for name, value in row.items() if not math.isfinite(value)}
+    if bad:
+        what = ", ".join(f"{name}={value}" for name, value in bad.items())
+        raise NonFiniteError(
+            f"Stopped after {run.progress.grad_steps} gradient steps: {what}. State dumped to {recorder.dump(run)}"
+        )

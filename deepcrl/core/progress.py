@@ -1,0 +1,63 @@
+"""Where a run stands: its counters, and the metrics gathered since the last row."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Progress:
+    """Counters of a run. `pending_grad_steps` are those still owed for the last unroll, if it was interrupted."""
+
+    env_steps: int = 0
+    grad_steps: int = 0
+    unrolls: int = 0
+    pending_grad_steps: int = 0
+    wall_seconds: float = 0.0
+    """Before this process started; `elapsed` is the whole."""
+    row: dict[str, float] = field(default_factory=dict)
+    """The metrics of this iteration that are known already."""
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    """Sums of the gradient steps' metrics in this iteration, still on the device."""
+    num_summed: int = 0
+
+    def __post_init__(self) -> None:
+        self._started = time.perf_counter()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the run has taken, earlier processes included."""
+        return self.wall_seconds + time.perf_counter() - self._started
+
+    def add(self, metrics: dict[str, Tensor]) -> None:
+        """Adds one gradient step's 0-dim metrics to the sums, without waiting for the device."""
+        if not self.sums:
+            self.sums = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in metrics.items()}
+        torch._foreach_add_(list(self.sums.values()), [value.double() for value in metrics.values()])
+        self.num_summed += 1
+
+    def take_row(self) -> dict[str, float]:
+        """Returns the iteration's metrics, the gradient steps' averaged, in one transfer; starts the next iteration."""
+        row = self.row
+        if self.sums:
+            means = (torch.stack(list(self.sums.values())) / self.num_summed).tolist()
+            row |= dict(zip(self.sums, means, strict=True))
+        self.row, self.sums, self.num_summed = {}, {}, 0
+        counters = {"env_steps": self.env_steps, "grad_steps": self.grad_steps, "wall_seconds": round(self.elapsed, 3)}
+        return counters | row
+
+    def state_dict(self) -> dict[str, Any]:
+        names = ("env_steps", "grad_steps", "unrolls", "pending_grad_steps", "num_summed")
+        state = {name: getattr(self, name) for name in names}
+        return state | {"wall_seconds": self.elapsed, "row": dict(self.row), "sums": dict(self.sums)}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.sums = {name: value.to(device) for name, value in self.sums.items()}
+        self._started = time.perf_counter()
