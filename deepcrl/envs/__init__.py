@@ -1,0 +1,46 @@
+"""Goal-reaching environments: tasks written once in batched torch, N simulations stepped together.
+
+`make_envs` and `make_task` are the way in; a task is one class registered in `ENVS` (see `deepcrl.envs.task`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from deepcrl.core.components import ENVS, discover
+from deepcrl.core.types import VectorEnv
+from deepcrl.envs.settings import EnvItem, VectorSettings
+
+__all__ = ["EnvItem", "VectorSettings", "make_envs", "make_task"]
+
+
+def make_task(cfg: Mapping[str, Any]) -> EnvItem:
+    """Returns the task of `{"name": ..., hyperparameters...}`, without any simulation: cheap, for its `spec`.
+
+    Raises ValueError for an unknown name or hyperparameter, or a value that the task refuses.
+    """
+    discover()
+    return ENVS.build(cfg)
+
+
+def make_envs(
+    cfg: Mapping[str, Any],
+    *,
+    num_envs: int,
+    episode_length: int,
+    seed: int,
+    num_threads: int = 0,
+    reset: str = "resample",
+    physics: str = "mujoco",
+) -> VectorEnv:
+    """Returns `num_envs` copies of the task `cfg`; see `VectorSettings` for the rest and its errors."""
+    settings = VectorSettings(
+        num_envs=num_envs,
+        episode_length=episode_length,
+        seed=seed,
+        num_threads=num_threads,
+        reset=reset,
+        physics=physics,
+    )
+    return make_task(cfg).vectorize(settings)

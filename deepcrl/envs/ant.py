@@ -1,0 +1,154 @@
+"""The ant tasks of scaling-crl and JaxGCRL, in plain MuJoCo: `ant` (a goal on a circle) and the ant mazes.
+
+The source runs them in Brax's spring engine, where every link has unit mass and inertia and joints are springs, which
+MuJoCo cannot match; this is the same robot file with MuJoCo's own dynamics. Differences, beside those of the robot
+(`deepcrl.envs.robots.ant`):
+
+| what | scaling-crl | here |
+|---|---|---|
+| engine | Brax spring, 0.005 s x 10, about 9 kg | MuJoCo, 0.01 s x 5, 0.911 kg; `density` changes the weight (40 is 7.29 kg, as its ant_push) |
+| integrator | semi-implicit | implicitfast; Gymnasium's RK4 would cost four times as much |
+| start quaternion | noisy, not normalised | noisy, normalised |
+| start and goal | drawn once per environment, kept for ever | by the reset policy, `resample` or `fixed` |
+"""  # noqa: E501 - a table row cannot be broken
+
+# pyright: reportAttributeAccessIssue=false
+# mujoco's names come from compiled modules without stubs
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+import mujoco
+import torch
+from torch import Tensor
+
+from deepcrl.core.components import ENVS
+from deepcrl.core.types import EnvSpec
+from deepcrl.envs.mazes import LAYOUTS, maze_arena, parse_layout, pick
+from deepcrl.envs.physics import Physics
+from deepcrl.envs.robots.ant import DENSITY, INIT_QPOS, ant
+from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, add_tracking_camera, arena
+from deepcrl.envs.settings import above, at_least
+from deepcrl.envs.task import GoalTask, Start
+
+HEALTHY_Z = (0.2, 1.0)
+"""Metres; an episode ends when the torso leaves this range."""
+
+
+class AntTask(GoalTask):
+    """What ant tasks share. State [29]: torso x y z, quaternion w x y z, 8 joint angles, torso linear velocity (world)
+    and angular velocity (body), 8 joint velocities; the goal is the torso's x and y, in metres.
+    """
+
+    spec = EnvSpec(state_dim=29, action_dim=8, goal_indices=(0, 1))
+
+    def __init__(self, *, reset_noise: float, success_radius: float, density: float) -> None:
+        at_least("reset_noise", reset_noise, 0)
+        above("success_radius", success_radius, 0)
+        above("density", density, 0)
+        self.reset_noise = reset_noise
+        self.success_radius = success_radius
+        self.density = density
+
+    def state(self, physics: Physics) -> Tensor:
+        return torch.cat((physics.field("qpos"), physics.field("qvel")), dim=1).float()
+
+    def terminated(self, state: Tensor) -> Tensor:
+        z = state[:, 2]
+        return (z < HEALTHY_Z[0]) | (z > HEALTHY_Z[1])
+
+    def sample_start(self, num: int, generator: torch.Generator) -> Start:
+        """Draws qpos uniformly within `reset_noise` of the standing pose, qvel normal with that scale."""
+        device, noise = generator.device, self.reset_noise
+        standing = torch.tensor(INIT_QPOS, dtype=torch.float64, device=device)
+        uniform = torch.rand(num, 15, generator=generator, dtype=torch.float64, device=device)
+        qpos = standing + noise * (2 * uniform - 1)
+        qpos[:, 3:7] /= torch.linalg.vector_norm(qpos[:, 3:7], dim=1, keepdim=True)
+        qvel = noise * torch.randn(num, 14, generator=generator, dtype=torch.float64, device=device)
+        origin, goal = self.sample_places(num, generator)
+        qpos[:, :2] += origin
+        return Start(qpos, qvel, goal.float())
+
+    @abstractmethod
+    def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws where ants start, before noise, and where their goals are: [num, 2] each, float64."""
+
+    def add_ant(self, scene: mujoco.MjSpec) -> mujoco.MjSpec:
+        """Adds the ant, its tracking camera and the goal marker to `scene`, and returns it."""
+        scene.attach(ant(self.density), prefix=ROBOT, frame=scene.worldbody.add_frame())
+        add_tracking_camera(scene.body(ROBOT + "torso"))
+        add_goal_marker(scene, self.success_radius)
+        return scene
+
+
+@ENVS.register("ant")
+class Ant(AntTask):
+    """An ant at the origin of an empty floor whose goals lie around it.
+
+    Goals lie exactly on the circle of radius `goal_distance` at a uniform angle, as in the source. A smaller
+    `goal_distance_min` draws the radius uniformly between the two: nearer goals.
+    """
+
+    def __init__(
+        self,
+        *,
+        goal_distance: float = 10.0,
+        goal_distance_min: float | None = None,
+        reset_noise: float = 0.1,
+        success_radius: float = 0.5,
+        density: float = DENSITY,
+    ) -> None:
+        super().__init__(reset_noise=reset_noise, success_radius=success_radius, density=density)
+        at_least("goal_distance", goal_distance, 0)
+        nearest = goal_distance if goal_distance_min is None else goal_distance_min
+        if not 0 <= nearest <= goal_distance:
+            raise ValueError(f"goal_distance_min must be within 0 and goal_distance {goal_distance}, got {nearest}")
+        self.goal_distance = goal_distance
+        self.goal_distance_min = nearest
+
+    def build(self) -> mujoco.MjSpec:
+        scene = arena(floor_half_size=self.goal_distance + 30)
+        add_overview(scene, (0, 0), self.goal_distance + 2)
+        return self.add_ant(scene)
+
+    def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        draws = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)
+        radius = self.goal_distance_min + (self.goal_distance - self.goal_distance_min) * draws[0]
+        angle = 2 * math.pi * draws[1]
+        goal = torch.stack((radius * angle.cos(), radius * angle.sin()), dim=1)
+        return torch.zeros_like(goal), goal
+
+
+class AntMaze(AntTask):
+    """An ant in a maze: starts at a start cell, goals at the centres of goal cells, each drawn uniformly.
+
+    `layout` is a name of `deepcrl.envs.mazes.LAYOUTS` or an own layout such as `"#####/#RG.#/#####"`.
+    """
+
+    def __init__(
+        self,
+        *,
+        layout: str = "u_maze",
+        cell_size: float = 4.0,
+        wall_height: float = 2.0,
+        reset_noise: float = 0.1,
+        success_radius: float = 0.5,
+        density: float = DENSITY,
+    ) -> None:
+        super().__init__(reset_noise=reset_noise, success_radius=success_radius, density=density)
+        above("wall_height", wall_height, 0)
+        self.maze = parse_layout(layout, cell_size)
+        self.wall_height = wall_height
+        self._starts, self._goals = self.maze.centres("R"), self.maze.centres("G")
+
+    def build(self) -> mujoco.MjSpec:
+        return self.add_ant(maze_arena(self.maze, self.wall_height))
+
+    def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return pick(self._starts, num, generator), pick(self._goals, num, generator)
+
+
+ENVS.register("ant_maze")(AntMaze)
+for _layout in LAYOUTS:
+    ENVS.register(f"ant_{_layout}", layout=_layout)(AntMaze)

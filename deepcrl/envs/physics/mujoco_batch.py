@@ -1,0 +1,64 @@
+"""MuJoCo on CPU threads, through `mujoco.batch`: results are bit-identical at any thread count."""
+
+# pyright: reportAttributeAccessIssue=false
+# mujoco's names come from compiled modules without stubs
+from __future__ import annotations
+
+import mujoco
+import torch
+from mujoco.batch import Batch, SimulationError
+from torch import Tensor
+
+_FIRST_BAD = int(mujoco.mjtWarning.mjWARN_BADQPOS)
+_LAST_BAD = int(mujoco.mjtWarning.mjWARN_BADCTRL)
+_NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
+_VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
+
+
+class MujocoBatch:
+    """The `Physics` of `mujoco.batch.Batch`: float64 tensors that share the batch's memory.
+
+    Must not be used from several Python threads at once. `num_threads` 0 means all processors.
+    """
+
+    def __init__(self, model: mujoco.MjModel, num_sims: int, num_threads: int) -> None:
+        self.model = model
+        self.num_sims = num_sims
+        self.device = torch.device("cpu")
+        self._batch = Batch(model, num_sims, num_threads)
+        self.state = torch.from_numpy(self._batch.state)
+        # Counts of the warnings by which mj_step says that it found NaN or a huge value (and restarted itself)
+        self._bad_warnings = torch.from_numpy(self._batch.warning)[:, _FIRST_BAD : _LAST_BAD + 1, 1]
+        self._fields: dict[str, Tensor] = {}
+
+    def field(self, name: str) -> Tensor:
+        if name not in self._fields:
+            array = self._batch.bind(name)
+            writeable = array.flags.writeable
+            if not writeable:  # torch warns about read-only arrays; the memory stays the batch's own
+                array.flags.writeable = True
+            self._fields[name] = torch.from_numpy(array)
+            array.flags.writeable = writeable
+        return self._fields[name]
+
+    def step(self, substeps: int, derived: bool) -> Tensor:
+        failed = None
+        try:
+            self._batch.step(nstep=substeps, stage=_VELOCITY_STAGE if derived else _NO_STAGE)
+        except SimulationError as error:
+            failed = torch.as_tensor(error.ids, dtype=torch.int64)
+        unstable = self._bad_warnings.any(dim=1)
+        if failed is not None:
+            unstable[failed] = True
+        return unstable
+
+    def reset(self, ids: Tensor) -> None:
+        self._batch.reset(ids.numpy(), stage=_NO_STAGE)
+
+    def forward(self, ids: Tensor) -> None:
+        self._batch.forward(ids.numpy(), stage=_VELOCITY_STAGE)
+
+    def data(self, sim: int) -> mujoco.MjData:
+        data = self._batch.get_data(sim)
+        mujoco.mj_forward(self.model, data)
+        return data

@@ -1,0 +1,57 @@
+"""How a task is vectorised, and the checks that hyperparameters of tasks share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from deepcrl.core.registry import suggest
+from deepcrl.core.types import EnvSpec, VectorEnv
+from deepcrl.envs.physics import ENGINES
+
+RESET_POLICIES = ("resample", "fixed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorSettings:
+    """The settings of a vector environment that are the run's and not the task's."""
+
+    num_envs: int
+    episode_length: int
+    """Control steps after which an episode is truncated."""
+    seed: int
+    num_threads: int = 0
+    """Native threads that step the physics; 0 means all processors. Results do not depend on it."""
+    reset: str = "resample"
+    """`resample`: every episode draws a new start and goal. `fixed`: each environment keeps its first start and goal
+    for ever, as the auto-reset of scaling-crl and JaxGCRL does."""
+    physics: str = "mujoco"
+
+    def __post_init__(self) -> None:
+        for name, minimum in (("num_envs", 1), ("episode_length", 1), ("seed", 0), ("num_threads", 0)):
+            at_least(name, getattr(self, name), minimum)
+        if self.reset not in RESET_POLICIES:
+            raise ValueError(suggest("reset policy", self.reset, RESET_POLICIES))
+        if self.physics not in ENGINES:
+            raise ValueError(suggest("physics", self.physics, ENGINES))
+
+
+class EnvItem(Protocol):
+    """What the registry of environments holds: something that knows its sizes and how to make N copies of itself."""
+
+    @property
+    def spec(self) -> EnvSpec: ...
+
+    def vectorize(self, settings: VectorSettings) -> VectorEnv: ...
+
+
+def at_least(name: str, value: float, minimum: float) -> None:
+    """Raises ValueError unless `value` is at least `minimum` (NaN is not)."""
+    if not value >= minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+
+
+def above(name: str, value: float, bound: float) -> None:
+    """Raises ValueError unless `value` is greater than `bound` (NaN is not)."""
+    if not value > bound:
+        raise ValueError(f"{name} must be greater than {bound}, got {value}")

@@ -1,0 +1,104 @@
+"""What a goal-reaching task must say. Everything is batched torch, written once and run by every physics engine."""
+
+# pyright: reportAttributeAccessIssue=false
+# mujoco's names come from compiled modules without stubs
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import mujoco
+import torch
+from torch import Tensor
+
+from deepcrl.core.types import EnvSpec, VectorEnv
+from deepcrl.envs.physics import Physics
+from deepcrl.envs.settings import VectorSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The start of K episodes."""
+
+    qpos: Tensor
+    """[K, nq] float64"""
+    qvel: Tensor
+    """[K, nv] float64"""
+    goal: Tensor
+    """[K, G] float32"""
+
+
+class GoalTask(ABC):
+    """One task: its model, observed state, starts, goals and success. Holds no simulation, so it can be shared.
+
+    Subclasses set the attributes below and register themselves in `ENVS`; their keyword-only constructor arguments
+    are the task's hyperparameters.
+    """
+
+    spec: EnvSpec
+    success_radius: float
+    """A state succeeds when its distance to the goal is strictly smaller."""
+    substeps: int = 5
+    """Physics time steps per control step."""
+    derived: bool = False
+    """Whether `state` reads derived fields (xpos, cvel, ...). They are then brought up to date after every step and
+    reset; qpos and qvel never lag."""
+    goal_marker: str | None = "goal"
+    """The mocap body that shows the commanded goal, or None. It has no mass, no dofs and no contacts."""
+
+    @abstractmethod
+    def build(self) -> mujoco.MjSpec:
+        """Returns a fresh model of the whole scene."""
+
+    @abstractmethod
+    def state(self, physics: Physics) -> Tensor:
+        """Returns the observed state [N, S] as new float32 memory. The commanded goal must not show in it."""
+
+    @abstractmethod
+    def sample_start(self, num: int, generator: torch.Generator) -> Start:
+        """Draws `num` starts and goals, on the generator's device."""
+
+    def control(self, physics: Physics, action: Tensor) -> Tensor:
+        """Returns controls [N, nu] for actions [N, A] in [-1, 1]: by default the action, which MuJoCo clips."""
+        return action
+
+    def terminated(self, state: Tensor) -> Tensor:
+        """Returns which states [N, S] end their episode, [N] bool: by default none."""
+        return torch.zeros(len(state), dtype=torch.bool, device=state.device)
+
+    def achieved(self, state: Tensor) -> Tensor:
+        """Returns the goal that states [N, S] achieve, [N, G]."""
+        return state[:, self._goal_index]
+
+    def distance(self, state: Tensor, goal: Tensor) -> Tensor:
+        """Returns the Euclidean distance [N] between what states [N, S] achieve and goals [N, G]."""
+        return torch.linalg.vector_norm(self.achieved(state) - goal, dim=1)
+
+    def marker_position(self, goal: Tensor) -> Tensor:
+        """Returns where to show goals [K, G]: [K, 3], by default with a missing third coordinate on the floor."""
+        return torch.nn.functional.pad(goal, (0, 3 - goal.shape[1]))
+
+    def vectorize(self, settings: VectorSettings) -> VectorEnv:
+        """Returns `settings.num_envs` copies of this task, stepped together."""
+        from deepcrl.envs.vector import TaskVectorEnv
+
+        return TaskVectorEnv(self, settings)
+
+    @cached_property
+    def model(self) -> mujoco.MjModel:
+        """The compiled model, shared by everything made from this task: do not write to it."""
+        return self.build().compile()
+
+    @cached_property
+    def ctrl_dt(self) -> float:
+        """Seconds per control step."""
+        return self.substeps * self.model.opt.timestep
+
+    @cached_property
+    def _goal_index(self) -> slice | Tensor:
+        indices = self.spec.goal_indices
+        first, last = indices[0], indices[-1]
+        if indices == tuple(range(first, last + 1)):
+            return slice(first, last + 1)  # a view; an index tensor would copy
+        return torch.tensor(indices)

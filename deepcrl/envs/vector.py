@@ -1,0 +1,177 @@
+"""N copies of a GoalTask behind the VectorEnv protocol: same-step reset, trajectory ids, exact checkpoints."""
+
+# pyright: reportAttributeAccessIssue=false
+# mujoco's names come from compiled modules without stubs
+from __future__ import annotations
+
+from typing import Any
+
+import mujoco
+import torch
+from torch import Tensor
+
+from deepcrl.core.types import Observation, Step
+from deepcrl.envs.physics import make_physics
+from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.task import GoalTask, Start
+
+
+class TaskVectorEnv:
+    """A VectorEnv of `settings.num_envs` copies of `task`.
+
+    Observed states are consistent right after `reset` and `step`: qpos and qvel never lag, and a task that reads
+    derived fields gets them recomputed (`GoalTask.derived`). Returned tensors are never written to again.
+    Every random draw comes from the environment's own generator, so the same seed and actions give bit-identical
+    results at any thread count.
+
+    A simulation that becomes unstable (not finite, or an engine error) does not stop the others: its episode is
+    truncated, its `next_state` is the last good state, it is reset, and `num_unstable` counts it.
+    """
+
+    def __init__(self, task: GoalTask, settings: VectorSettings) -> None:
+        self.task = task
+        self.spec = task.spec
+        self.num_envs = settings.num_envs
+        self.episode_length = settings.episode_length
+        self.num_unstable = 0
+        self.physics = make_physics(settings.physics, task.model, settings.num_envs, settings.num_threads)
+        self._fixed = settings.reset == "fixed"
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        self._qpos, self._qvel = self.physics.field("qpos"), self.physics.field("qvel")
+        self._ctrl = self.physics.field("ctrl")
+        self._marker = self._marker_view()
+        device, num = self.physics.device, settings.num_envs
+        self._all = torch.arange(num, device=device)
+        self._steps = torch.zeros(num, dtype=torch.int64, device=device)
+        self._traj_id = torch.full((num,), -1, dtype=torch.int64, device=device)
+        self._goal = torch.zeros(num, self.spec.goal_dim, device=device)
+        self._state = torch.zeros(num, self.spec.state_dim, device=device)
+        self._first: Start | None = None
+        self._started = False
+
+    def reset(self) -> Observation:
+        """Starts a new episode in every environment."""
+        self._begin(self._all)
+        self._started = True
+        self._state = self.task.state(self.physics)
+        return Observation(self._state, self._goal)
+
+    def step(self, action: Tensor) -> Step:
+        """Advances every environment by one control step; those whose episode ends are reset in the same call.
+
+        Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`.
+        """
+        self._check(action)
+        task, physics, goal, traj_id = self.task, self.physics, self._goal, self._traj_id
+        self._ctrl.copy_(task.control(physics, action))
+        unstable = physics.step(task.substeps, task.derived)
+        state = task.state(physics)
+        any_unstable = bool(unstable.any())
+        if any_unstable:
+            state = torch.where(unstable[:, None], self._state, state)
+            self.num_unstable += int(unstable.sum())
+        distance = task.distance(state, goal)
+        terminated = task.terminated(state)
+        self._steps += 1
+        truncated = self._steps >= self.episode_length
+        if any_unstable:
+            truncated |= unstable
+        truncated &= ~terminated
+        next_state = self._state = state
+        done = terminated | truncated
+        if done.any():
+            self._begin(done.nonzero()[:, 0])
+            self._state = task.state(physics)
+        return Step(
+            observation=Observation(self._state, self._goal),
+            next_state=next_state,
+            distance=distance,
+            success=distance < task.success_radius,
+            terminated=terminated,
+            truncated=truncated,
+            traj_id=traj_id,
+        )
+
+    def data(self, index: int) -> mujoco.MjData:
+        """Returns a copy of environment `index` as an MjData of `task.model`, ready to render: goal marker included."""
+        return self.physics.data(index)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns copies of everything needed to go on exactly; tensors, numbers and None only."""
+        first = self._first
+        return {
+            "physics": self.physics.state.clone(),
+            "state": self._state.clone(),
+            "goal": self._goal.clone(),
+            "steps": self._steps.clone(),
+            "traj_id": self._traj_id.clone(),
+            "first": None if first is None else {"qpos": first.qpos, "qvel": first.qvel, "goal": first.goal},
+            "generator": self._generator.get_state(),
+            "started": self._started,
+            "num_unstable": self.num_unstable,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`'s result. Raises ValueError if it is of another task, size or reset policy."""
+        mine = self.state_dict()
+        if missing := mine.keys() - state.keys():
+            raise ValueError(f"environment checkpoint lacks {', '.join(sorted(missing))}")
+        for key in ("physics", "state", "goal", "steps", "traj_id"):
+            if state[key].shape != mine[key].shape:
+                raise ValueError(
+                    f"environment checkpoint has {key} of shape {tuple(state[key].shape)}, not {tuple(mine[key].shape)}"
+                )
+        if state["started"] and (state["first"] is not None) != self._fixed:
+            raise ValueError("environment checkpoint was saved under the other reset policy (resample or fixed)")
+        device = self.physics.device
+        self.physics.reset(self._all)  # also clears what an engine keeps outside its state: warning counters
+        self.physics.state.copy_(state["physics"])
+        if self.task.derived:
+            self.physics.forward(self._all)
+        self._state, self._goal = state["state"].to(device, copy=True), state["goal"].to(device, copy=True)
+        self._steps, self._traj_id = state["steps"].to(device, copy=True), state["traj_id"].to(device, copy=True)
+        self._first = None if state["first"] is None else Start(**state["first"])
+        self._generator.set_state(state["generator"].cpu())
+        self._started, self.num_unstable = bool(state["started"]), int(state["num_unstable"])
+
+    def _check(self, action: Tensor) -> None:
+        if not self._started:
+            raise RuntimeError("call reset() before step()")
+        if action.shape != (self.num_envs, self.spec.action_dim):
+            raise ValueError(
+                f"action must have shape ({self.num_envs}, {self.spec.action_dim}), got {tuple(action.shape)}"
+            )
+        finite = action.isfinite()
+        if not finite.all():
+            bad = (~finite.all(dim=1)).nonzero()[:, 0].tolist()
+            raise ValueError(f"action is not finite in {len(bad)} environments, the first of which is {bad[0]}")
+
+    def _begin(self, ids: Tensor) -> None:
+        """Starts a new episode in environments `ids` [K], ascending."""
+        start, device = self._start(ids), self.physics.device
+        self.physics.reset(ids)
+        self._qpos[ids] = start.qpos.to(device)
+        self._qvel[ids] = start.qvel.to(device)
+        goal = start.goal.to(device)
+        # Replaced, not written in place: earlier observations hold the old tensors
+        self._goal = self._goal.index_copy(0, ids, goal)
+        self._traj_id = self._traj_id.index_add(0, ids, torch.ones_like(ids))
+        self._steps[ids] = 0
+        if self._marker is not None:
+            self._marker[ids] = self.task.marker_position(goal).to(self._marker.dtype)
+        if self.task.derived:
+            self.physics.forward(ids)
+
+    def _start(self, ids: Tensor) -> Start:
+        if not self._fixed:
+            return self.task.sample_start(len(ids), self._generator)
+        if self._first is None:
+            self._first = self.task.sample_start(self.num_envs, self._generator)
+        rows = ids.to(self._first.qpos.device)
+        return Start(self._first.qpos[rows], self._first.qvel[rows], self._first.goal[rows])
+
+    def _marker_view(self) -> Tensor | None:
+        """The goal marker's live position, [N, 3]."""
+        if self.task.goal_marker is None:
+            return None
+        return self.physics.field("mocap_pos")[:, self.task.model.body(self.task.goal_marker).mocapid[0]]
