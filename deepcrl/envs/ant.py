@@ -28,7 +28,7 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.envs.mazes import LAYOUTS, maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.ant import DENSITY, INIT_QPOS, ant
-from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, add_tracking_camera, arena
+from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
 
@@ -77,7 +77,7 @@ class AntTask(GoalTask):
     def add_ant(self, scene: mujoco.MjSpec) -> mujoco.MjSpec:
         """Adds the ant, its tracking camera and the goal marker to `scene`, and returns it."""
         scene.attach(ant(self.density), prefix=ROBOT, frame=scene.worldbody.add_frame())
-        add_tracking_camera(scene.body(ROBOT + "torso"))
+        follow(scene.body(ROBOT + "torso"))
         add_goal_marker(scene, self.success_radius)
         return scene
 

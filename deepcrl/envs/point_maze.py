@@ -19,7 +19,7 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.envs.mazes import LAYOUTS, maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.point import point
-from deepcrl.envs.scene import ROBOT, add_goal_marker, add_tracking_camera
+from deepcrl.envs.scene import ROBOT, add_goal_marker, follow
 from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
 
@@ -54,7 +54,7 @@ class PointMaze(GoalTask):
     def build(self) -> mujoco.MjSpec:
         scene = maze_arena(self.maze, self.wall_height)
         scene.attach(point(), prefix=ROBOT, frame=scene.worldbody.add_frame())
-        add_tracking_camera(scene.body(ROBOT + "torso"))
+        follow(scene.body(ROBOT + "torso"))
         add_goal_marker(scene, self.success_radius)
         return scene
 

@@ -20,7 +20,7 @@ FRICTION = (1.0, 0.5, 0.5)
 """Of the ant XML of scaling-crl, for everything."""
 TIMESTEP = 0.01
 _SKY_TOP, _SKY_HORIZON = (0.52, 0.70, 0.90), (0.94, 0.97, 1.0)
-_TILE_LIGHT, _TILE_DARK, _TILE_EDGE = (0.93, 0.94, 0.95), (0.86, 0.88, 0.90), (0.80, 0.82, 0.85)
+_TILE_LIGHT, _TILE_DARK, _TILE_EDGE = (0.95, 0.96, 0.97), (0.85, 0.87, 0.90), (0.78, 0.81, 0.85)
 _WALL_COLOUR = (0.36, 0.47, 0.60, 1.0)
 _GOAL_COLOUR = (0.10, 0.66, 0.36)
 _FOVY = 45.0
@@ -40,14 +40,6 @@ def arena(floor_centre: tuple[float, float] = (0.0, 0.0), floor_half_size: float
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     option.iterations, option.ls_iterations = 4, 8
     _looks(spec)
-    spec.worldbody.add_light(
-        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        pos=(*floor_centre, 30),
-        dir=(0.25, 0.35, -1),
-        diffuse=(0.55, 0.55, 0.55),
-        specular=(0.1, 0.1, 0.1),
-        castshadow=True,
-    )
     spec.worldbody.add_geom(
         name="floor",
         type=mujoco.mjtGeom.mjGEOM_PLANE,
@@ -87,10 +79,10 @@ def _looks(spec: mujoco.MjSpec) -> None:
     floor = spec.add_material(name="floor", texrepeat=(0.5, 0.5), texuniform=True, reflectance=0.0)
     floor.textures[role.mjTEXROLE_RGB] = "tiles"
     spec.add_material(name="wall", rgba=_WALL_COLOUR, specular=0.1, shininess=0.1)
-    spec.add_material(name="goal", rgba=(*_GOAL_COLOUR, 1.0), emission=0.5)
-    spec.add_material(name="goal_area", rgba=(*_GOAL_COLOUR, 0.35), emission=0.5)
+    spec.add_material(name="goal", rgba=(*_GOAL_COLOUR, 1.0), emission=0.2)
+    spec.add_material(name="goal_area", rgba=(*_GOAL_COLOUR, 0.5), emission=0.2)
     visual = spec.visual
-    visual.headlight.ambient, visual.headlight.diffuse = (0.35, 0.35, 0.35), (0.35, 0.35, 0.35)
+    visual.headlight.ambient, visual.headlight.diffuse = (0.42, 0.42, 0.42), (0.18, 0.18, 0.18)
     visual.headlight.specular = (0, 0, 0)
     visual.rgba.haze = (*_SKY_HORIZON, 1)
     visual.global_.offwidth, visual.global_.offheight = 1920, 1080
@@ -138,10 +130,21 @@ def add_overview(spec: mujoco.MjSpec, centre: tuple[float, float], half_extent: 
     spec.worldbody.add_camera(name="overview", pos=(*centre, height), xyaxes=(0, 1, 0, -1, 0, 0), fovy=_FOVY)
 
 
-def add_tracking_camera(body: mujoco.MjsBody) -> None:
-    """Adds the camera `track`, which follows `body` at a fixed offset, from the overview's bottom and high enough
-    to see over the walls.
+def follow(body: mujoco.MjsBody) -> None:
+    """Adds what follows `body` at a fixed offset: the sun and the camera `track`.
+
+    The sun follows so that shadows are sharp wherever the body is. The camera is on the side of the overview's bottom
+    and high enough to see over the walls.
     """
+    body.add_light(
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM,
+        pos=(0, 0, 6),
+        dir=(0, 0, -1),  # a slanted one leaves noise at the edge of the shadow map
+        diffuse=(0.36, 0.36, 0.36),
+        specular=(0.1, 0.1, 0.1),
+        castshadow=True,
+    )
     distance, elevation = 9.0, math.radians(58)
     sin, cos = math.sin(elevation), math.cos(elevation)
     body.add_camera(
