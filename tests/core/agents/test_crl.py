@@ -1,0 +1,210 @@
+"""CRL against a slow, obvious implementation of one update, and the names by which it acts."""
+
+import copy
+import math
+from functools import partial
+
+import pytest
+import scipy.stats
+import torch
+from torch import nn
+
+from deepcrl.core.agents.crl import CRL
+from deepcrl.core.agents.parts import Parts
+from deepcrl.core.components import ENCODERS, ENERGIES, LOSSES
+from deepcrl.core.types import Batch, EnvSpec, Observation
+
+SPEC = EnvSpec(state_dim=5, action_dim=3, goal_indices=(0, 1))
+
+
+class Plain(nn.Module):
+    """A small float64-capable encoder that knows nothing of ours."""
+
+    def __init__(self, in_dim, out_dim, generator):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(in_dim, 16), nn.SiLU(), nn.Linear(16, out_dim))
+        for p in self.parameters():
+            nn.init.uniform_(p, -0.4, 0.4, generator=generator)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def make_agent(encoder=Plain, precision="fp32", **hyperparameters):
+    encoders = dict.fromkeys(("sa_encoder", "goal_encoder", "actor_encoder"), encoder)
+    parts = Parts(
+        SPEC,
+        **encoders,
+        energy=ENERGIES.build({"name": "norm"}),
+        loss=LOSSES.build({"name": "infonce"}),
+        device=torch.device("cpu"),
+        precision=precision,
+        seed=0,
+    )
+    return CRL(parts, embedding_dim=8, **hyperparameters)
+
+
+def make_batch(size=32):
+    g = torch.Generator().manual_seed(1)
+    action = torch.rand(size, 3, generator=g) * 2 - 1
+    return Batch(torch.randn(size, 5, generator=g), action, torch.randn(size, 2, generator=g))
+
+
+def reference_update(agent, batch, noise, lr=3e-4, entropy_bonus=True):
+    """One update by the paper's equations and the released code's order; returns losses and new parameters."""
+    actor, phi, psi = (copy.deepcopy(net) for net in (agent.actor, agent.sa_encoder, agent.goal_encoder))
+    log_alpha = agent.log_alpha.detach().clone().requires_grad_()
+    out = actor(torch.cat([batch.state, batch.goal], 1))
+    mean, log_std = out[:, :3], -5 + 3.5 * (torch.tanh(out[:, 3:]) + 1)
+    before = mean + log_std.exp() * noise
+    action = torch.tanh(before)
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    log_prob = (normal.log_prob(before) - torch.log(1 - action**2 + 1e-6)).sum(1)
+
+    def energy(x, y):
+        return -torch.sqrt(((x - y) ** 2).sum(-1) + 1e-6)
+
+    q = energy(phi(torch.cat([batch.state, action], 1)), psi(batch.goal))
+    actor_loss = ((log_alpha.detach().exp() * log_prob if entropy_bonus else 0) - q).mean()
+    alpha_loss = (log_alpha.exp() * (-log_prob.detach() - (-0.5 * 3))).mean()
+    embeddings = phi(torch.cat([batch.state, batch.action], 1))
+    logits = energy(embeddings[:, None], psi(batch.goal)[None])
+    lse = torch.logsumexp(logits, 1)
+    critic_loss = -(logits.diagonal() - lse).mean() + 0.1 * ((lse) ** 2).mean()
+    after = {}
+    for name, loss, parameters in (
+        ("actor", actor_loss, list(actor.parameters())),
+        ("temperature", alpha_loss, [log_alpha]),
+        ("critic", critic_loss, [*phi.parameters(), *psi.parameters()]),
+    ):
+        gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
+        # Adam's first step, with optax's and torch's defaults
+        after[name] = [p.detach() - lr * g / (g.abs() + 1e-8) for p, g in zip(parameters, gradients, strict=True)]
+    return {"actor": actor_loss, "critic": critic_loss, "log_prob": log_prob}, after
+
+
+@pytest.mark.parametrize("entropy_bonus", [True, False])
+def test_an_update_is_the_papers(entropy_bonus):
+    agent, batch = make_agent(entropy_bonus=entropy_bonus), make_batch()
+    draws = torch.Generator()
+    draws.set_state(agent._generators["actor_noise"].get_state())
+    noise = torch.randn(32, 3, generator=draws)
+    losses, after = reference_update(agent, batch, noise, entropy_bonus=entropy_bonus)
+    metrics = agent.update(batch)
+    torch.testing.assert_close(metrics["actor/loss"], losses["actor"].detach())
+    torch.testing.assert_close(metrics["critic/loss"], losses["critic"].detach())
+    torch.testing.assert_close(metrics["actor/entropy"], -losses["log_prob"].mean().detach())
+    critic = [*agent.sa_encoder.parameters(), *agent.goal_encoder.parameters()]
+    trained = {"actor": list(agent.actor.parameters()), "temperature": [agent.log_alpha], "critic": critic}
+    for name, parameters in trained.items():
+        for ours, expected in zip(parameters, after[name], strict=True):
+            # a step has the size lr whatever the gradient: only where |gradient| ~ eps may rounding show
+            torch.testing.assert_close(ours.detach(), expected, rtol=0, atol=2e-5)
+
+
+def test_metrics_of_the_logits():
+    agent, batch = make_agent(), make_batch(16)
+    sa = agent.sa_encoder(torch.cat([batch.state, batch.action], 1))
+    logits = ENERGIES.build({"name": "norm"}).pairwise(sa, agent.goal_encoder(batch.goal)).tolist()
+    metrics = {name: value.item() for name, value in agent.update(batch).items()}
+    hits = [max(range(16), key=lambda j, row=row: row[j]) == i for i, row in enumerate(logits)]
+    negatives = [logits[i][j] for i in range(16) for j in range(16) if i != j]
+    assert metrics["critic/categorical_accuracy"] == pytest.approx(sum(hits) / 16)
+    assert metrics["critic/logits_pos"] == pytest.approx(sum(logits[i][i] for i in range(16)) / 16, rel=1e-4)
+    assert metrics["critic/logits_neg"] == pytest.approx(sum(negatives) / len(negatives), rel=1e-4)
+    lse = [math.log(sum(math.exp(v) for v in row)) for row in logits]
+    assert metrics["critic/logsumexp"] == pytest.approx(sum(lse) / 16, rel=1e-4)
+
+
+def test_the_critic_learns_to_tell_pairs_apart():
+    agent, batch = make_agent(critic_lr=1e-2), make_batch()
+    first = agent.update(batch)
+    for _ in range(300):
+        last = agent.update(batch)
+    assert last["critic/categorical_accuracy"] > 0.9 > first["critic/categorical_accuracy"]
+
+
+def test_the_temperature_raises_entropy_that_is_too_low():
+    agent, batch = make_agent(target_entropy_per_action=5.0, temperature_lr=0.01), make_batch()
+    for _ in range(5):
+        agent.update(batch)
+    assert agent.log_alpha > 0
+
+
+def test_deterministic_is_the_mode_and_draws_nothing():
+    agent = make_agent(evaluation="deterministic")
+    observation = Observation(torch.randn(4, 5), torch.randn(4, 2))
+    action = agent.act(observation, explore=False)
+    mean = agent.actor(torch.cat([observation.state, observation.goal], 1))[:, :3]
+    assert torch.equal(action, mean.tanh())
+
+
+def test_sample_follows_the_squashed_gaussian():
+    agent = make_agent(exploration="sample")
+    observation = Observation(torch.zeros(1, 5).expand(20_000, 5), torch.zeros(1, 2).expand(20_000, 2))
+    features = agent.actor(torch.zeros(1, 7))[0].detach()
+    action = agent.act(observation, explore=True)
+    for i in range(3):
+        std = math.exp(-5 + 3.5 * (math.tanh(features[3 + i]) + 1))
+        standard = (action[:, i].double().atanh() - features[i]) / std
+        assert scipy.stats.kstest(standard.numpy(), "norm").pvalue > 1e-4
+
+
+def test_best_of_takes_the_candidate_that_the_critic_prefers():
+    plain, best = make_agent(exploration="sample"), make_agent(exploration="best_of", num_candidates=16)
+    observation = Observation(torch.randn(50, 5), torch.randn(50, 2))
+    energy = ENERGIES.build({"name": "norm"})
+
+    def value(agent):
+        action = agent.act(observation, explore=True)
+        sa = agent.sa_encoder(torch.cat([observation.state, action], 1))
+        return energy.paired(sa, agent.goal_encoder(observation.goal)).mean()
+
+    assert value(best) > value(plain)
+    only_one = make_agent(exploration="best_of", num_candidates=1)
+    assert torch.equal(only_one.act(observation, explore=True), make_agent().act(observation, explore=True))
+
+
+def test_state_dict_goes_on_exactly():
+    batch, observation = make_batch(), Observation(torch.randn(4, 5), torch.randn(4, 2))
+    agent, other = make_agent(), make_agent(exploration="sample")
+    for _ in range(3):
+        agent.update(batch)
+    agent.act(observation, explore=True)
+    other.load_state_dict(copy.deepcopy(agent.state_dict()))
+    a, b = agent.update(batch), other.update(batch)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert torch.equal(agent.act(observation, explore=True), other.act(observation, explore=True))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_runs_the_papers_encoder_at_either_precision(precision):
+    encoder = partial(ENCODERS.build, {"name": "residual_mlp", "depth": 4, "width": 32})
+    agent, batch = make_agent(encoder, precision), make_batch()
+    metrics = agent.update(batch)
+    assert all(value.isfinite() for value in metrics.values())
+    assert all(p.dtype == torch.float32 for net in agent.networks.values() for p in net.parameters())
+    assert agent.act(Observation(batch.state, batch.goal), explore=True).dtype == torch.float32
+
+
+def test_bf16_changes_the_numbers_a_little():
+    encoder = partial(ENCODERS.build, {"name": "residual_mlp", "depth": 4, "width": 32})
+    full, half = (make_agent(encoder, precision).update(make_batch())["critic/loss"] for precision in ("fp32", "bf16"))
+    assert full != half
+    torch.testing.assert_close(full, half, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("hyperparameter", "value", "message"),
+    [
+        ("actor_lr", -1.0, "agent.actor_lr must be positive, got -1.0"),
+        ("critic_lr", 0.0, "agent.critic_lr must be positive, got 0.0"),
+        ("temperature_lr", -0.1, "agent.temperature_lr must be positive"),
+        ("num_candidates", 0, "agent.num_candidates must be positive"),
+        ("exploration", "best", "Unknown action choice 'best'. Did you mean 'best_of'"),
+        ("evaluation", "determinstic", "Did you mean 'deterministic'"),
+    ],
+)
+def test_refuses_values_out_of_range(hyperparameter, value, message):
+    with pytest.raises(ValueError, match=message):
+        make_agent(**{hyperparameter: value})

@@ -1,0 +1,138 @@
+"""The ring against a list of everything that was ever inserted, and its draws against the T x T definition."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from deepcrl.core.buffers.relabel import geometric_offset
+from deepcrl.core.buffers.ring import Ring
+from deepcrl.core.types import EnvSpec
+
+SPEC = EnvSpec(state_dim=3, action_dim=2, goal_indices=(0, 2))
+
+
+def make_ring(num_envs, capacity, discount=0.9, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return Ring(SPEC, num_envs, torch.device("cpu"), generator, capacity=capacity, discount=discount)
+
+
+def fill(ring, episode_ends):
+    """Inserts one row per row of `episode_ends` [T, N]; the state is (step, env, trajectory), the action (step, env)."""
+    traj_id = torch.zeros(ring.num_envs, dtype=torch.int64)
+    rows = []
+    env = torch.arange(ring.num_envs).float()
+    for t, ends in enumerate(torch.as_tensor(episode_ends)):
+        step = torch.full_like(env, ring.num_steps)
+        ring.insert(torch.stack([step, env, traj_id.float()], 1), torch.stack([step, env], 1), traj_id)
+        rows.append((ring.num_steps - 1, traj_id.clone()))
+        traj_id = traj_id + ends
+        del t
+    return rows
+
+
+def exact_distribution(rows, capacity, num_envs, discount):
+    """P(step, env, goal step) by the reference's definition: all pairs of rows, weights discount^(j - i)."""
+    kept = rows[-capacity:]
+    table = {}
+    for env in range(num_envs):
+        for i, (step, traj) in enumerate(kept):
+            later = [s for s, other in kept[i + 1 :] if other[env] == traj[env]]
+            weights = np.array([discount ** (s - step) for s in later])
+            for s, w in zip(later, weights / weights.sum() if later else [], strict=True):
+                table[step, env, s] = w
+    drawable = len({key[:2] for key in table})
+    return {key: p / drawable for key, p in table.items()}
+
+
+ENDS = np.random.default_rng(0).random((23, 3)) < 0.2
+CASES = {
+    "one episode": np.zeros((9, 2), bool),
+    "episode ends": ENDS[:11],
+    "full": ENDS[:12],
+    "wrapped by one": ENDS[:13],
+    "wrapped": ENDS,
+    "one-step episodes in one env": np.stack([np.ones(20, bool), np.zeros(20, bool)], 1),
+}
+
+
+@pytest.mark.parametrize("ends", CASES.values(), ids=CASES.keys())
+def test_draws_follow_the_definition(ends):
+    num_envs, discount = ends.shape[1], 0.8
+    ring = make_ring(num_envs, capacity=12, discount=discount)
+    expected = exact_distribution(fill(ring, ends.astype(np.int64)), 12, num_envs, discount)
+    num_draws = 60_000
+    batch = ring.sample(num_draws)
+    assert torch.equal(batch.action, batch.state[:, :2]), "the action belongs to the state"
+    assert torch.equal(batch.goal[:, 1], batch.state[:, 2]), "the goal is of the same trajectory"
+    drawn = torch.stack([batch.state[:, 0], batch.state[:, 1], batch.goal[:, 0]], 1).long()
+    counts = dict.fromkeys(expected, 0)
+    for key, count in zip(*np.unique(drawn.numpy(), axis=0, return_counts=True), strict=True):
+        counts[tuple(int(k) for k in key)] += count  # KeyError: a pair that must never be drawn
+    observed = np.array(list(counts.values()))
+    assert scipy.stats.chisquare(observed, num_draws * np.array(list(expected.values()))).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("discount", [0.5, 0.99, 0.999])
+@pytest.mark.parametrize("steps_left", [1, 2, 7, 300])
+def test_offsets_are_truncated_geometric(discount, steps_left):
+    num_draws = 100_000
+    generator = torch.Generator().manual_seed(1)
+    offset = geometric_offset(torch.full((num_draws,), steps_left), discount, generator)
+    observed = np.bincount(offset.numpy(), minlength=steps_left + 1)
+    assert observed[0] == 0
+    assert len(observed) == steps_left + 1
+    weights = discount ** np.arange(1, steps_left + 1)
+    expected = num_draws * weights / weights.sum()
+    common = expected >= 5
+    observed, expected = (np.append(x[common], x[~common].sum()) for x in (observed[1:], expected))
+    if expected[-1] == 0:
+        observed, expected = observed[:-1], expected[:-1]
+    assert len(expected) == 1 or scipy.stats.chisquare(observed, expected).pvalue > 1e-4
+
+
+def test_any_batch_size():
+    ring = make_ring(2, 12)
+    fill(ring, np.zeros((5, 2), np.int64))
+    for size in (1, 3, 7, 1000):
+        assert ring.sample(size).state.shape == (size, 3)
+
+
+def test_state_dict_goes_on_exactly():
+    for num_rows in (5, 12, 31):
+        ring = make_ring(3, 12)
+        fill(ring, ENDS.astype(np.int64)[np.arange(num_rows) % len(ENDS)])
+        ring.sample(10)
+        other = make_ring(3, 12, seed=99)
+        other.load_state_dict(ring.state_dict())
+        for r in (ring, other):
+            r.insert(torch.ones(3, 3), torch.ones(3, 2), torch.full((3,), 77))
+            r.insert(torch.ones(3, 3), torch.ones(3, 2), torch.full((3,), 77))
+        for name in ("state", "action", "goal"):
+            assert torch.equal(getattr(ring.sample(50), name), getattr(other.sample(50), name))
+
+
+def test_the_state_dict_holds_only_what_is_filled():
+    ring = make_ring(2, 1000)
+    fill(ring, np.zeros((5, 2), np.int64))
+    assert ring.state_dict()["state"].untyped_storage().nbytes() == 5 * 2 * 3 * 4
+
+
+def test_does_not_move_or_grow():
+    ring = make_ring(2, 4)
+    before = ring._state.data_ptr(), ring.nbytes
+    fill(ring, np.zeros((11, 2), np.int64))
+    assert (ring._state.data_ptr(), ring.nbytes) == before
+
+
+def test_knows_its_size_without_memory():
+    ring = Ring(SPEC, 512, torch.device("meta"), torch.Generator(), capacity=10_000)
+    assert ring.nbytes == pytest.approx(512 * 10_000 * (4 * 5 + 12), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("capacity", 1), ("capacity", -3), ("discount", 0.0), ("discount", 1.0), ("discount", -0.5)]
+)
+def test_refuses_values_out_of_range(setting, value):
+    with pytest.raises(ValueError, match=f"buffer.{setting} must .*{value}"):
+        Ring(SPEC, 2, torch.device("cpu"), torch.Generator(), **{setting: value})
