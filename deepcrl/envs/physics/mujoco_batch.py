@@ -34,11 +34,12 @@ class MujocoBatch:
     def field(self, name: str) -> Tensor:
         if name not in self._fields:
             array = self._batch.bind(name)
-            writeable = array.flags.writeable
-            if not writeable:  # torch warns about read-only arrays; the memory stays the batch's own
-                array.flags.writeable = True
+            derived = not array.flags.writeable
+            array.flags.writeable = True  # torch warns about read-only memory; it is the batch's to write
             self._fields[name] = torch.from_numpy(array)
-            array.flags.writeable = writeable
+            array.flags.writeable = not derived
+            if derived:  # a newly bound derived field is zero until the next call
+                self._batch.forward(stage=_VELOCITY_STAGE)
         return self._fields[name]
 
     def step(self, substeps: int, derived: bool) -> Tensor:

@@ -8,6 +8,7 @@ Where this model differs from that file, and why:
 | walls of mazes | torso, inner capsules and feet collide, outer leg links pass through | torso, hips and shins collide; the inner capsules lie within torso and hips |
 | self-collision in mazes | feet with torso, inner capsules and each other | none, as in the open ant |
 | torso and floor | no contact: a fallen ant sinks below z 0.2 and its episode ends | the same |
+| start height | z 0.55: with the tasks' noise feet start up to 0.3 m inside the floor, from which MuJoCo throws the ant | z 0.75, as in Gymnasium and in scaling-crl's own MJX ant (ant_push) |
 | target | a 1 kg body on two slides | a mocap marker of the scene |
 """  # noqa: E501 - a table row cannot be broken
 
@@ -24,7 +25,7 @@ from deepcrl.envs.scene import FRICTION, GROUND, WALL
 JOINTS = ("hip_1", "ankle_1", "hip_2", "ankle_2", "hip_3", "ankle_3", "hip_4", "ankle_4")
 """In the order of qpos and qvel, after the torso's free joint."""
 ACTUATORS = ("hip_4", "ankle_4", "hip_1", "ankle_1", "hip_2", "ankle_2", "hip_3", "ankle_3")
-INIT_QPOS = (0.0, 0.0, 0.55, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0)
+INIT_QPOS = (0.0, 0.0, 0.75, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0)
 GEAR = 150.0
 DENSITY = 5.0
 """kg/m^3; the robot weighs 0.911 kg."""
@@ -34,10 +35,10 @@ _TORSO_RGBA, _HIP_RGBA, _SHIN_RGBA = (0.93, 0.52, 0.22, 1), (0.93, 0.60, 0.30, 1
 
 
 def ant(density: float = DENSITY) -> mujoco.MjSpec:
-    """Returns an ant whose body `torso` stands at the origin, at z 0.55; free joint `root`, then `JOINTS`."""
+    """Returns an ant whose body `torso` is above the origin, at z 0.75; free joint `root`, then `JOINTS`."""
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
-    torso = spec.worldbody.add_body(name="torso", pos=(0, 0, 0.55))
+    torso = spec.worldbody.add_body(name="torso", pos=INIT_QPOS[:3])
     torso.add_freejoint(name="root")
     torso.add_geom(
         name="torso",

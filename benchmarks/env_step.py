@@ -1,0 +1,125 @@
+# pyright: reportAttributeAccessIssue=false
+# mujoco's names come from compiled modules without stubs
+"""How much of the raw physics rate an environment's step keeps: `Batch.step` and `env.step`, interleaved.
+
+Both step the same simulations of the same model with the same actions and substeps, in one process, turn by turn, so
+that other load on the machine slows both alike. The raw turn only writes controls and steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import torch
+from mujoco.batch import Batch
+
+from deepcrl.envs import VectorSettings, make_task
+from deepcrl.envs.task import GoalTask
+from deepcrl.envs.vector import TaskVectorEnv
+
+
+def run(
+    json_path: str | None,
+    num_envs: int = 512,
+    env: str = "ant",
+    num_threads: int = 2,
+    turns: int = 60,
+    steps_per_turn: int = 5,
+    warmup_steps: int = 50,
+) -> list[dict[str, Any]]:
+    """Prints rates in environment steps per second and appends one JSON row per variant to `json_path`."""
+    task = make_task({"name": env})
+    assert isinstance(task, GoalTask)
+    settings = VectorSettings(num_envs=num_envs, episode_length=1000, seed=0, num_threads=num_threads)
+    envs = TaskVectorEnv(task, settings)
+    envs.reset()
+    generator = torch.Generator().manual_seed(1)
+    actions = 2 * torch.rand(64, num_envs, task.spec.action_dim, generator=generator) - 1
+    for k in range(warmup_steps):
+        envs.step(actions[k % len(actions)])
+    raw = Batch(task.model, num_envs, num_threads)
+    raw_ctrl = torch.from_numpy(raw.bind("ctrl"))
+    rates: dict[str, list[float]] = {"raw": [], "env_step": []}
+    for turn in range(turns):
+        # Both variants of a turn go on from the same states: what a step costs depends on the contacts
+        saved = envs.state_dict()
+        for variant in ("raw", "env_step") if turn % 2 else ("env_step", "raw"):
+            envs.load_state_dict(saved)
+            raw.state[:] = saved["physics"].numpy()
+            start = time.perf_counter()
+            for k in range(steps_per_turn):
+                action = actions[(turn * steps_per_turn + k) % len(actions)]
+                if variant == "raw":
+                    raw_ctrl.copy_(action)
+                    raw.step(nstep=task.substeps)
+                else:
+                    envs.step(action)
+            rates[variant].append(steps_per_turn * num_envs / (time.perf_counter() - start))
+        for k in range(steps_per_turn):
+            envs.step(actions[(turn + k) % len(actions)])
+    ratios = [step / raw for step, raw in zip(rates["env_step"], rates["raw"], strict=True)]
+    rows = [_row(name, values, "env steps/s", env, num_envs, num_threads) for name, values in rates.items()]
+    rows.append(_row("env_step_over_raw", ratios, "ratio", env, num_envs, num_threads))
+    for row in rows:
+        print(
+            f"{env} N={num_envs} threads={num_threads} {row['variant']:18} median {row['median']:>10,.3f} {row['unit']}"
+            f"  (p20 {row['p20']:,.3f}, p80 {row['p80']:,.3f})"
+        )
+    if json_path is not None:
+        with Path(json_path).open("a") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    return rows
+
+
+def _row(variant: str, values: list[float], unit: str, env: str, num_envs: int, num_threads: int) -> dict[str, Any]:
+    p20, median, p80 = (
+        torch.tensor(values, dtype=torch.float64).quantile(torch.tensor([0.2, 0.5, 0.8]).double()).tolist()
+    )
+    return {
+        "benchmark": "env_step",
+        "variant": variant,
+        "env": env,
+        "num_envs": num_envs,
+        "num_threads": num_threads,
+        "value": median,
+        "unit": unit,
+        "median": median,
+        "p20": p20,
+        "p80": p80,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} torch threads",
+        "versions": {"mujoco": mujoco.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the working tree, or None outside one."""
+    try:
+        command = ["git", "rev-parse", "HEAD"]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def main() -> None:
+    """Parses the command line and runs the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--env", default="ant")
+    parser.add_argument("--num-envs", type=int, default=512)
+    parser.add_argument("--num-threads", type=int, default=2)
+    parser.add_argument("--json", default=None, help="append one JSON row per variant to this file")
+    args = parser.parse_args()
+    run(args.json, num_envs=args.num_envs, env=args.env, num_threads=args.num_threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Layouts: parsing, walls, cells and errors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from deepcrl.envs.mazes import LAYOUTS, maze_arena, parse_layout, pick
+
+GOALS = {"u_maze": 6, "u_maze_eval": 3, "big_maze": 25, "big_maze_eval": 9, "hardest_maze": 45}
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_layouts_have_the_published_goal_counts(name):
+    maze = parse_layout(name, 4.0)
+    assert len(maze.centres("R")) == 1
+    assert len(maze.centres("G")) == GOALS[name]
+    assert maze.centres("R").tolist() == [[4.0, 4.0]]
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_walls_cover_each_wall_cell_once_and_nothing_else(name):
+    maze = parse_layout(name, 3.0)
+    boxes = maze.walls()
+    for r, row in enumerate(maze.rows):
+        for c, cell in enumerate(row):
+            inside = [abs(3 * r - x) < half_x and abs(3 * c - y) < half_y for x, y, half_x, half_y in boxes]
+            assert sum(inside) == (cell == "#")
+    area = sum(4 * half_x * half_y for _, _, half_x, half_y in boxes)
+    assert area == 9 * "".join(maze.rows).count("#")
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_every_goal_can_be_reached(name):
+    rows = parse_layout(name, 1.0).rows
+    start = next((r, row.index("R")) for r, row in enumerate(rows) if "R" in row)
+    reached, frontier = {start}, [start]
+    while frontier:
+        r, c = frontier.pop()
+        near = {(r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)}
+        new = [(i, j) for i, j in near - reached if rows[i][j] != "#"]
+        reached.update(new)
+        frontier += new
+    assert all((r, c) in reached for r, row in enumerate(rows) for c, cell in enumerate(row) if cell == "G")
+
+
+def test_rows_are_x_and_columns_are_y():
+    maze = parse_layout("#####/#R..#/#..G#/#####", 2.0)
+    assert maze.centres("R").tolist() == [[2.0, 2.0]]
+    assert maze.centres("G").tolist() == [[4.0, 6.0]]
+
+
+def test_slashes_and_lines_are_the_same():
+    lines = """
+        #####
+        #R.G#
+        #####
+    """
+    assert parse_layout(lines, 4.0) == parse_layout("#####/#R.G#/#####", 4.0)
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ("big_mase", "Unknown layout 'big_mase'. Did you mean 'big_maze'"),
+        ("", "Unknown layout ''"),
+        ("####/#R.#/####", "no goal cell, G"),
+        ("####/#G.#/####", "no start cell, R"),
+        ("####/#RG#/###", "row 2 '###' has 3 cells, but row 0 has 4"),
+        ("####/#RX#/#GG#/####", "row 1 '#RX#' has 'X'; cells are one of #, R, G, ."),
+        ("####/#RG./####", "open"),
+        ("#G##/#R.#/####", "open"),
+    ],
+)
+def test_malformed_layouts(layout, message):
+    with pytest.raises(ValueError, match=message) as error:
+        parse_layout(layout, 4.0)
+    assert "\n" not in str(error.value)
+
+
+def test_walls_stand_on_the_floor():
+    model = maze_arena(parse_layout("u_maze", 4.0), wall_height=3.0).compile()
+    walls = [model.geom(g) for g in range(model.ngeom) if model.geom(g).name.startswith("wall")]
+    assert walls
+    for wall in walls:
+        assert wall.pos[2] == wall.size[2] == 1.5
+
+
+def test_pick_is_uniform_over_rows():
+    cells = torch.tensor([[0.0, 1.0], [2.0, 3.0]], dtype=torch.float64)
+    drawn = pick(cells, 1000, torch.Generator().manual_seed(0))
+    assert drawn.shape == (1000, 2)
+    assert 400 < int((drawn[:, 0] == 0).sum()) < 600

@@ -1,0 +1,164 @@
+"""What every registered task must hold."""
+
+# pyright: reportAttributeAccessIssue=false
+# mujoco's names come from compiled modules without stubs
+from __future__ import annotations
+
+import mujoco
+import pytest
+import torch
+
+from deepcrl.core.components import ENVS, discover
+from deepcrl.envs import make_task
+from deepcrl.envs.task import GoalTask
+
+discover()
+NAMES = [name for name in ENVS if isinstance(make_task({"name": name}), GoalTask)]
+EXPECTED = ["ant", "ant_maze", "point_maze"] + [
+    f"{robot}_{layout}"
+    for robot in ("ant", "point")
+    for layout in ("u_maze", "u_maze_eval", "big_maze", "big_maze_eval", "hardest_maze")
+]
+each_task = pytest.mark.parametrize("name", NAMES)
+
+
+def test_the_names_are_registered():
+    assert set(EXPECTED) <= set(NAMES)
+
+
+@each_task
+def test_sizes_agree(name, make, actions):
+    envs = make(name)
+    spec, model = envs.spec, envs.task.model
+    observation = envs.reset()
+    step = envs.step(actions(envs, 1)[0])
+    assert observation.state.shape == step.next_state.shape == (5, spec.state_dim)
+    assert observation.goal.shape == (5, spec.goal_dim)
+    assert observation.state.dtype == observation.goal.dtype == step.distance.dtype == torch.float32
+    assert step.success.dtype == step.terminated.dtype == step.truncated.dtype == torch.bool
+    assert step.traj_id.dtype == torch.int64
+    for field in (step.distance, step.success, step.terminated, step.truncated, step.traj_id):
+        assert field.shape == (5,)
+    assert max(spec.goal_indices) < spec.state_dim
+    assert envs.physics.field("ctrl").shape == (5, model.nu)
+
+
+@each_task
+def test_200_random_steps_are_finite(name, make, actions):
+    envs = make(name, episode_length=60)
+    envs.reset()
+    for action in actions(envs, 200):
+        step = envs.step(action)
+        for value in (step.next_state, step.observation.state, step.observation.goal, step.distance):
+            assert value.isfinite().all()
+    assert envs.num_unstable == 0
+
+
+@each_task
+def test_same_seed_same_rollout_at_any_thread_count(name, make, actions, assert_same):
+    envs = [make(name, num_threads=threads, episode_length=40, seed=3) for threads in (1, 2)]
+    first = [e.reset() for e in envs]
+    assert torch.equal(first[0].state, first[1].state)
+    assert torch.equal(first[0].goal, first[1].goal)
+    for action in actions(envs[0], 90):
+        assert_same(*(e.step(action) for e in envs))
+
+
+@each_task
+def test_another_seed_is_another_rollout(name, make):
+    one, other = make(name, seed=1, num_envs=32).reset(), make(name, seed=2, num_envs=32).reset()
+    assert not torch.equal(one.state, other.state)
+    assert not torch.equal(one.goal, other.goal)
+
+
+@each_task
+def test_the_state_does_not_depend_on_the_commanded_goal(name, make, actions):
+    envs, twin = make(name, episode_length=30), make(name, episode_length=30)
+    envs.reset()
+    saved = envs.state_dict()
+    saved["goal"] = saved["goal"] + 1.5
+    twin.load_state_dict(saved)
+    twin.physics.field("mocap_pos").add_(1.5)
+    for action in actions(envs, 29):
+        a, b = envs.step(action), twin.step(action)
+        assert torch.equal(a.next_state, b.next_state)
+        assert torch.equal(a.observation.state, b.observation.state)
+        assert not torch.equal(a.distance, b.distance)
+
+
+@each_task
+def test_distance_and_success_speak_of_the_state_after_the_step(name, make, actions):
+    envs = make(name, num_envs=16, episode_length=25, task={"success_radius": 4.0})
+    goal = envs.reset().goal
+    for action in actions(envs, 60):
+        step = envs.step(action)
+        achieved = step.next_state[:, list(envs.spec.goal_indices)].double()
+        distance = ((achieved - goal.double()) ** 2).sum(1).sqrt()
+        assert torch.allclose(step.distance.double(), distance, atol=1e-5)
+        assert torch.equal(step.success, step.distance < 4.0)
+        goal = step.observation.goal
+
+
+@each_task
+def test_a_slow_single_simulation_agrees(name, make, actions):
+    envs = make(name)
+    envs.reset()
+    model = envs.task.model
+    full = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+    slow = [mujoco.MjData(model) for _ in range(5)]
+    for index, data in enumerate(slow):
+        mujoco.mj_setState(model, data, envs.physics.state[index].numpy(), full)
+    alive = torch.ones(5, dtype=torch.bool)
+    for action in 0.3 * actions(envs, 40):
+        step = envs.step(action)
+        for index, data in enumerate(slow):
+            data.ctrl[:] = action[index].numpy()
+            for _ in range(envs.task.substeps):
+                mujoco.mj_step(model, data)
+            state = torch.tensor([*data.qpos, *data.qvel]).float()
+            assert not alive[index] or torch.equal(step.next_state[index], state)
+        alive &= ~(step.terminated | step.truncated)
+    assert alive.any()
+
+
+@each_task
+def test_a_checkpoint_goes_on_bit_exactly_in_the_middle_of_an_episode(name, make, actions, assert_same):
+    envs = make(name, episode_length=50)
+    envs.reset()
+    acts = actions(envs, 120)
+    for action in acts[:30]:
+        envs.step(action)
+    saved = envs.state_dict()
+    expected = [envs.step(action) for action in acts[30:]]  # also shows that `saved` holds copies
+    other = make(name, episode_length=50, seed=99, num_threads=1)
+    other.reset()
+    other.step(acts[0])
+    other.load_state_dict(saved)
+    for action, step in zip(acts[30:], expected, strict=True):
+        assert_same(step, other.step(action))
+
+
+@each_task
+def test_the_goal_marker_follows_the_goal_and_is_only_a_picture(name, make, actions):
+    envs = make(name, episode_length=10)
+    goal = envs.reset().goal
+    for action in actions(envs, 15):
+        goal = envs.step(action).observation.goal
+    model = envs.task.model
+    marker = model.body("goal")
+    for index in range(5):
+        data = envs.data(index)
+        assert torch.equal(torch.tensor(data.xpos[marker.id][:2]).float(), goal[index])
+    assert model.body_mass[marker.id] == 0
+    assert model.body_dofnum[marker.id] == 0
+    geoms = [g for g in range(model.ngeom) if model.geom_bodyid[g] == marker.id]
+    assert geoms
+    for g in geoms:
+        assert model.geom_contype[g] == model.geom_conaffinity[g] == 0
+
+
+@each_task
+def test_cameras_and_control_step(name, make):
+    task = make(name).task
+    assert {task.model.camera(i).name for i in range(task.model.ncam)} >= {"overview", "track"}
+    assert task.ctrl_dt == pytest.approx(0.05)
