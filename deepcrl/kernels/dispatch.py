@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from types import ModuleType
 
+import torch
 from torch import Tensor
 
+from deepcrl.core.registry import suggest
 from deepcrl.kernels import eager
+from deepcrl.kernels.native import build
+from deepcrl.kernels.native import trunk as native
+
+KERNELS = ("auto", "eager")
+_chosen = "auto"
+
+
+def choose(kernels: str) -> None:
+    """Sets, for this process, what runs the trunk: `auto`, the fastest that the machine has, or `eager`, plain torch."""
+    global _chosen
+    if kernels not in KERNELS:
+        raise ValueError(suggest("kernels", kernels, KERNELS))
+    _chosen = kernels
 
 
 def backend(x: Tensor) -> ModuleType:
     """Returns the module whose `forward` and `backward` run a trunk on the device and dtype of `x`."""
+    if _chosen == "auto" and x.device.type == "cpu" and x.dtype == torch.float32 and build.compiler():
+        return native
     return eager
