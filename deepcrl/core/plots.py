@@ -243,7 +243,8 @@ def _format_axes(ax: Axes, limits: tuple[float | None, float | None]) -> None:
     low, high = limits
     margin = 0.03  # so that a curve at 0 or 1 is not half hidden by the frame
     if low is not None:
-        top = high if high is not None else max(ax.get_ylim()[1], low + 1e-9)
+        measured = ax.get_ylim()[1] if ax.dataLim.y1 > low else low + 1  # all zero: not a range of rounding errors
+        top = high if high is not None else measured
         ax.set_ylim(low - margin * (top - low), top + margin * (top - low))
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))

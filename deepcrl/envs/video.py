@@ -126,13 +126,14 @@ def _gif(frames: list[np.ndarray], fps: float) -> bytes:
 
     # One palette for all, taken from frames across the video: colours do not flicker, and still parts cost nothing.
     sample = Image.fromarray(np.vstack(frames[:: max(1, len(frames) // 8)]))
-    palette = sample.quantize(GIF_COLORS, dither=Image.Dither.NONE)
+    # Octree, for median cut gives every colour to floor and walls, and a small robot turns grey.
+    palette = sample.quantize(GIF_COLORS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     while True:
         images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
         file = io.BytesIO()
         # GIF counts in hundredths of a second, and players slow down anything under two of them.
         duration = max(20, round(100 / fps) * 10)
-        images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0, optimize=False)
+        images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
         if len(frames) < 2 or file.tell() <= GIF_MAX_BYTES:
             return file.getvalue()
         frames, fps = frames[::2], fps / 2

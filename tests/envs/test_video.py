@@ -82,6 +82,19 @@ def test_a_gif_that_is_too_large_gets_slower_until_it_fits(monkeypatch: pytest.M
         assert gif.info["duration"] == 400
 
 
+def test_a_small_robot_keeps_its_colour() -> None:
+    floor = np.linspace(100, 250, 200 * 200).astype(np.uint8).reshape(200, 200, 1).repeat(3, axis=2)
+    frames = []
+    for i in range(8):
+        frame = floor.copy()
+        frame[50:54, 20 * i : 20 * i + 4] = (230, 120, 40)
+        frames.append(frame)
+    with Image.open(io.BytesIO(video._gif(frames, 10))) as gif:
+        gif.seek(5)
+        red, green, blue = gif.convert("RGB").getpixel((102, 52))  # pyright: ignore[reportGeneralTypeIssues]
+    assert red > green + 60 > blue + 100
+
+
 def test_wide_frames_are_shrunk_in_the_gif(tmp_path: Path) -> None:
     write_video(moving_square(2, 100, 960), tmp_path / "a.mp4", tmp_path / "a.gif", fps=10)
     with Image.open(tmp_path / "a.gif") as gif:
