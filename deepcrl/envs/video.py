@@ -34,6 +34,7 @@ def record_episodes(
     camera: str = "overview",
     speed: float = 4.0,
     fps: int = 20,
+    shadows: bool = False,
 ) -> None:
     """Records one episode, or `num_steps` control steps, of the first `num_tiles` environments, each `size` pixels.
 
@@ -52,6 +53,7 @@ def record_episodes(
         camera=camera,
         num_tiles=num_tiles,
         every=every,
+        shadows=shadows,
     )
     write_video(frames, path_mp4, path_gif, fps=fps)
 

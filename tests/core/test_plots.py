@@ -78,6 +78,15 @@ def test_speed_and_smoothing() -> None:
     assert plots._smooth(np.arange(300.0))[150] == pytest.approx(150.0)
 
 
+def test_axis_of_a_score_that_is_still_zero() -> None:
+    from matplotlib.figure import Figure
+
+    ax = Figure().add_subplot()
+    ax.plot([0, 1], [0.0, 0.0])
+    plots._format_axes(ax, (0, None))
+    assert ax.get_ylim() == pytest.approx((-0.03, 1.03))
+
+
 def test_seeds_are_averaged_where_all_of_them_are(tmp_path: Path) -> None:
     from matplotlib.figure import Figure
 
