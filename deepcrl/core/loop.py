@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from deepcrl.core.config import RunConfig, Schedule
 from deepcrl.core.evaluate import evaluate
@@ -73,7 +72,7 @@ class Run:
         self.agent.load_state_dict(state["agent"])
         self.buffer.load_state_dict(state["buffer"])
         self.progress.load_state_dict(state["progress"], self.device)
-        self.observation = Observation(**{k: v.to(self.device) for k, v in state["observation"].items()})
+        self.observation = Observation(**state["observation"])
 
 
 def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
@@ -104,7 +103,7 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
 def collect(run: Run) -> None:
     """Takes one unroll in every environment and stores it."""
     started = time.perf_counter()
-    num_successes, num_terminated, distance = (torch.zeros((), device=run.device) for _ in range(3))
+    num_successes, num_terminated, distance = torch.zeros(3, device=run.observation.state.device).unbind()
     for _ in range(run.config.unroll_length):
         observation = run.observation
         action = run.agent.act(observation, explore=True)
@@ -120,9 +119,10 @@ def collect(run: Run) -> None:
     if progress.unrolls > run.schedule.prefill_unrolls:
         progress.pending_grad_steps = run.schedule.grad_steps_per_unroll
     progress.row = {
-        "train/time_at_goal": _item(num_successes) / taken * run.envs.episode_length,
-        "train/distance": _item(distance) / run.config.unroll_length,
-        "env/terminated": _item(num_terminated),
+        "train/time_at_goal": float(num_successes) / taken * run.envs.episode_length,
+        "train/distance": float(distance) / run.config.unroll_length,
+        "env/terminated": float(num_terminated),
+        "env/unstable": run.envs.num_unstable,
         "time/collect_seconds": time.perf_counter() - started,
     }
 
@@ -141,10 +141,6 @@ def learn(run: Run, interrupt: Interrupt) -> None:
 def _passed(every: int, before: int, now: int) -> bool:
     """Whether a multiple of `every` lies in (before, now]."""
     return before // every < now // every
-
-
-def _item(value: Tensor) -> float:
-    return float(value)
 
 
 def _stop_if_not_finite(row: dict[str, float], run: Run, recorder: Recorder) -> None:

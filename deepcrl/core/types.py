@@ -74,6 +74,8 @@ class VectorEnv(Protocol):
     spec: EnvSpec
     num_envs: int
     episode_length: int
+    num_unstable: int
+    """Simulations that became unstable and were reset, so far."""
 
     def reset(self) -> Observation:
         """Starts a new episode in every environment."""

@@ -50,6 +50,7 @@ class AntTask(GoalTask):
         self.reset_noise = reset_noise
         self.success_radius = success_radius
         self.density = density
+        self._standing = torch.tensor(INIT_QPOS, dtype=torch.float64)
 
     def state(self, physics: Physics) -> Tensor:
         return torch.cat((physics.field("qpos"), physics.field("qvel")), dim=1).float()
@@ -60,12 +61,12 @@ class AntTask(GoalTask):
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         """Draws qpos uniformly within `reset_noise` of the standing pose, qvel normal with that scale."""
-        device, noise = generator.device, self.reset_noise
-        standing = torch.tensor(INIT_QPOS, dtype=torch.float64, device=device)
-        uniform = torch.rand(num, 15, generator=generator, dtype=torch.float64, device=device)
-        qpos = standing + noise * (2 * uniform - 1)
+        noise = self.reset_noise
+        qpos = torch.empty(num, 15, dtype=torch.float64, device=generator.device)
+        qpos.uniform_(-noise, noise, generator=generator).add_(self._standing.to(qpos.device))
         qpos[:, 3:7] /= torch.linalg.vector_norm(qpos[:, 3:7], dim=1, keepdim=True)
-        qvel = noise * torch.randn(num, 14, generator=generator, dtype=torch.float64, device=device)
+        qvel = torch.empty(num, 14, dtype=torch.float64, device=generator.device)
+        qvel.normal_(0, noise, generator=generator)
         origin, goal = self.sample_places(num, generator)
         qpos[:, :2] += origin
         return Start(qpos, qvel, goal.float())
@@ -113,10 +114,9 @@ class Ant(AntTask):
         return self.add_ant(scene)
 
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        draws = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)
-        radius = self.goal_distance_min + (self.goal_distance - self.goal_distance_min) * draws[0]
-        angle = 2 * math.pi * draws[1]
-        goal = torch.stack((radius * angle.cos(), radius * angle.sin()), dim=1)
+        uniform = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)
+        radius = self.goal_distance_min + (self.goal_distance - self.goal_distance_min) * uniform[0]
+        goal = torch.view_as_real(torch.polar(radius, 2 * math.pi * uniform[1]))
         return torch.zeros_like(goal), goal
 
 

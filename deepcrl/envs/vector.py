@@ -100,12 +100,14 @@ class TaskVectorEnv:
         """Returns copies of everything needed to go on exactly; tensors, numbers and None only."""
         first = self._first
         return {
-            "physics": self.physics.state.clone(),
+            "physics": self.physics.get_state(),
             "state": self._state.clone(),
             "goal": self._goal.clone(),
             "steps": self._steps.clone(),
             "traj_id": self._traj_id.clone(),
-            "first": None if first is None else {"qpos": first.qpos, "qvel": first.qvel, "goal": first.goal},
+            "first": None
+            if first is None
+            else {name: getattr(first, name).clone() for name in ("qpos", "qvel", "goal")},
             "generator": self._generator.get_state(),
             "started": self._started,
             "num_unstable": self.num_unstable,
@@ -124,8 +126,7 @@ class TaskVectorEnv:
         if state["started"] and (state["first"] is not None) != self._fixed:
             raise ValueError("environment checkpoint was saved under the other reset policy (resample or fixed)")
         device = self.physics.device
-        self.physics.reset(self._all)  # also clears what an engine keeps outside its state: warning counters
-        self.physics.state.copy_(state["physics"])
+        self.physics.set_state(state["physics"])
         if self.task.derived:
             self.physics.forward(self._all)
         self._state, self._goal = state["state"].to(device, copy=True), state["goal"].to(device, copy=True)
@@ -148,17 +149,17 @@ class TaskVectorEnv:
 
     def _begin(self, ids: Tensor) -> None:
         """Starts a new episode in environments `ids` [K], ascending."""
-        start, device = self._start(ids), self.physics.device
+        start = self._start(ids)
         self.physics.reset(ids)
-        self._qpos[ids] = start.qpos.to(device)
-        self._qvel[ids] = start.qvel.to(device)
-        goal = start.goal.to(device)
+        self._qpos[ids] = start.qpos.to(self._qpos)
+        self._qvel[ids] = start.qvel.to(self._qvel)
+        goal = start.goal.to(self._goal)
         # Replaced, not written in place: earlier observations hold the old tensors
         self._goal = self._goal.index_copy(0, ids, goal)
         self._traj_id = self._traj_id.index_add(0, ids, torch.ones_like(ids))
         self._steps[ids] = 0
         if self._marker is not None:
-            self._marker[ids] = self.task.marker_position(goal).to(self._marker.dtype)
+            self._marker[ids] = self.task.marker_position(goal).to(self._marker)
         if self.task.derived:
             self.physics.forward(ids)
 

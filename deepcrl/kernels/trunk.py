@@ -181,9 +181,12 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     _, saved_inputs, dense, stats, stream, weight_bf16 = output
     ctx.save_for_backward(x, weight_bf16 if bf16 else weight, bias, scale, shift, saved_inputs, dense, stats, stream)
     ctx.mark_non_differentiable(*output[1:])
+    ctx.set_materialize_grads(False)  # else autograd fills a zero tensor for each saved activation
 
 
-def _backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
+def _backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Any, ...]:
+    if grad is None:
+        return (None,) * 10
     want_x, want_weight, *want_vectors = ctx.needs_input_grad[:5]
     settings = (ctx.block_layers, ctx.activation, ctx.segment, want_x, want_weight, any(want_vectors))
     g, grad_weight, vectors = torch.ops.deepcrl.trunk_backward(grad, *ctx.saved_tensors, *settings)

@@ -43,9 +43,9 @@ class ResidualMLP(nn.Module):
         _check(depth, width, block_layers, activation, checkpoint_blocks)
         self.block_layers, self.activation, self.checkpoint_blocks = block_layers, activation, checkpoint_blocks
         self.stem = _dense(in_dim, width, generator)
-        self.stem_norm = nn.LayerNorm(width, eps=LN_EPS, device=generator.device) if layer_norm else nn.Identity()
+        self.stem_norm = nn.LayerNorm(width, eps=LN_EPS) if layer_norm else nn.Identity()
         self.weight = nn.Parameter(_uniform((depth, width, width), generator))
-        self.bias = nn.Parameter(torch.zeros(depth, width, device=generator.device))
+        self.bias = nn.Parameter(torch.zeros(depth, width))
         self.scale = nn.Parameter(torch.ones_like(self.bias)) if layer_norm else None
         self.shift = nn.Parameter(torch.zeros_like(self.bias)) if layer_norm else None
         self.head = _dense(width, out_dim, generator)
@@ -70,15 +70,15 @@ class ResidualMLP(nn.Module):
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Draws U(+-1/sqrt(fan_in)) weights, fan_in last: Flax's variance_scaling(1/3, fan_in, uniform)."""
-    weight = torch.empty(shape, device=generator.device)
+    weight = torch.empty(shape)
     bound = 1 / math.sqrt(shape[-1])
     return weight.uniform_(-bound, bound, generator=generator)
 
 
 def _dense(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
-    layer = nn.Linear(fan_in, fan_out, device="meta").to_empty(device=generator.device)
+    layer = nn.Linear(fan_in, fan_out, device="meta")  # both tensors are replaced below
     layer.weight = nn.Parameter(_uniform((fan_out, fan_in), generator))
-    layer.bias = nn.Parameter(torch.zeros(fan_out, device=generator.device))
+    layer.bias = nn.Parameter(torch.zeros(fan_out))
     return layer
 
 

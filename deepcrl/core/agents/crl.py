@@ -85,6 +85,7 @@ class CRL:
     @torch.no_grad()
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
         """Chooses actions [N, A] in (-1, 1) for N observations."""
+        observation = Observation(observation.state.to(self._device), observation.goal.to(self._device))
         choose, noise = (self._explore, "explore") if explore else (self._exploit, "evaluate")
 
         def score(actions: Tensor) -> Tensor:

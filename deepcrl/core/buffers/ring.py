@@ -65,6 +65,7 @@ class Ring:
 
     def insert(self, state: Tensor, action: Tensor, traj_id: Tensor) -> None:
         """Stores one step of every environment: state [N, S] acted in, action [N, A], traj_id [N] int64."""
+        traj_id = traj_id.to(self._traj_id.device)
         row, previous = self.num_steps % self.capacity, (self.num_steps - 1) % self.capacity
         if self.num_steps >= self.capacity:
             self._head += self._num_drawable[row]

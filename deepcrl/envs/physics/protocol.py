@@ -20,14 +20,11 @@ class Physics(Protocol):
     model: mujoco.MjModel
     num_sims: int
     device: torch.device
-    state: Tensor
-    """[N, X] the live integration state: time, qpos, qvel, warm start, controls, mocap poses. Copying all of it into
-    another engine object of the same kind and model makes the two go on identically."""
 
     def field(self, name: str) -> Tensor:
         """Returns MjData's field `name` of every simulation, [N, ...], without a copy.
 
-        State fields (qpos, qvel, ctrl, mocap_pos, ...) are live both ways. Derived fields (xpos, cvel, ...) are
+        State fields (qpos, qvel, ctrl, mocap_pos, ...) are live both ways, in the engine's own float type. Derived fields (xpos, cvel, ...) are
         refreshed by every call. Raises ValueError for a field that does not exist.
         """
         ...
@@ -47,6 +44,17 @@ class Physics(Protocol):
 
     def forward(self, ids: Tensor) -> None:
         """Computes the derived fields of simulations `ids` that depend on positions and velocities."""
+        ...
+
+    def get_state(self) -> Tensor:
+        """Returns a copy of the whole integration state, [N, X]: time, qpos, qvel, warm start, controls, mocap poses."""
+        ...
+
+    def set_state(self, state: Tensor) -> None:
+        """Restores `get_state`'s result, of the same model: from then on the simulations go on bit-identically.
+
+        Derived fields are stale until the next `step` or `forward`.
+        """
         ...
 
     def data(self, sim: int) -> mujoco.MjData:

@@ -57,7 +57,7 @@ def backward(grad: Tensor, trunk: Trunk, saved: Saved, wanted: Wanted, into: Gra
     chunk = min(_CHUNK, num_layers) if wanted.weight else 1
     dz = torch.empty((chunk, *grad.shape), dtype=dtype)
     g = torch.empty_like(grad, dtype=dtype)
-    sums = grad.new_empty((torch.get_num_threads(), 3, grad.shape[1])) if wanted.vectors else None
+    sums = grad.new_empty((num_layers, torch.get_num_threads(), 3, grad.shape[1])) if wanted.vectors else None
     weights = trunk.weight.unbind(0)
     for layer in reversed(range(num_layers)):
         ends_block = (layer + 1) % trunk.block_layers == 0
@@ -68,18 +68,25 @@ def backward(grad: Tensor, trunk: Trunk, saved: Saved, wanted: Wanted, into: Gra
             *_vectors(trunk, layer),
             *_stats(saved, layer),
             dz[layer % chunk].data_ptr(),
-            sums.data_ptr() if sums is not None else None,
+            sums.data_ptr() + layer * 4 * sums.stride(0) if sums is not None else None,
         )
-        if sums is not None:
-            torch.sum(sums, 0, out=into.vectors[layer])
         if layer or wanted.x:
             torch.mm(dz[layer % chunk], weights[layer], out=g)
         if layer % trunk.block_layers == 0:
             grad.add_(g)
         if wanted.weight and layer % chunk == 0:
             last = min(layer + chunk, num_layers)
-            into.weight[layer:last].copy_(torch.bmm(dz[: last - layer].transpose(1, 2), saved.inputs[layer:last]))
+            _weight_gradient(dz[: last - layer], saved.inputs[layer:last], into.weight[layer:last])
+    if sums is not None:
+        torch.sum(sums, 1, out=into.vectors)
     return grad
+
+
+def _weight_gradient(dz: Tensor, inputs: Tensor, out: Tensor) -> None:
+    if out.dtype == inputs.dtype:
+        torch.bmm(dz.transpose(1, 2), inputs, out=out)
+    else:
+        out.copy_(torch.bmm(dz.transpose(1, 2), inputs))
 
 
 def _shape(x: Tensor, trunk: Trunk) -> ctypes.c_void_p:

@@ -1,0 +1,39 @@
+"""`deepcrl eval RUN_DIR`: scores a trained policy, also in another environment, with other seeds or other actions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from deepcrl.cli.errors import user_errors
+from deepcrl.cli.saved_run import with_overrides
+from deepcrl.core.build import build_envs
+from deepcrl.core.evaluate import evaluate
+from deepcrl.core.trained import Saved
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the scores, and appends them to `evaluations.jsonl` in the run directory."""
+    parser = argparse.ArgumentParser("deepcrl eval", description=__doc__)
+    parser.add_argument("run_dir", help="a run directory, or one of its checkpoints")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        help="such as env=ant_u_maze_eval, seed=7, num_eval_envs=256, agent.evaluation=best_of agent.num_candidates=16",
+    )
+    options = parser.parse_args(arguments)
+    with user_errors():
+        saved = Saved.read(options.run_dir)
+        config = with_overrides(saved, options.overrides)
+        agent = saved.agent(config)
+        envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval")
+    scores = evaluate(agent, envs)
+    print(
+        f"{saved.run_dir} after {saved.env_steps:,} env steps, {envs.num_envs} episodes of {envs.episode_length} steps"
+    )
+    for name, value in scores.items():
+        if not name.endswith("_stderr"):
+            print(f"  {name:<22}{value:>10.3f} ± {scores.get(f'{name}_stderr', float('nan')):.3f}")
+    row = {"env_steps": saved.env_steps, "overrides": options.overrides, **scores}
+    with (saved.run_dir / "evaluations.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")

@@ -1,0 +1,41 @@
+"""What `eval` and `play` share: a run's settings with the user's overrides on top."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from deepcrl.cli.compose import compose_values
+from deepcrl.core.config import RunConfig
+from deepcrl.core.registry import suggest
+from deepcrl.core.trained import Saved
+
+OVERRIDABLE = ("env", "agent", "seed", "num_eval_envs", "episode_length", "reset", "num_threads", "device", "physics")
+
+
+def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
+    """Returns the saved config, evaluated where and how `overrides` say.
+
+    `env=...` names the evaluation environment, `agent.evaluation=best_of` the choice of actions. Raises ValueError for
+    a setting that an evaluation cannot change.
+    """
+    for override in overrides:
+        key = override.partition("=")[0]
+        if "=" not in override or key.partition(".")[0] not in OVERRIDABLE or key == "agent":
+            raise ValueError(suggest("setting of an evaluation", key, OVERRIDABLE))
+    config = RunConfig.from_dict(saved.config)
+    new_env = any(override.startswith("env=") for override in overrides)
+    base = {"env": config.evaluation_env, "agent": config.agent}
+    spelled = [f"agent={config.agent['name']}", *_spell("agent", base["agent"])]
+    if not new_env:
+        spelled += [f"env={base['env']['name']}", *_spell("env", base["env"])]
+    composed = compose_values([*spelled, *overrides])
+    keys = {override.partition("=")[0].partition(".")[0] for override in overrides} - {"env"}
+    return RunConfig.from_dict(
+        saved.config | {key: composed[key] for key in keys} | {"eval_env": composed["env"], "logger": {"name": "none"}}
+    )
+
+
+def _spell(group: str, values: dict[str, Any]) -> list[str]:
+    """The overrides that give a group these hyperparameters."""
+    return [f"{group}.{key}={json.dumps(value)}" for key, value in values.items() if key != "name"]

@@ -1,0 +1,40 @@
+"""A trained policy, taken from a run directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deepcrl.core import checkpoint
+from deepcrl.core.build import build_agent, env_spec
+from deepcrl.core.config import RunConfig, select_device
+from deepcrl.core.types import Agent
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The newest checkpoint of a run, or the one that was asked for."""
+
+    run_dir: Path
+    state: dict[str, Any]
+
+    @classmethod
+    def read(cls, where: str | Path) -> Saved:
+        """Reads a run directory or a checkpoint; CheckpointError in one line if there is none to read."""
+        path = checkpoint.find(Path(where))
+        return cls(path.parent.parent, checkpoint.load(path))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.state["config"]
+
+    @property
+    def env_steps(self) -> int:
+        return self.state["run"]["progress"]["env_steps"]
+
+    def agent(self, config: RunConfig) -> Agent:
+        """Builds the agent of `config`, which may choose its actions otherwise, with the trained networks."""
+        agent = build_agent(config, env_spec(config), select_device(config.device))
+        agent.load_state_dict(self.state["run"]["agent"])
+        return agent
