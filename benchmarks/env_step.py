@@ -30,8 +30,7 @@ def run(
     num_envs: int = 512,
     env: str = "ant",
     num_threads: int = 2,
-    turns: int = 60,
-    steps_per_turn: int = 5,
+    turns: int = 300,
     warmup_steps: int = 50,
 ) -> list[dict[str, Any]]:
     """Prints rates in environment steps per second and appends one JSON row per variant to `json_path`."""
@@ -48,22 +47,17 @@ def run(
     raw_ctrl = torch.from_numpy(raw.bind("ctrl"))
     rates: dict[str, list[float]] = {"raw": [], "env_step": []}
     for turn in range(turns):
-        # Both variants of a turn go on from the same states: what a step costs depends on the contacts
-        saved = envs.state_dict()
+        # One step each from the same states: what a step costs depends on the contacts, and only env.step resets
+        saved, action = envs.state_dict(), actions[turn % len(actions)]
+        raw.state[:] = saved["physics"].numpy()
         for variant in ("raw", "env_step") if turn % 2 else ("env_step", "raw"):
-            envs.load_state_dict(saved)
-            raw.state[:] = saved["physics"].numpy()
             start = time.perf_counter()
-            for k in range(steps_per_turn):
-                action = actions[(turn * steps_per_turn + k) % len(actions)]
-                if variant == "raw":
-                    raw_ctrl.copy_(action)
-                    raw.step(nstep=task.substeps)
-                else:
-                    envs.step(action)
-            rates[variant].append(steps_per_turn * num_envs / (time.perf_counter() - start))
-        for k in range(steps_per_turn):
-            envs.step(actions[(turn + k) % len(actions)])
+            if variant == "raw":
+                raw_ctrl.copy_(action)
+                raw.step(nstep=task.substeps)
+            else:
+                envs.step(action)
+            rates[variant].append(num_envs / (time.perf_counter() - start))
     ratios = [step / raw for step, raw in zip(rates["env_step"], rates["raw"], strict=True)]
     rows = [_row(name, values, "env steps/s", env, num_envs, num_threads) for name, values in rates.items()]
     rows.append(_row("env_step_over_raw", ratios, "ratio", env, num_envs, num_threads))

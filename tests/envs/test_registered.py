@@ -106,8 +106,8 @@ def test_a_slow_single_simulation_agrees(name, make, actions):
     model = envs.task.model
     full = int(mujoco.mjtState.mjSTATE_INTEGRATION)
     slow = [mujoco.MjData(model) for _ in range(5)]
-    for index, data in enumerate(slow):
-        mujoco.mj_setState(model, data, envs.physics.state[index].numpy(), full)
+    for state, data in zip(envs.physics.get_state().numpy(), slow, strict=True):
+        mujoco.mj_setState(model, data, state, full)
     alive = torch.ones(5, dtype=torch.bool)
     for action in 0.3 * actions(envs, 40):
         step = envs.step(action)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import mujoco
+import numpy as np
 import pytest
 import torch
 
@@ -50,9 +51,9 @@ def test_a_derived_field_is_right_when_first_asked_for(physics):
 
 def test_reset_and_forward_touch_only_their_ids(physics):
     physics.step(3, False)
-    moved = physics.state.clone()
+    moved = physics.get_state()
     physics.reset(torch.tensor([0, 2]))
-    assert torch.equal(physics.state[1], moved[1])
+    assert torch.equal(physics.get_state()[1], moved[1])
     assert torch.equal(physics.field("time"), torch.tensor([0.0, 0.03, 0.0], dtype=torch.float64))
     assert torch.equal(physics.field("qpos")[0], torch.as_tensor(physics.model.qpos0))
     xpos = physics.field("xpos")
@@ -63,14 +64,25 @@ def test_reset_and_forward_touch_only_their_ids(physics):
     assert not torch.equal(xpos[1], stale[1])
 
 
+def test_reset_is_that_of_mujoco(physics):
+    physics.field("ctrl")[:] = 1.0
+    physics.step(3, False)
+    physics.reset(torch.arange(3))
+    fresh = mujoco.MjData(physics.model)
+    full = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+    expected = np.empty(mujoco.mj_stateSize(physics.model, full))
+    mujoco.mj_getState(physics.model, fresh, expected, full)
+    assert torch.equal(physics.get_state(), torch.from_numpy(expected).expand(3, -1))
+
+
 def test_state_is_everything(physics):
     other = make_physics("mujoco", physics.model, 3, 1)
     physics.field("ctrl")[:] = 0.5
     physics.step(7, False)
-    other.state.copy_(physics.state)
+    other.set_state(physics.get_state())
     physics.step(20, False)
     other.step(20, False)
-    assert torch.equal(physics.state, other.state)
+    assert torch.equal(physics.get_state(), other.get_state())
 
 
 def test_data_is_a_forwarded_copy(physics):
