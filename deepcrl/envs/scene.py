@@ -29,7 +29,8 @@ _FOVY = 45.0
 def arena(floor_centre: tuple[float, float] = (0.0, 0.0), floor_half_size: float = 40.0) -> mujoco.MjSpec:
     """Returns a lit, empty scene with a checkered floor at z 0; the floor is infinite for contacts.
 
-    Newton iterations 4 and line search 8 are those of scaling-crl's MJX ant; more change no outcome measured.
+    Newton iterations 4 and line search 8 are those of scaling-crl's MJX ant. With 100 and 50 a random ant falls
+    as often and a step costs the same.
     """
     spec = mujoco.MjSpec()
     spec.compiler.degree = False

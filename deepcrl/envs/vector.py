@@ -99,15 +99,15 @@ class TaskVectorEnv:
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything needed to go on exactly; tensors, numbers and None only."""
         first = self._first
+        if first is not None:
+            first = {"qpos": first.qpos.clone(), "qvel": first.qvel.clone(), "goal": first.goal.clone()}
         return {
             "physics": self.physics.get_state(),
             "state": self._state.clone(),
             "goal": self._goal.clone(),
             "steps": self._steps.clone(),
             "traj_id": self._traj_id.clone(),
-            "first": None
-            if first is None
-            else {name: getattr(first, name).clone() for name in ("qpos", "qvel", "goal")},
+            "first": first,
             "generator": self._generator.get_state(),
             "started": self._started,
             "num_unstable": self.num_unstable,

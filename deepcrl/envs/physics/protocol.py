@@ -24,8 +24,8 @@ class Physics(Protocol):
     def field(self, name: str) -> Tensor:
         """Returns MjData's field `name` of every simulation, [N, ...], without a copy.
 
-        State fields (qpos, qvel, ctrl, mocap_pos, ...) are live both ways, in the engine's own float type. Derived fields (xpos, cvel, ...) are
-        refreshed by every call. Raises ValueError for a field that does not exist.
+        State fields (qpos, qvel, ctrl, mocap_pos, ...) are live both ways, in the engine's own float type. Derived
+        fields (xpos, cvel, ...) are refreshed by every call. Raises ValueError for a field that does not exist.
         """
         ...
 
@@ -34,7 +34,7 @@ class Physics(Protocol):
 
         An unstable simulation (not finite, or an engine error) holds no meaningful state until it is reset. As with
         mj_step, derived fields describe the state before the last substep, unless `derived` is set: then those that
-        depend on positions and velocities are computed once more, which costs about a fifth of a substep.
+        depend on positions and velocities are computed once more, at the new state.
         """
         ...
 
@@ -47,7 +47,7 @@ class Physics(Protocol):
         ...
 
     def get_state(self) -> Tensor:
-        """Returns a copy of the whole integration state, [N, X]: time, qpos, qvel, warm start, controls, mocap poses."""
+        """Returns a copy of the whole integration state, [N, X]: time, qpos, qvel, warm start, controls, mocap."""
         ...
 
     def set_state(self, state: Tensor) -> None:
