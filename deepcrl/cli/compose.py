@@ -13,13 +13,14 @@ from deepcrl.core.components import discover
 from deepcrl.core.config import RunConfig
 
 
-def _configs_dir() -> Path:
+def packaged(name: str) -> Path:
+    """Returns a top-level folder of the project: inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).parents[1]
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / name
 
 
-CONFIGS_DIR = _configs_dir()
+CONFIGS_DIR = packaged("configs")
 """Absolute: Hydra looks for a relative one beside the console script."""
 
 
