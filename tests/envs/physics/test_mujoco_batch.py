@@ -104,6 +104,15 @@ def test_instability_is_reported_until_reset(physics, tmp_path, monkeypatch):
     assert not physics.step(2, False).any()
 
 
+def test_restoring_a_good_state_ends_an_instability(physics, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where MuJoCo writes its log of warnings
+    good = physics.get_state()
+    physics.field("qpos")[0, 2] = float("nan")
+    assert physics.step(1, False).tolist() == [True, False, False]
+    physics.set_state(good)
+    assert not physics.step(1, False).any()
+
+
 def test_unknown_engine():
     with pytest.raises(ValueError, match="Did you mean 'mujoco'"):
         make_physics("mujoc", Ant().model, 1, 1)
