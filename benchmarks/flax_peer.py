@@ -1,9 +1,9 @@
 """The peer of `benchmarks/update.py`: one gradient step of contrastive RL in Flax and Optax, jitted as a whole, fp32.
 
 Written by us from the method's description, with the idioms of the field: linen modules, `value_and_grad`, one `jit`
-with donated buffers, three Adams. The goal embedding of the old parameters occurs twice in one program, so XLA may share
-it between actor and critic as ours does. Pairwise distances come from a matrix product, which is faster here than the
-[B, B, D] differences of the released code.
+with donated buffers, three Adams. The goal embedding of the old parameters occurs twice in one program, so XLA may
+share it between actor and critic as ours does. Pairwise distances come from a matrix product, which is faster here than
+the [B, B, D] differences of the released code.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def make_step(
     It returns once the new parameters are computed. The first call compiles.
     """
     action_dim = batch["action"].shape[1]
-    actor, phi, psi = (ResidualMLP(n, depth, width) for n in (2 * action_dim, 64, 64))
+    nets: list[Any] = [ResidualMLP(n, depth, width) for n in (2 * action_dim, 64, 64)]
+    actor, phi, psi = nets
     data = {name: jnp.asarray(value) for name, value in batch.items()}
     keys = jax.random.split(jax.random.key(0), 4)
     state_action = jnp.concatenate([data["state"], data["action"]], -1)

@@ -17,7 +17,7 @@ _chosen = "auto"
 
 
 def choose(kernels: str) -> None:
-    """Sets, for this process, what runs the trunk: `auto`, the fastest that the machine has, or `eager`, plain torch."""
+    """Sets what runs the trunk in this process: `auto`, the fastest that the machine has, or `eager`, plain torch."""
     global _chosen
     if kernels not in KERNELS:
         raise ValueError(suggest("kernels", kernels, KERNELS))
@@ -25,7 +25,7 @@ def choose(kernels: str) -> None:
 
 
 def backend(x: Tensor) -> ModuleType:
-    """Returns the module whose `forward` and `backward` run a trunk on the device and dtype of `x`."""
-    if _chosen == "auto" and x.device.type == "cpu" and x.dtype == torch.float32 and build.compiler():
-        return native
+    """Returns the module whose `forward` and `backward` run a trunk on x [B, W]."""
+    if _chosen == "auto" and x.device.type == "cpu" and x.dtype == torch.float32 and x.shape[1] <= build.MAX_WIDTH:
+        return native if build.compiler() else eager
     return eager

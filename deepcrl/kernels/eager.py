@@ -43,6 +43,10 @@ class Saved:
     stats: Tensor
     """[L, 2, B] mean and reciprocal standard deviation of each LayerNorm; empty without LayerNorm."""
 
+    def layers(self, count: int) -> Saved:
+        """Returns the buffers of the first `count` layers."""
+        return Saved(self.inputs[:count], self.dense[:count], self.stats[:count])
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepcrl.core.registry import suggest
 from deepcrl.kernels.dispatch import backend
 from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted
+from deepcrl.kernels.reference import ACTIVATIONS
 
 
 def residual_trunk(
@@ -61,7 +63,9 @@ def trunk(
     `segment` is the number of layers between checkpoints; L means none. `keep`: 0 nothing, 1 what the gradient of x,
     bias, scale and shift needs, 2 also what that of the weight needs. Whatever is not kept is an empty tensor.
     """
-    x = x.contiguous()
+    x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
+    scale, shift = (None if v is None else v.contiguous() for v in (scale, shift))
+    _check(x, weight, bias, scale, shift, block_layers, activation)
     run = Trunk(weight.bfloat16() if bf16 else weight, bias, scale, shift, block_layers, activation)
     saved, stream = _buffers(x, run, segment, keep)
     kernels, y = backend(x), x
@@ -71,6 +75,37 @@ def trunk(
         y = kernels.forward(y, run.layers(first, min(first + segment, weight.shape[0])), saved)
     weight_bf16 = run.weight if bf16 and keep else run.weight.new_empty(0)
     return y, saved.inputs, saved.dense, saved.stats, stream, weight_bf16
+
+
+def _check(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    block_layers: int,
+    activation: str,
+) -> None:
+    """Raises ValueError for operands that do not fit together: the C++ path takes bare pointers."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(suggest("activation", activation, ACTIVATIONS))
+    if (scale is None) != (shift is None):
+        raise ValueError("scale and shift come together: both, or neither for a trunk without LayerNorm")
+    if x.ndim != 2 or weight.ndim != 3 or weight.shape[0] == 0 or weight.shape[0] % block_layers:
+        raise ValueError(
+            f"need x [B, W] and weight [L, W, W], L a positive multiple of block_layers={block_layers};"
+            f" got {list(x.shape)} and {list(weight.shape)}"
+        )
+    num_layers, width = weight.shape[0], x.shape[1]
+    for name, tensor, shape in (
+        ("weight", weight, (num_layers, width, width)),
+        *((name, v, (num_layers, width)) for name, v in (("bias", bias), ("scale", scale), ("shift", shift))),
+    ):
+        if tensor is not None and (tensor.shape != shape or tensor.dtype != x.dtype or tensor.device != x.device):
+            raise ValueError(
+                f"{name} must be {list(shape)}, {x.dtype} on {x.device} as x is;"
+                f" got {list(tensor.shape)}, {tensor.dtype} on {tensor.device}"
+            )
 
 
 def _buffers(x: Tensor, run: Trunk, segment: int, keep: int) -> tuple[Saved, Tensor]:
@@ -134,15 +169,16 @@ def trunk_backward(
 
     `weight` is in the matmul dtype, the gradients in that of `grad`; the other arguments are as `trunk` left them.
     """
-    run = Trunk(weight, bias, scale, shift, block_layers, activation)
+    scale, shift = (None if v is None else v.contiguous() for v in (scale, shift))
+    run = Trunk(weight.contiguous(), bias.contiguous(), scale, shift, block_layers, activation)
     grad_weight = grad.new_empty(weight.shape if want_weight else (0, *weight.shape[1:]))
     vectors = grad.new_empty((weight.shape[0] if want_vectors else 0, 3, weight.shape[1]))
     kernels, num_layers, g = backend(grad), weight.shape[0], grad.contiguous()
     recompute = segment < num_layers
-    saved = _scratch(x, run, segment, 2 if want_weight else 1) if recompute else Saved(inputs, dense, stats)
+    scratch = _scratch(x, run, segment, 2 if want_weight else 1) if recompute else Saved(inputs, dense, stats)
     for first in reversed(range(0, num_layers, segment)):
         last = min(first + segment, num_layers)
-        part = run.layers(first, last)
+        part, saved = run.layers(first, last), scratch.layers(last - first)
         if recompute:
             kernels.forward(stream[first // segment - 1] if first else x.contiguous(), part, saved)
         into = Gradients(grad_weight[first:last], vectors[first:last])

@@ -15,6 +15,8 @@ from pathlib import Path
 _SOURCE = Path(__file__).with_name("elementwise.cpp")
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 
+MAX_WIDTH = 8192
+"""`kMaxWidth` of elementwise.cpp, whose rows live on the stack."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 

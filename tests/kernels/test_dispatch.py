@@ -1,0 +1,65 @@
+"""Which code runs the trunk is decided up front, and a failing build is an error, not a fallback."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from deepcrl.kernels import dispatch, eager
+from deepcrl.kernels.native import build
+from deepcrl.kernels.native import trunk as native
+
+X = torch.zeros(2, 16)
+
+
+def test_eager_is_eager(monkeypatch):
+    monkeypatch.setattr(dispatch, "_chosen", "auto")
+    dispatch.choose("eager")
+    assert dispatch.backend(X) is eager
+
+
+@pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler")
+def test_auto_takes_the_library_where_it_fits(monkeypatch):
+    monkeypatch.setattr(dispatch, "_chosen", "eager")
+    dispatch.choose("auto")
+    assert dispatch.backend(X) is native
+    assert dispatch.backend(X.double()) is eager
+    assert dispatch.backend(X.to("meta")) is eager
+    assert dispatch.backend(torch.zeros(1, build.MAX_WIDTH + 16)) is eager
+
+
+def test_auto_without_a_compiler_is_eager(monkeypatch):
+    monkeypatch.setattr(dispatch, "_chosen", "auto")
+    monkeypatch.setattr(build, "compiler", lambda: None)
+    assert dispatch.backend(X) is eager
+
+
+def test_unknown_kernels():
+    with pytest.raises(ValueError, match="Unknown kernels 'eagre'. Did you mean 'eager'"):
+        dispatch.choose("eagre")
+
+
+def test_named_compiler_that_is_missing_means_none(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert build.compiler.__wrapped__() is None
+
+
+def test_compiler_that_fails_is_an_error_with_its_message(monkeypatch, tmp_path):
+    cxx = tmp_path / "c++"
+    cxx.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo broken 1.0 && exit 0\necho 'no such flag' >&2\nexit 1\n")
+    cxx.chmod(0o755)
+    monkeypatch.setattr(build, "compiler", lambda: str(cxx))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(RuntimeError, match=r"(?s)could not build the CPU kernels; kernels=eager.*no such flag"):
+        build.library.__wrapped__()
+    assert not list((tmp_path / "cache").rglob("*.so"))
+
+
+@pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler")
+def test_library_is_built_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    build.library.__wrapped__()
+    (built,) = tmp_path.rglob("*.so")
+    monkeypatch.setattr(build, "_build", lambda *_: pytest.fail("built twice"))
+    build.library.__wrapped__()
+    assert built.exists()
