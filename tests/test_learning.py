@@ -1,0 +1,54 @@
+"""The whole method learns: an agent trained for half a minute goes towards its goals, unless its pairs are shuffled."""
+
+import pytest
+import torch
+
+from deepcrl.core.build import build_run
+from deepcrl.core.components import LOSSES
+from deepcrl.core.config import RunConfig
+from deepcrl.core.evaluate import evaluate
+from deepcrl.core.interrupt import Interrupt
+from deepcrl.core.loop import collect, learn
+from deepcrl.core.losses.infonce import infonce
+
+SETTINGS = {
+    "env": {"name": "point_maze", "layout": "#####/#GGG#/#GRG#/#GGG#/#####", "cell_size": 3.0},
+    "agent": {"name": "crl", "actor_lr": 1e-3, "critic_lr": 1e-3, "temperature_lr": 3e-3},
+    "encoder": {"name": "residual_mlp", "depth": 4, "width": 64},
+    "energy": {"name": "norm"},
+    "buffer": {"name": "ring", "capacity": 4000},
+    "logger": {"name": "none"},
+    "num_envs": 32,
+    "num_eval_envs": 32,
+    "episode_length": 200,
+    "unroll_length": 50,
+    "prefill_steps": 400,
+    "grad_steps_per_unroll": 60,
+    "batch_size": 128,
+    "total_env_steps": 50_000,
+    "num_threads": 1,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shuffled_loss():
+    """InfoNCE that takes another state-action's goal for the positive one."""
+    if "shuffled_infonce" not in LOSSES:
+        LOSSES.register("shuffled_infonce")(lambda logits: infonce(logits.roll(1, dims=0)))
+
+
+def final_distance(loss: str, seed: int) -> float:
+    """Metres left to the goal, on average, after training with this loss."""
+    run = build_run(RunConfig.from_dict(SETTINGS | {"loss": {"name": loss}, "seed": seed}))
+    while not run.finished:
+        collect(run)
+        learn(run, Interrupt())
+    return evaluate(run.agent, run.eval_envs)["eval/final_distance"]
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("seed", [0, 2])
+def test_goes_towards_its_goals_only_if_pairs_are_right(seed):
+    torch.set_num_threads(1)
+    learned, shuffled = final_distance("infonce", seed), final_distance("shuffled_infonce", seed)
+    assert learned < 3.5 < shuffled, f"{learned:.2f} m left after learning, {shuffled:.2f} m with shuffled pairs"
