@@ -6,7 +6,7 @@ MuJoCo cannot match; this is the same robot file with MuJoCo's own dynamics. Dif
 
 | what | scaling-crl | here |
 |---|---|---|
-| engine | Brax spring, 0.005 s x 10, about 9 kg | MuJoCo, 0.01 s x 5, 0.911 kg; `density` changes the weight (40 is 7.29 kg, as its ant_push) |
+| engine | Brax spring, 0.005 s x 10, about 9 kg | MuJoCo, 0.01 s x 5, 7.29 kg, as its ant_push; `density` changes the weight (5 is 0.911 kg, as in ant.xml) |
 | integrator | semi-implicit | implicitfast; Gymnasium's RK4 costs nearly four times as much |
 | start quaternion | noisy, not normalised | noisy, normalised |
 | start and goal | drawn once per environment, kept for ever | by the reset policy, `resample` or `fixed` |
@@ -41,7 +41,7 @@ class AntTask(GoalTask):
     and angular velocity (body), 8 joint velocities; the goal is the torso's x and y, in metres.
 
     An ant starts within `reset_noise` (metres, radians; standard deviation of velocities) of the standing pose.
-    `density`, in kg/m^3, makes it heavier: a light ant kicks itself above the healthy heights with random actions.
+    `density`, in kg/m^3, sets its weight: a light ant kicks itself above the healthy heights with random actions.
     """
 
     spec = EnvSpec(state_dim=29, action_dim=8, goal_indices=(0, 1))

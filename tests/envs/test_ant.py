@@ -75,10 +75,11 @@ def test_healthy_heights():
     assert Ant().terminated(state).tolist() == [True, False, False, True]
 
 
-def test_heavier_ants(make):
+def test_density_sets_the_weight(make):
     light, heavy = (make("ant", task={"density": density}).task.model.body_mass.sum() for density in (5.0, 40.0))
     assert light == pytest.approx(0.911, abs=5e-4)
     assert heavy == pytest.approx(7.29, abs=5e-3)
+    assert make("ant").task.model.body_mass.sum() == heavy, "the default"
 
 
 def test_an_idle_ant_stands_on_its_feet(make):

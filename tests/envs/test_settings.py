@@ -73,5 +73,5 @@ def test_hyperparameters_are_a_schema():
         "goal_distance_min": None,
         "reset_noise": 0.1,
         "success_radius": 0.5,
-        "density": 5.0,
+        "density": 40.0,
     }

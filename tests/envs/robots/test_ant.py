@@ -32,9 +32,11 @@ def test_order_of_joints_and_actuators(model):
     assert (model.nq, model.nv, model.nu) == (15, 14, 8)
 
 
-def test_masses(model):
+def test_masses_at_the_density_of_ant_xml():
+    model = ant(density=5.0).compile()
+
     def mass(name):
-        return model.body(f"robot/{name}").mass[0]
+        return model.body(name).mass[0]
 
     assert mass("torso") == pytest.approx(0.4839, abs=5e-5)
     for i in range(1, 5):
