@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-import mujoco
 import torch
 from mujoco.batch import Batch
 
+from deepcrl.core.run_dir import describe_environment
 from deepcrl.envs import VectorSettings, make_task
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
@@ -67,8 +65,10 @@ def run(
             f"  (p20 {row['p20']:,.3f}, p80 {row['p80']:,.3f})"
         )
     if json_path is not None:
+        about = describe_environment()
+        facts = {"machine": about["machine"], "versions": about["versions"], "commit": about["git"]}
         with Path(json_path).open("a") as file:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
+            file.writelines(json.dumps(row | facts) + "\n" for row in rows)
     return rows
 
 
@@ -87,31 +87,17 @@ def _row(variant: str, values: list[float], unit: str, env: str, num_envs: int, 
         "median": median,
         "p20": p20,
         "p80": p80,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} torch threads",
-        "versions": {"mujoco": mujoco.__version__, "torch": torch.__version__, "python": platform.python_version()},
-        "commit": _commit(),
     }
 
 
-def _commit() -> str | None:
-    """The commit of the working tree, or None outside one."""
-    try:
-        command = ["git", "rev-parse", "HEAD"]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Parses the command line and runs the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("deepcrl bench env_step", description=__doc__)
     parser.add_argument("--env", default="ant")
     parser.add_argument("--num-envs", type=int, default=512)
     parser.add_argument("--num-threads", type=int, default=2)
     parser.add_argument("--json", default=None, help="append one JSON row per variant to this file")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     run(args.json, num_envs=args.num_envs, env=args.env, num_threads=args.num_threads)
 
 

@@ -59,8 +59,8 @@ def measure(precisions: list[str], num_unrolls: int, overrides: list[str]) -> li
         collecting, learning = (statistics.median(part) for part in zip(*seconds[precision], strict=True))
         median, updates = statistics.median(rates), run.config.grad_steps_per_unroll
         print(
-            f"{precision}: {median:,.0f} env steps/s ({p20:,.0f} - {p80:,.0f}), {median / taken * updates:,.0f} gradient "
-            f"steps/s; of an unroll, {collecting:.2f} s collecting and {learning:.2f} s learning"
+            f"{precision}: {median:,.0f} env steps/s ({p20:,.0f} - {p80:,.0f}), {median / taken * updates:,.0f} "
+            f"gradient steps/s; of an unroll, {collecting:.2f} s collecting and {learning:.2f} s learning"
         )
         rows.append(
             {
