@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -23,14 +25,13 @@ def kernels(request, monkeypatch):
 def poisoned():
     """Fills whatever torch.empty returns with NaN, so that reading it shows."""
     torch.use_deterministic_algorithms(True)
-    assert torch.utils.deterministic.fill_uninitialized_memory
     assert torch.empty(3).isnan().all()
     yield
     torch.use_deterministic_algorithms(False)
 
 
-def operands(rows: int, width: int, depth: int, *, layer_norm: bool = True) -> list[Tensor | None]:
-    """Returns x, weight, bias, scale, shift with every entry away from its initial value."""
+def operands(rows: int, width: int, depth: int, *, layer_norm: bool = True) -> list[Any]:
+    """Returns x, weight, bias, scale, shift (None without LayerNorm), every entry away from its initial value."""
     draws = torch.Generator().manual_seed(rows + width + depth)
 
     def normal(*shape: int) -> Tensor:

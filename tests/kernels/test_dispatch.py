@@ -35,7 +35,7 @@ def test_auto_without_a_compiler_is_eager(monkeypatch):
 
 
 def test_unknown_kernels():
-    with pytest.raises(ValueError, match="Unknown kernels 'eagre'. Did you mean 'eager'"):
+    with pytest.raises(ValueError, match=r"Unknown kernels 'eagre'\. Did you mean 'eager'"):
         dispatch.choose("eagre")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -19,8 +20,8 @@ TOLERANCE = {"fp32": 5e-6, "bf16": 3e-2}
 def compare(tensors, *, precision="fp32", block_layers=4, activation="swish", checkpoint_blocks=0, tolerance=None):
     """Checks output and all gradients, for a random grad_output, against fp64."""
     form = {"block_layers": block_layers, "activation": activation}
-    mine = [None if t is None else t.clone().requires_grad_() for t in tensors]
-    truth = [None if t is None else t.double().requires_grad_() for t in tensors]
+    mine: list[Any] = [None if t is None else t.clone().requires_grad_() for t in tensors]
+    truth: list[Any] = [None if t is None else t.double().requires_grad_() for t in tensors]
     y = residual_trunk(*mine, **form, bf16=precision == "bf16", checkpoint_blocks=checkpoint_blocks)
     expected = reference.residual_trunk(*truth, **form)
     grad = torch.randn(y.shape, generator=torch.Generator().manual_seed(1))

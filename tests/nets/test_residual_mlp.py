@@ -27,7 +27,7 @@ def plain_copy(net):
     plain.stem[0].load_state_dict(net.stem.state_dict())
     plain.stem[1].load_state_dict(net.stem_norm.state_dict())
     plain.head.load_state_dict(net.head.state_dict())
-    layers = [module for block in plain.blocks for module in block]
+    layers = [module for block in plain.blocks for module in block.children()]
     for layer in range(depth):
         layers[3 * layer].load_state_dict({"weight": net.weight[layer], "bias": net.bias[layer]})
         layers[3 * layer + 1].load_state_dict({"weight": net.scale[layer], "bias": net.shift[layer]})
@@ -79,7 +79,9 @@ def test_equals_the_plain_network():
     torch.testing.assert_close(net(x), plain(x), rtol=1e-4, atol=1e-5)
     net(x).square().sum().backward()
     plain(x).square().sum().backward()
-    torch.testing.assert_close(net.weight.grad[7], plain.blocks[1][9].weight.grad, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(
+        net.weight.grad[7], list(plain.blocks[1].children())[9].weight.grad, rtol=1e-3, atol=1e-5
+    )
     torch.testing.assert_close(net.stem.weight.grad, plain.stem[0].weight.grad, rtol=1e-3, atol=1e-5)
 
 
