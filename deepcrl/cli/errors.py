@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from deepcrl.core.checkpoint import CheckpointError
 from deepcrl.core.loop import NonFiniteError
+from deepcrl.core.registry import suggest
 
 
 class UserError(Exception):
@@ -43,13 +45,32 @@ def one_line_errors() -> Iterator[None]:
     except (UserError, CheckpointError, NonFiniteError, HydraException, OmegaConfBaseException) as error:
         if os.environ.get("DEEPCRL_DEBUG"):
             raise
-        fail(_one_line(error))
+        fail(re.sub(r"\s*\n\s*", " ", one_line(error)).strip())
 
 
-def _one_line(error: BaseException) -> str:
-    """Flattens Hydra's multi-line messages and adds the cause where only that says what is wrong."""
-    text = str(error)
-    if isinstance(error, HydraException) and error.__cause__ is not None:
-        text = f"{text}: {error.__cause__}"
-    text = re.sub(r"\n\s*(full_key|object_type|reference_type)[:=].*", "", text)
-    return re.sub(r"\s*\n\s*", " ", text).strip()
+def one_line(error: BaseException) -> str:
+    """Says in our words what Hydra and OmegaConf mean, with the nearest good name."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return suggest(group, name, error.options)
+    if isinstance(error, OverrideParseException):
+        return f"Cannot read the override {error.override!r}; an override is KEY=VALUE, such as encoder.depth=16"
+    cause = error.__cause__ if isinstance(error, HydraException) else error
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        return _unknown_key(cause)
+    merged = re.match(r"Error merging override (\S+?)=", str(error))
+    if merged and cause is not None:
+        return f"{merged[1]}: {str(cause).splitlines()[0]}"
+    return str(error)
+
+
+def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
+    """`nmu_envs`, of the run, or `dpeth` of `encoder`."""
+    parent, key = error.parent_node, str(error.key)
+    known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+    if not error.full_key or error.full_key == key:
+        return suggest("setting", key, known)
+    group = str(error.full_key).rpartition(".")[0]
+    name = parent.get("name") if isinstance(parent, DictConfig) else None
+    of = f"{group}={name}" if name else group
+    return suggest(f"setting of {of}:", key, [name for name in known if name != "name"])

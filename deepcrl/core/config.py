@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 from deepcrl.core.registry import suggest
+from deepcrl.envs.physics import ENGINES
+from deepcrl.envs.settings import RESET_POLICIES
 
 PRECISIONS = ("fp32", "bf16")
 GROUPS = ("env", "agent", "encoder", "energy", "loss", "buffer", "logger")
@@ -136,6 +138,10 @@ def _check(config: RunConfig) -> None:
         raise ValueError(f"batch_size must be at least 2, got {config.batch_size}: one pair has no negatives")
     if config.precision not in PRECISIONS:
         raise ValueError(suggest("precision", config.precision, PRECISIONS))
+    if config.reset not in RESET_POLICIES:
+        raise ValueError(suggest("reset policy", config.reset, RESET_POLICIES))
+    if config.physics not in ENGINES:
+        raise ValueError(suggest("physics", config.physics, ENGINES))
     capacity = config.buffer.get("capacity")
     if capacity is not None and config.unroll_length > capacity:
         raise ValueError(f"unroll_length={config.unroll_length} is longer than the ring: buffer.capacity={capacity}")

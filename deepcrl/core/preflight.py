@@ -48,17 +48,19 @@ class Preflight:
 
     def rows(self) -> list[tuple[str, str]]:
         """Returns the table that is printed before training, as (what, how much)."""
-        s = self.schedule
-        counts = ", ".join(f"{name} {count:,}" for name, count in self.parameters.items())
+        s, gib = self.schedule, GIB
+        counts = " + ".join(f"{name} {count:,}" for name, count in self.parameters.items())
+        per_step = s.env_steps_per_unroll / s.grad_steps_per_unroll
         return [
-            ("env steps", f"{s.total_env_steps:,} = {s.prefill_unrolls} prefill + {s.training_unrolls:,} training "
-             f"unrolls of {s.env_steps_per_unroll:,}"),
-            ("gradient steps", f"{s.total_grad_steps:,} = {s.grad_steps_per_unroll:,} per unroll, one per "
-             f"{s.env_steps_per_unroll / s.grad_steps_per_unroll:.1f} env steps"),
-            ("parameters", f"{sum(self.parameters.values()):,} ({counts})"),
-            ("memory", f"ring {self.ring_bytes / GIB:.2f} GiB, networks and optimisers "
-             f"{self.network_bytes / GIB:.2f} GiB, available {self.available_bytes / GIB:.1f} GiB"),
-        ]  # fmt: skip
+            ("env steps", f"{s.total_env_steps:,} in unrolls of {s.env_steps_per_unroll:,}"),
+            ("", f"{s.prefill_unrolls:,} unrolls of prefill, then {s.training_unrolls:,} of training"),
+            ("gradient steps", f"{s.total_grad_steps:,}, {s.grad_steps_per_unroll:,} after each unroll"),
+            ("", f"one for every {per_step:.1f} env steps"),
+            ("parameters", f"{sum(self.parameters.values()):,}"),
+            ("", counts),
+            ("memory", f"ring {self.ring_bytes / gib:.2f} GiB + networks and Adam {self.network_bytes / gib:.2f} GiB"),
+            ("", f"of {self.available_bytes / gib:.1f} GiB available"),
+        ]
 
 
 def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflight:
