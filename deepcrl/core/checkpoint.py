@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import torch
 
 FORMAT_VERSION = 1
 _STATE, _META = "state.pt", "meta.json"
+_WRITING = ".writing_"
 
 
 class CheckpointError(ValueError):
@@ -31,11 +33,12 @@ def save(directory: Path, state: dict[str, Any], *, env_steps: int, grad_steps: 
     Returns its path. Raises CheckpointError if the disk refuses; nothing older is touched then.
     """
     path = directory / f"step_{env_steps:013d}_{grad_steps:011d}"
-    if path.exists():
+    if path.exists():  # just saved, or just resumed from
         return path
-    temporary = directory / f".writing_{path.name}"
+    temporary = directory / f"{_WRITING}{path.name}"
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left_by_a_killed_process in directory.glob(f"{_WRITING}*"):
+            shutil.rmtree(left_by_a_killed_process)
         temporary.mkdir(parents=True)
         torch.save(state, temporary / _STATE)
         meta = {"format_version": FORMAT_VERSION, "sha256": _digest(temporary / _STATE)}
@@ -61,22 +64,43 @@ def list_checkpoints(directory: Path) -> list[Path]:
     return sorted(path for path in directory.glob("step_*") if path.is_dir())
 
 
+def set_aside_after(path: Path) -> list[Path]:
+    """Renames the checkpoints newer than `path`, from which a run goes on another way, and returns the new paths.
+
+    Left where they are, they would count as the newest ones, also against those that are still to be saved.
+    """
+    moved = []
+    for newer in list_checkpoints(path.parent):
+        if newer.name > path.name:
+            aside = newer.with_name(f"aside_{newer.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            moved.append(newer.rename(aside))
+    return moved
+
+
 def find(where: Path) -> Path:
     """Returns the checkpoint that `where` names: itself, or the newest of the run directory `where`."""
     if not where.exists():
-        raise CheckpointError(f"Nothing to resume: {where} does not exist")
-    if where.name.startswith("step_"):
+        raise CheckpointError(f"There is no checkpoint to read: {where} does not exist")
+    if run_dir_of(where) != where:
         return where
     found = list_checkpoints(where / "checkpoints")
     if not found:
-        raise CheckpointError(f"Nothing to resume: {where} holds no checkpoint")
+        raise CheckpointError(f"There is no checkpoint to read: {where} holds none")
     return found[-1]
+
+
+def run_dir_of(where: Path) -> Path:
+    """Returns the run directory that `where` is, or is a checkpoint of."""
+    is_checkpoint = where.name.startswith("step_") and not (where / "checkpoints").is_dir()
+    return where.parent.parent if is_checkpoint else where
 
 
 def load(path: Path) -> dict[str, Any]:
     """Reads the checkpoint at `path`, on the CPU, after checking its version and its digest.
 
-    Raises CheckpointError for one that is missing, truncated, altered, or of another format version.
+    Raises CheckpointError for one that is missing, truncated, altered, of another format version, or that would run
+    code.
     """
     try:
         meta = json.loads((path / _META).read_text())
@@ -89,7 +113,10 @@ def load(path: Path) -> dict[str, Any]:
         )
     if not (path / _STATE).exists() or _digest(path / _STATE) != sha256:
         raise CheckpointError(f"Checkpoint {path} is truncated or corrupted (SHA-256 differs){_alternative(path)}")
-    return torch.load(path / _STATE, map_location="cpu", weights_only=True, mmap=True)
+    try:
+        return torch.load(path / _STATE, map_location="cpu", weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:  # a file with a matching digest that is none of ours
+        raise CheckpointError(f"Checkpoint {path} holds more than tensors and plain values: refused") from error
 
 
 def _alternative(path: Path) -> str:

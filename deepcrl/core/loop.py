@@ -54,7 +54,7 @@ class Run:
     @property
     def finished(self) -> bool:
         done = self.schedule.prefill_unrolls + self.schedule.training_unrolls
-        return self.progress.unrolls >= done and self.progress.pending_grad_steps == 0
+        return self.progress.unrolls >= done and not self.progress.row
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -80,22 +80,22 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
 
     Raises NonFiniteError, after a dump, as soon as a logged metric is not a number.
     """
-    progress, config = run.progress, run.config
+    progress, config, per_unroll = run.progress, run.config, run.schedule.env_steps_per_unroll
     if progress.env_steps == 0:
         recorder.log(progress.take_row() | evaluate(run.agent, run.eval_envs))
-    while not run.finished:
-        steps_before = progress.env_steps
-        if progress.pending_grad_steps == 0:
+    while not (run.finished or interrupt.requested):
+        if not progress.row:  # else an interrupted unroll goes on
             collect(run)
         learn(run, interrupt)
         if interrupt.requested:
+            _stop_if_not_finite(progress.means(), run, recorder)
             break
         row = progress.take_row()
         _stop_if_not_finite(row, run, recorder)
-        if run.finished or _passed(config.eval_every, steps_before, progress.env_steps):
+        if run.finished or _passes(config.eval_every, progress.env_steps, per_unroll):
             row |= evaluate(run.agent, run.eval_envs)
         recorder.log(row)
-        if _passed(config.checkpoint_every, steps_before, progress.env_steps):
+        if _passes(config.checkpoint_every, progress.env_steps, per_unroll):
             recorder.save(run)
     recorder.save(run)
 
@@ -138,9 +138,9 @@ def learn(run: Run, interrupt: Interrupt) -> None:
     progress.row["time/learn_seconds"] = progress.row.get("time/learn_seconds", 0.0) + spent
 
 
-def _passed(every: int, before: int, now: int) -> bool:
-    """Whether a multiple of `every` lies in (before, now]."""
-    return before // every < now // every
+def _passes(every: int, now: int, taken: int) -> bool:
+    """Whether the last `taken` steps reached a multiple of `every`."""
+    return (now - taken) // every < now // every
 
 
 def _stop_if_not_finite(row: dict[str, float], run: Run, recorder: Recorder) -> None:

@@ -21,7 +21,7 @@ class Progress:
     wall_seconds: float = 0.0
     """Before this process started; `elapsed` is the whole."""
     row: dict[str, float] = field(default_factory=dict)
-    """The metrics of this iteration that are known already."""
+    """The metrics of this iteration that are known already; empty between two iterations."""
     sums: dict[str, Tensor] = field(default_factory=dict)
     """Sums of the gradient steps' metrics in this iteration, still on the device."""
     num_summed: int = 0
@@ -38,18 +38,22 @@ class Progress:
         """Adds one gradient step's 0-dim metrics to the sums, without waiting for the device."""
         if not self.sums:
             self.sums = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in metrics.items()}
-        torch._foreach_add_(list(self.sums.values()), [value.double() for value in metrics.values()])
+        torch._foreach_add_(list(self.sums.values()), [value.double() for value in metrics.values()])  # pyright: ignore[reportPrivateImportUsage]
         self.num_summed += 1
 
     def take_row(self) -> dict[str, float]:
         """Returns the iteration's metrics, the gradient steps' averaged, in one transfer; starts the next iteration."""
-        row = self.row
-        if self.sums:
-            means = (torch.stack(list(self.sums.values())) / self.num_summed).tolist()
-            row |= dict(zip(self.sums, means, strict=True))
+        row = self.row | self.means()
         self.row, self.sums, self.num_summed = {}, {}, 0
         counters = {"env_steps": self.env_steps, "grad_steps": self.grad_steps, "wall_seconds": round(self.elapsed, 3)}
         return counters | row
+
+    def means(self) -> dict[str, float]:
+        """Returns the averages of the gradient steps' metrics in this iteration so far, in one transfer."""
+        if not self.sums:
+            return {}
+        values = (torch.stack(list(self.sums.values())) / self.num_summed).tolist()
+        return dict(zip(self.sums, values, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         names = ("env_steps", "grad_steps", "unrolls", "pending_grad_steps", "num_summed")
