@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 VERBS = {
@@ -28,14 +27,8 @@ USAGE = "\n".join(
 
 def main() -> None:
     """Runs `deepcrl VERB ...`; a mistake of the user's ends in one line and exit status 2."""
-    from deepcrl.cli.errors import fail, one_line_errors
-    from deepcrl.core.registry import suggest
-
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in ("-sc", "--shell-completion"):
-        # Hydra's completion script calls the program without the verb, which is the only one that it completes.
-        os.environ["COMP_LINE"] = os.environ.get("COMP_LINE", "").replace("deepcrl train", "deepcrl", 1)
-        arguments = ["train", *arguments]
+    # Before anything heavy is imported: these answer at once
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE)
         return
@@ -44,8 +37,23 @@ def main() -> None:
 
         print(__version__)
         return
-    verb, *rest = arguments
+    if arguments[0] in ("-sc", "--shell-completion"):
+        from deepcrl.cli.completion import complete
+
+        answered_by_train = complete(arguments, VERBS)
+        if answered_by_train is None:
+            return
+        arguments = ["train", *answered_by_train]
+    _run(*arguments)
+
+
+def _run(verb: str, *arguments: str) -> None:
+    from deepcrl.core.registry import suggest
+
     if verb not in VERBS:
-        fail(suggest("verb", verb, VERBS))
+        print(f"deepcrl: {suggest('verb', verb, VERBS)}", file=sys.stderr)
+        raise SystemExit(2)
+    from deepcrl.cli.errors import one_line_errors
+
     with one_line_errors():
-        importlib.import_module(f"deepcrl.cli.{verb}").main(rest)
+        importlib.import_module(f"deepcrl.cli.{verb}").main([*arguments])

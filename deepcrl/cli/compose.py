@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from deepcrl.cli.help import HELP
 from deepcrl.core.components import discover
 from deepcrl.core.config import RunConfig
 
@@ -28,6 +29,7 @@ def register_schema() -> None:
     """Makes RunConfig the schema of `train.yaml`, and fills the registries."""
     discover()
     ConfigStore.instance().store(name="run_config", node=RunConfig, provider="deepcrl")
+    ConfigStore.instance().store(group="hydra/help", name="deepcrl", node=HELP, provider="deepcrl")
 
 
 def compose_values(overrides: list[str]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from deepcrl.core.checkpoint import CheckpointError
 from deepcrl.core.loop import NonFiniteError
 from deepcrl.core.registry import suggest
+from deepcrl.core.session import RecordError
 
 
 class UserError(Exception):
@@ -26,6 +29,13 @@ def fail(message: str) -> NoReturn:
     """Prints `message` as an error and exits with status 2."""
     print(f"deepcrl: {message}", file=sys.stderr)
     raise SystemExit(2)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """Answers a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message} ({self.prog} --help shows the usage)")
 
 
 @contextmanager
@@ -39,10 +49,16 @@ def user_errors() -> Iterator[None]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turns the errors that a user can mend into one line and exit status 2."""
+    """Turns the errors that a user can mend into one line and exit status 2, a second Ctrl-C into status 130."""
     try:
         yield
-    except (UserError, CheckpointError, NonFiniteError, HydraException, OmegaConfBaseException) as error:
+    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
+    except KeyboardInterrupt:
+        print("deepcrl: stopped at once, without saving", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
+    except (UserError, CheckpointError, NonFiniteError, RecordError, HydraException, OmegaConfBaseException) as error:
         if os.environ.get("DEEPCRL_DEBUG"):
             raise
         fail(re.sub(r"\s*\n\s*", " ", one_line(error)).strip())
@@ -55,6 +71,9 @@ def one_line(error: BaseException) -> str:
         return suggest(group, name, error.options)
     if isinstance(error, OverrideParseException):
         return f"Cannot read the override {error.override!r}; an override is KEY=VALUE, such as encoder.depth=16"
+    ambiguous = re.match(r"Ambiguous value for argument '(.*)'", str(error))
+    if ambiguous:
+        return f"{ambiguous[1]} names several values: add -m to run each of them"
     cause = error.__cause__ if isinstance(error, HydraException) else error
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return _unknown_key(cause)
@@ -67,10 +86,10 @@ def one_line(error: BaseException) -> str:
 def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
     """`nmu_envs`, of the run, or `dpeth` of `encoder`."""
     parent, key = error.parent_node, str(error.key)
-    known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+    known = [str(name) for name in parent if name not in ("name", "hydra")] if isinstance(parent, DictConfig) else []
     if not error.full_key or error.full_key == key:
         return suggest("setting", key, known)
     group = str(error.full_key).rpartition(".")[0]
     name = parent.get("name") if isinstance(parent, DictConfig) else None
     of = f"{group}={name}" if name else group
-    return suggest(f"setting of {of}:", key, [name for name in known if name != "name"])
+    return suggest(f"setting of {of}:", key, known)

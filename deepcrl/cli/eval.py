@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 
-from deepcrl.cli.errors import user_errors
+from deepcrl.cli.errors import ArgumentParser, user_errors
 from deepcrl.cli.saved_run import with_overrides
 from deepcrl.core.build import build_envs
 from deepcrl.core.evaluate import evaluate
@@ -14,7 +13,7 @@ from deepcrl.core.trained import Saved
 
 def main(arguments: list[str]) -> None:
     """Prints the scores, and appends them to `evaluations.jsonl` in the run directory."""
-    parser = argparse.ArgumentParser("deepcrl eval", description=__doc__)
+    parser = ArgumentParser("deepcrl eval", description=__doc__)
     parser.add_argument("run_dir", help="a run directory, or one of its checkpoints")
     parser.add_argument(
         "overrides",

@@ -64,6 +64,8 @@ class RunConfig:
     device: str = "auto"
     num_threads: int = 0
     """CPU threads for physics and networks; 0 is all of them."""
+    video: bool = True
+    """Whether to film the policy at the end, into the run directory's `videos`."""
     run_dir: str = ""
     resume: str = ""
     """Run directory to go on with."""
@@ -127,8 +129,9 @@ class Schedule:
 
 def _check(config: RunConfig) -> None:
     """Raises ValueError, in one line, for the first setting that makes no sense by itself or beside another."""
-    for name in ("num_envs", "episode_length", "unroll_length", "batch_size", "num_eval_envs", "keep_checkpoints"):
+    for name in ("num_envs", "unroll_length", "batch_size", "num_eval_envs", "keep_checkpoints"):
         _at_least(1, name, getattr(config, name))
+    _at_least(2, "episode_length", config.episode_length)  # shorter ones hold no later state to be a goal
     for name in ("total_env_steps", "eval_every", "checkpoint_every", "grad_steps_per_unroll"):
         _at_least(1, name, getattr(config, name))
     _at_least(2, "prefill_steps", config.prefill_steps)
@@ -172,33 +175,40 @@ def select_device(name: str) -> torch.device:
 
 
 # Settings that may differ when a run goes on: they change how long, how watched and how fast, not what is learned.
-FREE_ON_RESUME = frozenset(
-    {
-        "total_env_steps",
-        "eval_every",
-        "checkpoint_every",
-        "keep_checkpoints",
-        "logger",
-        "num_threads",
-        "resume",
-        "run_dir",
-    }
+FREE_ON_RESUME = (
+    "total_env_steps",
+    "eval_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "logger",
+    "num_threads",
+    "video",
 )
 
 
 def check_resume(saved: dict[str, Any], asked: dict[str, Any]) -> None:
     """Raises ValueError if `asked`, the settings given beside `resume=`, contradict the `saved` config.
 
-    Keys of `asked` are dotted (`encoder.depth`).
+    Keys of `asked` are dotted (`encoder.depth`). A group (`loss=...`) is compared by the name of its choice.
     """
     for key, value in asked.items():
         if key.partition(".")[0] in FREE_ON_RESUME:
             continue
-        before = saved
-        for part in key.split("."):
-            before = before.get(part) if isinstance(before, dict) else None
-        if before != value:
+        before, now = _choice(lookup(saved, key)), _choice(value)
+        if before != now:
             raise ValueError(
-                f"resume: {key}={value} contradicts the saved run, which has {key}={before}; "
-                f"start a new run to change it (free to change: {', '.join(sorted(FREE_ON_RESUME - {'resume'}))})"
+                f"resume: {key}={now} contradicts the saved run, which has {key}={before}; "
+                f"start a new run to change it (free to change: {', '.join(FREE_ON_RESUME)})"
             )
+
+
+def lookup(values: dict[str, Any], key: str) -> Any:
+    """Returns the value at a dotted key, None if there is none."""
+    value: Any = values
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _choice(value: Any) -> Any:
+    return value.get("name") if isinstance(value, dict) else value

@@ -46,21 +46,26 @@ class Preflight:
             f"{self.network_bytes / GIB:.1f} GiB, of {self.available_bytes / GIB:.1f} GiB available; lower {lower}"
         )
 
-    def rows(self) -> list[tuple[str, str]]:
-        """Returns the table that is printed before training, as (what, how much)."""
-        s, gib = self.schedule, GIB
-        counts = " + ".join(f"{name} {count:,}" for name, count in self.parameters.items())
-        per_step = s.env_steps_per_unroll / s.grad_steps_per_unroll
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Returns the table that is printed before training, as (what, how much, how it comes about)."""
+        s = self.schedule
+        per_grad_step = s.env_steps_per_unroll / s.grad_steps_per_unroll
+        unrolls = f"{s.prefill_unrolls:,} + {s.training_unrolls:,} unrolls (prefill + training)"
         return [
-            ("env steps", f"{s.total_env_steps:,} in unrolls of {s.env_steps_per_unroll:,}"),
-            ("", f"{s.prefill_unrolls:,} unrolls of prefill, then {s.training_unrolls:,} of training"),
-            ("gradient steps", f"{s.total_grad_steps:,}, {s.grad_steps_per_unroll:,} after each unroll"),
-            ("", f"one for every {per_step:.1f} env steps"),
-            ("parameters", f"{sum(self.parameters.values()):,}"),
-            ("", counts),
-            ("memory", f"ring {self.ring_bytes / gib:.2f} GiB + networks and Adam {self.network_bytes / gib:.2f} GiB"),
-            ("", f"of {self.available_bytes / gib:.1f} GiB available"),
+            ("env steps", f"{s.total_env_steps:,}", f"{unrolls} of {s.env_steps_per_unroll:,}"),
+            ("gradient steps", f"{s.total_grad_steps:,}", f"{s.grad_steps_per_unroll:,} after a training unroll"),
+            ("", f"{per_grad_step:.1f}", "env steps per gradient step"),
+            ("parameters", f"{sum(self.parameters.values()):,}", ""),
+            *(("", f"{count:,}", name) for name, count in self.parameters.items()),
+            ("memory", format_bytes(self.total_bytes), f"of {format_bytes(self.available_bytes)} available"),
+            ("", format_bytes(self.ring_bytes), "ring"),
+            ("", format_bytes(self.network_bytes), "networks, gradients and Adam"),
         ]
+
+
+def format_bytes(count: int) -> str:
+    """Returns 812.0 MiB or 3.4 GiB."""
+    return f"{count / GIB:,.1f} GiB" if count >= GIB else f"{count / 2**20:.1f} MiB"
 
 
 def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflight:

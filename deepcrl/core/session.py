@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,71 +15,139 @@ from deepcrl.core.build import build_run, env_spec
 from deepcrl.core.components import LOGGERS
 from deepcrl.core.config import RunConfig, Schedule, select_device
 from deepcrl.core.console import Console
+from deepcrl.core.film import film
 from deepcrl.core.interrupt import Interrupt
 from deepcrl.core.loop import Run, fit
 from deepcrl.core.plots import plot_run
 from deepcrl.core.preflight import preflight
 
 
+class RecordError(RuntimeError):
+    """The results of a run cannot be written; the message is one line."""
+
+
 class Session:
     """Opens a run directory, trains in it, and leaves it complete. It is the loop's Recorder.
 
-    `saved` is the state of a checkpoint to go on from. Construction checks everything that can be checked, cheap
-    things first, and raises ValueError before the run directory is touched if the run cannot work.
+    `saved` is the state of the checkpoint `origin` to go on from. Construction checks everything that can be checked,
+    cheap things first, and raises ValueError if the run cannot work; the disk is then as it was.
     """
 
-    def __init__(self, config: RunConfig, saved: dict[str, Any] | None) -> None:
+    def __init__(self, config: RunConfig, saved: dict[str, Any] | None = None, origin: Path | None = None) -> None:
         device, spec = select_device(config.device), env_spec(config)
         sizes = preflight(config, spec, device)
         sizes.check()
         self.config, self.score = config, None
-        self._dir = run_dir.prepare(config.run_dir, config.to_dict(), resume=saved is not None)
-        self._git = run_dir.git_revision(Path(__file__).parent)
         self._terminal = RichConsole(highlight=False)
-        self._print_table([("run", str(self._dir.path)), ("device", str(device)), *sizes.rows()])
-        self.model = build_run(config)
-        if saved is not None:
-            self.model.load_state_dict(saved["run"])
-            done = self.model.progress
-            loggers.truncate_after(self._dir.metrics_path, done.env_steps, done.grad_steps)
-        self._open_logs(Schedule.of(config).total_env_steps)
+        self._git = run_dir.git_revision(Path(__file__).parent)
+        table = [("run", "", config.run_dir), ("device", "", str(device)), *sizes.rows()]
+        if saved is None:
+            self._start(table)
+        else:
+            self._go_on(table, saved, origin)
 
-    def _open_logs(self, total_env_steps: int) -> None:
+    def _start(self, table: list[tuple[str, str, str]]) -> None:
+        is_ours = not Path(self.config.run_dir).exists()
+        self._dir = run_dir.prepare(self.config.run_dir, self.config.to_dict(), resume=False)
+        try:
+            self._print_table(table)
+            self.model = build_run(self.config)
+            self._logs = self._open_logs()
+        except BaseException:
+            _discard(self._dir, is_ours)
+            raise
+
+    def _go_on(self, table: list[tuple[str, str, str]], saved: dict[str, Any], origin: Path | None) -> None:
+        self.model = build_run(self.config)
+        _restore(self.model, saved, origin)
+        # From here on the directory changes: what is later than the checkpoint is computed again
+        self._dir = run_dir.prepare(self.config.run_dir, self.config.to_dict(), resume=True)
+        self._print_table(table)
+        done = self.model.progress
+        loggers.truncate_after(self._dir.metrics_path, done.env_steps, done.grad_steps)
+        for path in checkpoint.set_aside_after(origin) if origin else ():
+            self._say(f"A newer checkpoint is set aside: {path}")
+        self._logs = [] if self.model.finished else self._open_logs()
+
+    def _open_logs(self) -> list[loggers.Logger]:
         info = loggers.RunInfo(self._dir.path, self._dir.path.name, self.config.to_dict())
-        self._logs: list[loggers.Logger] = [
+        total = Schedule.of(self.config).total_env_steps
+        return [
             loggers.JsonlLogger(self._dir.metrics_path),
             LOGGERS.build(self.config.logger, info),
-            Console(total_env_steps, title=self.config.env["name"], console=self._terminal),
+            Console(total, title=self.config.env["name"], console=self._terminal),
         ]
 
-    def _print_table(self, rows: list[tuple[str, str]]) -> None:
+    def _print_table(self, rows: list[tuple[str, str, str]]) -> None:
+        """Prints (name, number, text): numbers under each other; a row without a number is a line of its own."""
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-        for name, value in rows:
-            table.add_row(f"[bold]{name}", value)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, number, text in rows:
+            if name and not number:
+                self._say(f"{name:<16}{text}")
+            else:
+                table.add_row(name, number, text)
         self._terminal.print(table)
+
+    def _say(self, line: str) -> None:
+        # Unwrapped and without markup: a path is to be copied
+        self._terminal.print(line, soft_wrap=True, markup=False)
 
     def run(self) -> float | None:
         """Trains to the end of the schedule, or until a signal; returns the last time_at_goal.
 
         After SIGINT or SIGTERM the run is saved and SystemExit carries 128 + the signal's number.
         """
+        if self.model.finished:
+            self._say(f"Already finished: {self._dir.path} (a larger total_env_steps would go on)")
+            return None
         with Interrupt() as interrupt:
             try:
                 fit(self.model, self, interrupt)
             finally:
-                for log in self._logs:
-                    log.close()
+                self._close_logs()
+        self._draw(with_video=self.config.video and interrupt.signal_number is None)
         if interrupt.signal_number is not None:
-            self._terminal.print(f"Saved. Go on with: deepcrl train resume={self._dir.path}")
+            self._say(f"Saved. Go on with: deepcrl train resume={self._dir.path}")
             raise SystemExit(128 + interrupt.signal_number)
-        pictures = plot_run(self._dir.path)
-        self._terminal.print(f"Done: {self._dir.path}  ({', '.join(path.name for path in pictures)})")
+        self._say(f"Done: {self._dir.path}")
         return self.score
+
+    def _close_logs(self) -> None:
+        for log in self._logs:
+            with contextlib.suppress(OSError):  # a full disk has been reported by `log`
+                log.close()
+
+    def _draw(self, *, with_video: bool) -> None:
+        try:
+            pictures = plot_run(self._dir.path)
+            if with_video:
+                pictures += self._film()
+        except OSError as error:
+            raise RecordError(f"The run is saved, but its pictures are not: {error}") from error
+        self._say("\n".join(map(str, pictures)))
+
+    def _film(self) -> list[Path]:
+        try:
+            return list(film(self.model.agent, self.config, self._dir.videos_dir, self.model.progress.env_steps))
+        except RuntimeError as error:
+            self._say(f"No video: {error}")
+            return []
 
     def log(self, row: dict[str, float]) -> None:
         self.score = row.get("eval/time_at_goal", self.score)
-        for log in self._logs:
-            log.log(row)
+        try:
+            for log in self._logs:
+                log.log(row)
+        except OSError as error:
+            where = self._dir.metrics_path
+            raise RecordError(f"Cannot write metrics to {where}: {error.strerror or error}{self._way_on()}") from error
+
+    def _way_on(self) -> str:
+        kept = checkpoint.list_checkpoints(self._dir.checkpoints_dir)
+        return f"; go on from the last checkpoint with resume={kept[-1]}" if kept else ""
 
     def save(self, run: Run) -> None:
         self._save(run, self._dir.checkpoints_dir)
@@ -89,3 +159,20 @@ class Session:
         state = {"config": self.config.to_dict(), "git": self._git, "run": run.state_dict()}
         counters = {"env_steps": run.progress.env_steps, "grad_steps": run.progress.grad_steps}
         return checkpoint.save(directory, state, **counters, keep=self.config.keep_checkpoints)
+
+
+def _restore(model: Run, saved: dict[str, Any], origin: Path | None) -> None:
+    """Loads the state; CheckpointError if the code has changed since so that it does not fit."""
+    try:
+        model.load_state_dict(saved["run"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise checkpoint.CheckpointError(f"Checkpoint {origin or ''} does not fit this code: {reason}") from error
+
+
+def _discard(run: run_dir.RunDir, is_ours: bool) -> None:
+    """Removes a run directory that never became a run; of one that existed before, only what was put there."""
+    if is_ours:
+        shutil.rmtree(run.path, ignore_errors=True)
+    for file in (run.config_path, run.environment_path, run.metrics_path):
+        file.unlink(missing_ok=True)

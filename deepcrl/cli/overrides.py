@@ -1,0 +1,68 @@
+"""What is checked in the arguments of `deepcrl train` before Hydra reads them, and how they are spelled."""
+
+from __future__ import annotations
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS
+from deepcrl.core.registry import suggest
+
+SWEEP_FLAGS = ("-m", "--multirun")
+FLAGS = (
+    *("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run"),
+    *(*SWEEP_FLAGS, "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir"),
+    *("--experimental-rerun", "-i", "--info"),
+)
+
+
+def split(override: str) -> tuple[str, str]:
+    """Returns key and value of `key=value`; `+`, `++` and `~` before the key are dropped."""
+    key, _, value = override.partition("=")
+    return key.lstrip("+~"), value
+
+
+def check(arguments: list[str]) -> None:
+    """Raises ValueError, in one line, for what Hydra would answer with a traceback or misread."""
+    for argument in arguments:
+        key, value = split(argument)
+        if argument.startswith("-"):
+            if key not in FLAGS:
+                raise ValueError(suggest("flag", key, FLAGS))
+        elif not key:
+            raise ValueError(f"Cannot read the override {argument!r}; an override is KEY=VALUE, such as seed=3")
+        elif key in GROUPS and (value == "null" or argument.startswith("~")):
+            raise ValueError(f"{argument}: a run needs a choice of {key}, see `deepcrl list`")
+        elif key in (*GROUPS, *OPTIONAL_GROUPS) and value.replace(".", "", 1).isdigit():
+            raise ValueError(f"{argument}: {key} is chosen by name, see `deepcrl list`")
+        elif key == "run_dir" and is_sweep(arguments):
+            raise ValueError(f"{argument} is the directory of one run; for a sweep use hydra.sweep.dir={value}")
+
+
+def is_sweep(arguments: list[str]) -> bool:
+    return any(flag in arguments for flag in SWEEP_FLAGS)
+
+
+def below_nothing(arguments: list[str]) -> str:
+    """Says which override sets something in a component that is not chosen; "" if none does."""
+    for argument in arguments:
+        key, _ = split(argument)
+        group, dot, _ = key.partition(".")
+        if dot and group in OPTIONAL_GROUPS:
+            return f"{key} has nothing to set: choose {group}=NAME first, beside {argument}"
+    return ""
+
+
+def name_what_varies(arguments: list[str]) -> list[str]:
+    """Returns the overrides that name the directories of a sweep's runs by what differs between them."""
+    given = [argument for argument in arguments if _is_override(argument) and not argument.startswith("hydra")]
+    fixed = [o.key_or_group for o in OverridesParser.create().parse_overrides(given) if not o.is_sweep_override()]
+    return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"]
+
+
+def flags_first(arguments: list[str]) -> list[str]:
+    """Moves the overrides to the end: Hydra would not read `seed=0,1 -m loss=infonce`."""
+    return sorted(arguments, key=_is_override)
+
+
+def _is_override(argument: str) -> bool:
+    return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
