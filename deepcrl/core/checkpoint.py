@@ -13,6 +13,7 @@ import json
 import os
 import pickle
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,16 @@ def load(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"Checkpoint {path} holds more than tensors and plain values: refused") from error
 
 
+@contextlib.contextmanager
+def fitting(origin: Path | str) -> Iterator[None]:
+    """Wraps the loading of a state; CheckpointError, in one line, if the code or the settings are others by now."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2]) or type(error).__name__
+        raise CheckpointError(f"{origin} does not fit this code or these settings: {reason}") from error
+
+
 def _alternative(path: Path) -> str:
     others = [other for other in list_checkpoints(path.parent) if other != path]
     return f"; try resume={others[-1]}" if others else ""
@@ -130,8 +141,10 @@ def _digest(path: Path) -> str:
 
 
 def _sync(path: Path) -> None:
-    """Forces `path` to the disk, where the file system allows it for directories."""
+    """Forces `path` to the disk; for directories only where the file system allows it."""
     descriptor = os.open(path, os.O_RDONLY)
-    with contextlib.suppress(OSError):
-        os.fsync(descriptor)
-    os.close(descriptor)
+    try:
+        with contextlib.suppress(OSError) if path.is_dir() else contextlib.nullcontext():
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

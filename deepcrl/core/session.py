@@ -59,7 +59,8 @@ class Session:
 
     def _go_on(self, table: list[tuple[str, str, str]], saved: dict[str, Any], origin: Path | None) -> None:
         self.model = build_run(self.config)
-        _restore(self.model, saved, origin)
+        with checkpoint.fitting(origin or self.config.run_dir):
+            self.model.load_state_dict(saved["run"])
         # From here on the directory changes: what is later than the checkpoint is computed again
         self._dir = run_dir.prepare(self.config.run_dir, self.config.to_dict(), resume=True)
         self._print_table(table)
@@ -159,15 +160,6 @@ class Session:
         state = {"config": self.config.to_dict(), "git": self._git, "run": run.state_dict()}
         counters = {"env_steps": run.progress.env_steps, "grad_steps": run.progress.grad_steps}
         return checkpoint.save(directory, state, **counters, keep=self.config.keep_checkpoints)
-
-
-def _restore(model: Run, saved: dict[str, Any], origin: Path | None) -> None:
-    """Loads the state; CheckpointError if the code has changed since so that it does not fit."""
-    try:
-        model.load_state_dict(saved["run"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise checkpoint.CheckpointError(f"Checkpoint {origin or ''} does not fit this code: {reason}") from error
 
 
 def _discard(run: run_dir.RunDir, is_ours: bool) -> None:

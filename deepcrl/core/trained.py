@@ -34,7 +34,11 @@ class Saved:
         return self.state["run"]["progress"]["env_steps"]
 
     def agent(self, config: RunConfig) -> Agent:
-        """Builds the agent of `config`, which may choose its actions otherwise, with the trained networks."""
+        """Builds the agent of `config`, which may choose its actions otherwise, with the trained networks.
+
+        Raises CheckpointError if these do not fit.
+        """
         agent = build_agent(config, env_spec(config), select_device(config.device))
-        agent.load_state_dict(self.state["run"]["agent"])
+        with checkpoint.fitting(self.run_dir):
+            agent.load_state_dict(self.state["run"]["agent"])
         return agent
