@@ -75,8 +75,10 @@ def one_line(error: BaseException) -> str:
     if ambiguous:
         return f"{ambiguous[1]} names several values: add -m to run each of them"
     cause = error.__cause__ if isinstance(error, HydraException) else error
+    place = re.match(r"In '(experiment/.+?)':", str(error))
+    where = f"{place[1]}: " if place else ""
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        return _unknown_key(cause)
+        return where + _unknown_key(cause)
     merged = re.match(r"Error merging override (\S+?)=", str(error))
     if merged and cause is not None:
         return f"{merged[1]}: {str(cause).splitlines()[0]}"

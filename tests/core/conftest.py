@@ -1,0 +1,74 @@
+"""A run small enough for a test, with real parts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES
+from deepcrl.core.config import RunConfig
+
+TINY = {
+    "num_threads": 1,
+    "num_envs": 4,
+    "unroll_length": 5,
+    "episode_length": 20,
+    "batch_size": 16,
+    "prefill_steps": 20,
+    "grad_steps_per_unroll": 4,
+    "total_env_steps": 400,
+    "num_eval_envs": 2,
+    "eval_every": 100,
+    "checkpoint_every": 100,
+    "video": False,
+}
+
+
+def tiny_config(**changes: Any) -> RunConfig:
+    """20 unrolls of 20 env steps, of which 4 are prefill: 64 gradient steps, evaluated every 100 env steps."""
+    values: dict[str, Any] = {
+        "env": ENVS.defaults("point_u_maze"),
+        "agent": AGENTS.defaults("crl") | {"embedding_dim": 8},
+        "encoder": ENCODERS.defaults("residual_mlp") | {"width": 16, "depth": 4},
+        "energy": ENERGIES.defaults("norm"),
+        "loss": LOSSES.defaults("infonce"),
+        "buffer": BUFFERS.defaults("ring") | {"capacity": 200},
+        "logger": LOGGERS.defaults("none"),
+    }
+    return RunConfig.from_dict(values | TINY | changes)
+
+
+@pytest.fixture
+def tiny() -> Callable[..., RunConfig]:
+    return tiny_config
+
+
+def assert_same(a: Any, b: Any, path: str = "") -> None:
+    """Asserts that two states are equal bit by bit, but for how long they took."""
+    assert type(a) is type(b), path
+    if dataclasses.is_dataclass(a):
+        a, b = vars(a), vars(b)
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), path
+        for key in a:
+            if not (str(key).startswith("time/") or key == "wall_seconds"):
+                assert_same(a[key], b[key], f"{path}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), path
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{path}/{i}")
+    elif isinstance(a, torch.Tensor):
+        assert a.dtype == b.dtype, path
+        assert torch.equal(a, b), path
+    else:
+        assert a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b)), path
+
+
+@pytest.fixture
+def same() -> Callable[..., None]:
+    return assert_same

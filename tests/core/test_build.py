@@ -1,0 +1,68 @@
+"""From a config to a run: the parts that were named, each with its own random stream."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from deepcrl.core.build import build_agent, build_envs, build_run, env_spec
+
+
+def test_an_evaluation_env_of_other_sizes(tiny) -> None:
+    with pytest.raises(ValueError, match=r"eval_env=ant does not fit env=point_u_maze: .* 29, 8, .* there and 4, 2, "):
+        env_spec(tiny(eval_env={"name": "ant"}))
+
+
+def test_an_evaluation_env_of_the_same_sizes(tiny) -> None:
+    config = tiny(eval_env={"name": "point_big_maze"})
+    assert env_spec(config).state_dim == 4
+    run = build_run(config)
+    assert (run.envs.num_envs, run.eval_envs.num_envs) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoder": {"name": "residual_mlp", "depth": 6}}, "encoder.depth is 6; .* such as 4 or 8"),
+        ({"encoder": {"name": "residual"}}, "Unknown encoder 'residual'. Did you mean 'residual_mlp'"),
+        ({"loss": {"name": "inofnce"}}, "Unknown loss 'inofnce'. Did you mean 'infonce'"),
+        ({"energy": {"name": "l3"}}, "Unknown energy 'l3'"),
+        ({"agent": {"name": "crll"}}, "Unknown agent 'crll'. Did you mean 'crl'"),
+        ({"agent": {"name": "crl", "actor_lr": -1.0}}, "agent.actor_lr must be positive, got -1.0"),
+        ({"agent": {"name": "crl", "evaluation": "best"}}, "Unknown action choice 'best'. Did you mean 'best_of'"),
+        ({"buffer": {"name": "ring", "discount": 1.0}}, "buffer.discount must lie between 0 and 1"),
+        ({"env": {"name": "point_u_mze"}}, "Unknown env 'point_u_mze'. Did you mean 'point_u_maze'"),
+        ({"env": {"name": "point_u_maze", "cel_size": 1.0}}, "'cel_size'. Did you mean 'cell_size'"),
+    ],
+)
+def test_refuses_in_one_line(tiny, changes, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
+        build_run(tiny(**changes))
+    assert "\n" not in str(raised.value)
+
+
+def test_encoders_are_those_that_were_chosen(tiny) -> None:
+    wide = {"name": "residual_mlp", "depth": 8, "width": 32}
+    networks = build_run(tiny(actor_encoder=wide)).agent.networks
+    shapes = {name: tuple(net.get_parameter("weight").shape) for name, net in networks.items()}
+    assert shapes == {"actor": (8, 32, 32), "sa_encoder": (4, 16, 16), "goal_encoder": (4, 16, 16)}
+
+
+def test_streams_are_independent_of_each_other(tiny) -> None:
+    config = tiny()
+    first, again, other = (build_envs(config, config.env, 64, name).reset() for name in ("envs", "envs", "eval_envs"))
+    assert torch.equal(first.goal, again.goal)
+    assert not torch.equal(first.goal, other.goal)
+
+
+def test_the_seed_draws_the_networks(tiny) -> None:
+    spec, cpu = env_spec(tiny()), torch.device("cpu")
+    agents = [build_agent(tiny(seed=seed), spec, cpu).networks["actor"] for seed in (0, 0, 1)]
+    weights = [agent.get_parameter("weight") for agent in agents]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_number_of_threads_is_kept(tiny) -> None:
+    build_run(tiny(num_threads=1))
+    assert torch.get_num_threads() == 1

@@ -1,0 +1,128 @@
+"""RunConfig: checks across settings, the schedule they come to, and what may change on resume."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from deepcrl.core.config import FREE_ON_RESUME, RunConfig, Schedule, check_resume, select_device
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"batch_size": 1}, "batch_size must be at least 2, got 1: one pair has no negatives"),
+        ({"num_envs": 0}, "num_envs must be at least 1, got 0"),
+        ({"num_envs": -3}, "num_envs must be at least 1, got -3"),
+        ({"num_eval_envs": 0}, "num_eval_envs must be at least 1"),
+        ({"episode_length": 1}, "episode_length must be at least 2, got 1"),
+        ({"unroll_length": 0}, "unroll_length must be at least 1"),
+        ({"grad_steps_per_unroll": 0}, "grad_steps_per_unroll must be at least 1"),
+        ({"total_env_steps": -1}, "total_env_steps must be at least 1"),
+        ({"eval_every": 0}, "eval_every must be at least 1"),
+        ({"checkpoint_every": 0}, "checkpoint_every must be at least 1"),
+        ({"keep_checkpoints": 0}, "keep_checkpoints must be at least 1"),
+        ({"prefill_steps": 1}, "prefill_steps must be at least 2"),
+        ({"num_threads": -1}, "num_threads must be at least 0"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"unroll_length": 300}, "unroll_length=300 is longer than the ring: buffer.capacity=200"),
+        ({"prefill_steps": 300}, "prefill_steps=300 does not fit in the ring: buffer.capacity=200"),
+        ({"total_env_steps": 99}, "total_env_steps=99 ends before .* so at least 100 are needed"),
+        ({"precision": "fp8"}, "Unknown precision 'fp8'. .*Known: bf16, fp32"),
+        ({"device": "tpu"}, "Unknown device 'tpu'. Did you mean 'cpu'"),
+        ({"device": "meta"}, "Unknown device 'meta'"),
+        ({"physics": "mujco"}, "Unknown physics 'mujco'. Did you mean 'mujoco'"),
+        ({"reset": "resmple"}, "Unknown reset policy 'resmple'. Did you mean 'resample'"),
+        ({"nmu_envs": 3}, "Unknown setting 'nmu_envs'. Did you mean 'num_envs'"),
+    ],
+)
+def test_refuses_in_one_line(tiny, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
+        tiny(**changes)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_gpu_that_is_not_there(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match="device=cuda, but this PyTorch sees no GPU"):
+        tiny(device="cuda")
+    assert select_device("auto").type == "cpu"
+
+
+def test_auto_takes_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert select_device("auto").type == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("changes", "prefill", "training"),
+    [
+        ({}, 4, 16),
+        ({"total_env_steps": 419}, 4, 16),  # the last, incomplete unroll is left out
+        ({"prefill_steps": 21}, 5, 15),  # a prefill is whole unrolls
+        ({"total_env_steps": 100}, 4, 1),
+        ({"num_envs": 8}, 4, 6),  # prefill counts steps of each environment, the total those of all
+    ],
+)
+def test_schedule(tiny, changes: dict[str, Any], prefill: int, training: int) -> None:
+    config = tiny(**changes)
+    schedule = Schedule.of(config)
+    assert (schedule.prefill_unrolls, schedule.training_unrolls) == (prefill, training)
+    assert schedule.env_steps_per_unroll == config.num_envs * 5
+    assert schedule.total_env_steps == (prefill + training) * config.num_envs * 5
+    assert schedule.total_grad_steps == 4 * training
+
+
+def test_the_most_specific_encoder_counts(tiny) -> None:
+    def named(name: str) -> dict[str, Any]:
+        return {"name": name}
+
+    plain = tiny(encoder=named("a"))
+    assert [plain.encoder_of(net)["name"] for net in ("actor", "sa_encoder", "goal_encoder")] == ["a", "a", "a"]
+    critic = tiny(encoder=named("a"), critic_encoder=named("b"))
+    assert [critic.encoder_of(net)["name"] for net in ("actor", "sa_encoder", "goal_encoder")] == ["a", "b", "b"]
+    each = tiny(
+        encoder=named("a"),
+        critic_encoder=named("b"),
+        sa_encoder=named("c"),
+        goal_encoder=named("d"),
+        actor_encoder=named("e"),
+    )
+    assert [each.encoder_of(net)["name"] for net in ("actor", "sa_encoder", "goal_encoder")] == ["e", "c", "d"]
+
+
+def test_evaluates_in_the_training_environment_unless_told(tiny) -> None:
+    assert tiny().evaluation_env["name"] == "point_u_maze"
+    assert tiny(eval_env={"name": "point_u_maze_eval"}).evaluation_env["name"] == "point_u_maze_eval"
+
+
+def test_survives_a_round_trip(tiny) -> None:
+    config = tiny(seed=3)
+    assert RunConfig.from_dict(config.to_dict()) == config
+
+
+def test_resume_compares_a_group_by_name(tiny) -> None:
+    saved = tiny().to_dict()
+    saved["loss"]["logsumexp_coef"] = 0.3
+    check_resume(saved, {"loss": {"name": "infonce", "logsumexp_coef": 0.1}})
+    message = "resume: loss=dot contradicts the saved run, which has loss=infonce; .*free to change: total_env_steps"
+    with pytest.raises(ValueError, match=message):
+        check_resume(saved, {"loss": {"name": "dot"}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "before"),
+    [("seed", 5, "0"), ("encoder.depth", 8, "4"), ("eval_env", {"name": "ant"}, "None"), ("agent.actor_lr", 1.0, "")],
+)
+def test_resume_refuses_a_contradiction(tiny, key: str, value: Any, before: str) -> None:
+    with pytest.raises(ValueError, match=f"the saved run, which has {re.escape(key)}={before}"):
+        check_resume(tiny().to_dict(), {key: value})
+
+
+def test_resume_lets_the_free_settings_change(tiny) -> None:
+    check_resume(tiny().to_dict(), dict.fromkeys(FREE_ON_RESUME, "anything") | {"logger.mode": "online"})
+    assert {"total_env_steps", "eval_every", "logger", "video"} <= set(FREE_ON_RESUME)
+    assert not {"seed", "loss", "encoder", "batch_size", "num_envs"} & set(FREE_ON_RESUME)

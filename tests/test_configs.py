@@ -1,0 +1,76 @@
+"""Every YAML in configs/ composes, and so does every registered component in every group that offers it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from deepcrl.cli.compose import CONFIGS_DIR, compose_values
+from deepcrl.core.build import build_run, env_spec
+from deepcrl.core.components import AGENTS, ENCODERS, REGISTRIES
+from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS, RunConfig
+from deepcrl.core.preflight import preflight
+
+YAMLS = sorted(path.relative_to(CONFIGS_DIR).with_suffix("").as_posix() for path in CONFIGS_DIR.rglob("*.yaml"))
+OPTIONS = [(group, name) for registry in REGISTRIES.values() for group in registry.groups for name in registry]
+
+
+def override_of(yaml: str) -> list[str]:
+    group, _, name = yaml.rpartition("/")
+    return [f"{group}={name}"] if group else []
+
+
+def test_there_are_configs() -> None:
+    assert {"train", "experiment/first_light"} <= set(YAMLS)
+
+
+@pytest.mark.parametrize("yaml", YAMLS)
+def test_every_yaml_composes_into_a_run_that_could_start(yaml: str) -> None:
+    values = compose_values(override_of(yaml))
+    config = RunConfig.from_dict(values)
+    sizes = preflight(config, env_spec(config), torch.device("cpu"))
+    assert all(sizes.parameters.values())
+    assert sizes.schedule.training_unrolls > 0
+    assert sizes.ring_bytes > 0
+
+
+@pytest.mark.parametrize("yaml", [yaml for yaml in YAMLS if yaml.startswith("experiment/")])
+def test_an_experiment_changes_something_and_gives_way_to_the_command_line(yaml: str) -> None:
+    values = compose_values(override_of(yaml))
+    assert values != compose_values([])
+    changed = compose_values([*override_of(yaml), "seed=7", "num_envs=3"])
+    assert (changed["seed"], changed["num_envs"]) == (7, 3)
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS)
+def test_every_component_is_an_option(group: str, name: str) -> None:
+    kind = next(registry for registry in REGISTRIES.values() if group in registry.groups)
+    assert compose_values([f"{group}={name}"])[group] == kind.defaults(name)
+
+
+def test_every_group_of_a_run_has_options() -> None:
+    offered = {group for registry in REGISTRIES.values() for group in registry.groups}
+    assert offered == {*GROUPS, *OPTIONAL_GROUPS}
+
+
+TINY = [
+    *("num_threads=1", "num_envs=2", "num_eval_envs=1", "unroll_length=2", "prefill_steps=4", "buffer.capacity=50"),
+    *("total_env_steps=100", "batch_size=4"),
+]
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+def test_every_encoder_builds_for_each_network(name: str) -> None:
+    groups = ("encoder", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
+    values = compose_values([*TINY, "env=point_u_maze", *(f"{group}={name}" for group in groups)])
+    assert build_run(RunConfig.from_dict(values)).agent.networks
+
+
+@pytest.mark.parametrize("name", sorted(AGENTS))
+def test_the_defaults_of_train_yaml_are_those_of_the_code(name: str) -> None:
+    values: dict[str, Any] = compose_values([f"agent={name}"])
+    plain = RunConfig()
+    for key in set(values) - {*GROUPS, *OPTIONAL_GROUPS}:
+        assert values[key] == getattr(plain, key)
