@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
         nargs="*",
         help="such as env=ant_u_maze_eval, seed=7, num_eval_envs=256, agent.evaluation=best_of agent.num_candidates=16",
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     with user_errors():
         saved = Saved.read(options.run_dir)
         config = with_overrides(saved, options.overrides)

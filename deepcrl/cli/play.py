@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from deepcrl.cli.errors import ArgumentParser, UserError, user_errors
+from deepcrl.cli.errors import ArgumentParser, UserError, at_least, user_errors
 from deepcrl.cli.saved_run import with_overrides
 from deepcrl.core.build import build_envs
 from deepcrl.core.config import RunConfig
@@ -20,10 +20,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("overrides", nargs="*", help="such as env=ant_u_maze_eval seed=7 agent.evaluation=sample")
     parser.add_argument("--live", action="store_true", help="open MuJoCo's viewer instead")
     parser.add_argument("--camera", default="overview", help="a camera of the scene (default: overview)")
-    parser.add_argument("--tiles", type=int, default=TILES, help=f"episodes side by side (default: {TILES})")
-    parser.add_argument("--steps", type=int, default=None, help="control steps to film (default: one episode)")
-    parser.add_argument("--size", type=int, default=320, help="pixels of a tile (default: 320)")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--tiles", type=at_least(1), default=TILES, help=f"episodes side by side (default: {TILES})")
+    parser.add_argument("--steps", type=at_least(1), default=None, help="control steps to film (default: one episode)")
+    parser.add_argument("--size", type=at_least(16), default=320, help="pixels of a tile (default: 320)")
+    options = parser.parse_intermixed_args(arguments)
     with user_errors():
         saved = Saved.read(options.run_dir)
         config = with_overrides(saved, options.overrides)

@@ -35,6 +35,7 @@ class CRL:
         temperature_lr: float = 3e-4,
         target_entropy_per_action: float = -0.5,
         entropy_bonus: bool = True,
+        random_goals: float = 0.0,
         exploration: str = "sample",
         evaluation: str = "deterministic",
         num_candidates: int = 8,
@@ -42,7 +43,8 @@ class CRL:
         """Builds the three networks and their optimisers.
 
         The temperature aims at an entropy of `target_entropy_per_action` x A; without `entropy_bonus` the entropy
-        term leaves the actor's loss. `exploration` and `evaluation` name an action choice, of which `best_of` draws
+        term leaves the actor's loss. `random_goals` is the share of the actor's batch whose goals come from other
+        trajectories instead of the own future (0.5 in Eysenbach et al. 2022, 0 in the paper). `exploration` and `evaluation` name an action choice, of which `best_of` draws
         `num_candidates`. Raises ValueError for a value out of range.
         """
         positive = {"embedding_dim": embedding_dim, "num_candidates": num_candidates}
@@ -50,6 +52,9 @@ class CRL:
         for name, value in positive.items():
             if not value > 0:
                 raise ValueError(f"agent.{name} must be positive, got {value}")
+        if not 0 <= random_goals <= 1:
+            raise ValueError(f"agent.random_goals is a share between 0 and 1, got {random_goals}")
+        self._random_goals = random_goals
         self._explore, self._exploit = action_choice(exploration), action_choice(evaluation)
         self._num_candidates, self._entropy_bonus = num_candidates, entropy_bonus
         self._energy, self._loss = parts.energy, parts.loss
@@ -106,7 +111,8 @@ class CRL:
         return metrics
 
     def _update_actor(self, batch: Batch, g: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        policy = self._policy(Observation(batch.state, batch.goal))
+        goal, g = self._actor_goals(batch.goal), self._actor_goals(g)
+        policy = self._policy(Observation(batch.state, goal))
         action, log_prob = policy.rsample_with_log_prob(self._generators["actor_noise"])
         with _frozen(self.sa_encoder):
             sa = self._encode(self.sa_encoder, batch.state, action)
@@ -123,6 +129,11 @@ class CRL:
             "actor/log_std": policy.log_std.detach().mean(),
             "actor/gradient_norm": gradient_norm,
         }, log_prob
+
+    def _actor_goals(self, goal: Tensor) -> Tensor:
+        """Gives the first rows of the batch, whose order is random, the goals [B, .] of their neighbours."""
+        num_random = round(self._random_goals * goal.shape[0])
+        return torch.cat([goal.roll(1, dims=0)[:num_random], goal[num_random:]]) if num_random else goal
 
     def _update_temperature(self, log_prob: Tensor) -> dict[str, Tensor]:
         """Moves alpha so that the entropy approaches its target; log_prob [B] is a constant here."""

@@ -102,6 +102,18 @@ def test_an_update_is_the_papers(entropy_bonus):
             torch.testing.assert_close(ours.detach(), expected, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_random_goals_change_the_goals_of_the_actor_only(share):
+    agent, plain, batch = make_agent(random_goals=share), make_agent(), make_batch(32)
+    num_random = round(32 * share)
+    mixed = torch.cat([batch.goal.roll(1, 0)[:num_random], batch.goal[num_random:]])
+    expected, same = plain.update(Batch(batch.state, batch.action, mixed)), make_agent().update(batch)
+    metrics = agent.update(batch)
+    torch.testing.assert_close(metrics["actor/loss"], expected["actor/loss"])
+    assert torch.equal(metrics["critic/loss"], same["critic/loss"])
+    assert torch.equal(metrics["actor/loss"], same["actor/loss"]) == (share == 0)
+
+
 def test_metrics_of_the_logits():
     agent, batch = make_agent(), make_batch(16)
     sa = agent.sa_encoder(torch.cat([batch.state, batch.action], 1))
@@ -200,6 +212,7 @@ def test_bf16_changes_the_numbers_a_little():
         ("actor_lr", -1.0, "agent.actor_lr must be positive, got -1.0"),
         ("critic_lr", 0.0, "agent.critic_lr must be positive, got 0.0"),
         ("temperature_lr", -0.1, "agent.temperature_lr must be positive"),
+        ("random_goals", 1.5, "agent.random_goals is a share between 0 and 1, got 1.5"),
         ("num_candidates", 0, "agent.num_candidates must be positive"),
         ("exploration", "best", "Unknown action choice 'best'. Did you mean 'best_of'"),
         ("evaluation", "determinstic", "Did you mean 'deterministic'"),
