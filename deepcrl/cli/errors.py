@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -38,11 +38,24 @@ class ArgumentParser(argparse.ArgumentParser):
         fail(f"{message} ({self.prog} --help shows the usage)")
 
 
+def at_least(minimum: int) -> Callable[[str], int]:
+    """Returns the type of an argument that is a whole number of at least `minimum`."""
+
+    def number(text: str) -> int:
+        if not re.fullmatch(r"-?\d+", text) or int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"a whole number of at least {minimum} is needed, got {text!r}")
+        return int(text)
+
+    return number
+
+
 @contextmanager
 def user_errors() -> Iterator[None]:
     """While a run is put together, a ValueError speaks of what the user asked for; later it would be a bug."""
     try:
         yield
+    except HydraException:  # some are OSErrors too; `one_line` knows what they mean
+        raise
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
 
@@ -74,7 +87,7 @@ def one_line(error: BaseException) -> str:
     ambiguous = re.match(r"Ambiguous value for argument '(.*)'", str(error))
     if ambiguous:
         return f"{ambiguous[1]} names several values: add -m to run each of them"
-    cause = error.__cause__ if isinstance(error, HydraException) else error
+    cause = (error.__cause__ or error.__context__) if isinstance(error, HydraException) else error
     place = re.match(r"In '(experiment/.+?)':", str(error))
     where = f"{place[1]}: " if place else ""
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):

@@ -21,7 +21,9 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
     """
     for override in overrides:
         key = override.partition("=")[0]
-        if "=" not in override or key.partition(".")[0] not in OVERRIDABLE or key == "agent":
+        if "=" not in override:
+            raise ValueError(f"Cannot read the override {override!r}; an override is KEY=VALUE, such as seed=3")
+        if key.partition(".")[0] not in OVERRIDABLE or key == "agent":
             raise ValueError(suggest("setting of an evaluation", key, OVERRIDABLE))
     config = RunConfig.from_dict(saved.config)
     new_env = any(override.startswith("env=") for override in overrides)

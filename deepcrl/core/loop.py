@@ -144,9 +144,9 @@ def _passes(every: int, now: int, taken: int) -> bool:
 
 
 def _stop_if_not_finite(row: dict[str, float], run: Run, recorder: Recorder) -> None:
-    bad = {name: value for name, value in row.items() if not math.isfinite(value)}
+    bad = [f"{name}={value}" for name, value in row.items() if not math.isfinite(value)]
     if bad:
-        what = ", ".join(f"{name}={value}" for name, value in bad.items())
+        what = ", ".join(bad[:3]) + (f" and {len(bad) - 3} more metrics" if len(bad) > 3 else "")
         raise NonFiniteError(
             f"Stopped after {run.progress.grad_steps} gradient steps: {what}. State dumped to {recorder.dump(run)}"
         )

@@ -52,7 +52,7 @@ class Session:
         try:
             self._print_table(table)
             self.model = build_run(self.config)
-            self._logs = self._open_logs()
+            self._logs = self._open_logs(self._mirror())
         except BaseException:
             _discard(self._dir, is_ours)
             raise
@@ -61,23 +61,25 @@ class Session:
         self.model = build_run(self.config)
         with checkpoint.fitting(origin or self.config.run_dir):
             self.model.load_state_dict(saved["run"])
+        self._dir = run_dir.RunDir(Path(self.config.run_dir))
+        mirror = None if self.model.finished else self._mirror()
         # From here on the directory changes: what is later than the checkpoint is computed again
-        self._dir = run_dir.prepare(self.config.run_dir, self.config.to_dict(), resume=True)
+        run_dir.prepare(self.config.run_dir, self.config.to_dict(), resume=True)
         self._print_table(table)
         done = self.model.progress
         loggers.truncate_after(self._dir.metrics_path, done.env_steps, done.grad_steps)
         for path in checkpoint.set_aside_after(origin) if origin else ():
             self._say(f"A newer checkpoint is set aside: {path}")
-        self._logs = [] if self.model.finished else self._open_logs()
+        self._logs = [] if mirror is None else self._open_logs(mirror)
 
-    def _open_logs(self) -> list[loggers.Logger]:
+    def _mirror(self) -> loggers.Logger:
         info = loggers.RunInfo(self._dir.path, self._dir.path.name, self.config.to_dict())
+        return LOGGERS.build(self.config.logger, info)
+
+    def _open_logs(self, mirror: loggers.Logger) -> list[loggers.Logger]:
         total = Schedule.of(self.config).total_env_steps
-        return [
-            loggers.JsonlLogger(self._dir.metrics_path),
-            LOGGERS.build(self.config.logger, info),
-            Console(total, title=self.config.env["name"], console=self._terminal),
-        ]
+        console = Console(total, title=self.config.env["name"], console=self._terminal)
+        return [loggers.JsonlLogger(self._dir.metrics_path), mirror, console]
 
     def _print_table(self, rows: list[tuple[str, str, str]]) -> None:
         """Prints (name, number, text): numbers under each other; a row without a number is a line of its own."""
