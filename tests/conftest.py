@@ -1,8 +1,42 @@
-"""Fills the registries once, and keeps tests off all cores."""
+"""Fills the registries once, keeps tests off all cores, and compares states."""
 
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 import torch
 
 from deepcrl.core.components import discover
 
 torch.set_num_threads(2)
 discover()
+
+
+def assert_same(a: Any, b: Any, path: str = "") -> None:
+    """Asserts that two states are equal bit by bit, but for how long they took."""
+    assert type(a) is type(b), path
+    if dataclasses.is_dataclass(a):
+        a, b = vars(a), vars(b)
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), path
+        for key in a:
+            if not (str(key).startswith("time/") or key == "wall_seconds"):
+                assert_same(a[key], b[key], f"{path}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), path
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{path}/{i}")
+    elif isinstance(a, torch.Tensor):
+        assert a.dtype == b.dtype, path
+        assert torch.equal(a, b), path
+    else:
+        assert a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b)), path
+
+
+@pytest.fixture
+def same() -> Callable[..., None]:
+    return assert_same

@@ -1,0 +1,148 @@
+"""Every mistake gives one line that names it, exit status 2, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+KNOWN_LOSSES = "backward_infonce, infonce, symmetric_infonce"
+BAD = [
+    # Names
+    ("loss=inofnce", f"Unknown loss 'inofnce'. Did you mean 'infonce'? Known: {KNOWN_LOSSES}"),
+    ("env=point_u_mze", "Unknown env 'point_u_mze'. Did you mean 'point_u_maze'? Known: ant, "),
+    ("eval_env=point_u_mze", "Unknown eval_env 'point_u_mze'. Did you mean 'point_u_maze"),
+    ("energy=cosin", "Unknown energy 'cosin'. Did you mean 'cosine'? Known: cosine, dot, l2, norm"),
+    ("encoder=residual", "Unknown encoder 'residual'. Did you mean 'residual_mlp'? Known: "),
+    ("actor_encoder=residual", "Unknown actor_encoder 'residual'. Did you mean 'residual_mlp'? Known: "),
+    ("agent=crll", "Unknown agent 'crll'. Did you mean 'crl'? Known: crl"),
+    ("buffer=rign", "Unknown buffer 'rign'. Did you mean 'ring'? Known: ring"),
+    ("logger=wandbb", "Unknown logger 'wandbb'. Did you mean 'wandb'? Known: none, wandb"),
+    ("experiment=first_ligth", "Unknown experiment 'first_ligth'. Did you mean 'first_light'? Known: "),
+    ("hydra/launcher=jobli", "Unknown hydra/launcher 'jobli'. Did you mean 'joblib'? Known: basic, joblib"),
+    ("nmu_envs=3", "Unknown setting 'nmu_envs'. Did you mean 'num_envs'? Known: actor_encoder, agent, "),
+    ("depth=6", "Unknown setting 'depth'. Known: "),
+    ("+foo=1", "Unknown setting 'foo'. Known: "),
+    ("encoder.dpeth=8", "Unknown setting of encoder=residual_mlp: 'dpeth'. Did you mean 'depth'? Known: activation, "),
+    ("env.foo=1", "Unknown setting of env=point_u_maze: 'foo'. Known: cell_size, layout, "),
+    ("loss.foo.bar=1", "Unknown setting of loss=infonce: 'foo'. Known: logsumexp_coef"),
+    ("+encoder.foo=1", "Unknown hyperparameter of encoder 'residual_mlp' 'foo'. Known: "),
+    ("encoder.activation=swihs", "Unknown activation 'swihs'. Did you mean 'swish'? Known: "),
+    ("agent.evaluation=best", "Unknown action choice 'best'. Did you mean 'best_of'? Known: "),
+    ("env.layout=maze", "Unknown layout 'maze'. Did you mean 'u_maze'? Known: "),
+    ("logger=wandb logger.mode=oflfine", "Unknown logger.mode of wandb 'oflfine'. Did you mean 'offline'? Known: "),
+    # Nothing to choose or to set
+    ("actor_encoder.depth=8", "actor_encoder.depth has nothing to set: choose actor_encoder=NAME first, "),
+    ("eval_env.cell_size=8", "eval_env.cell_size has nothing to set: choose eval_env=NAME first, "),
+    ("loss=null", "loss=null: a run needs a choice of loss, see `deepcrl list`"),
+    ("~env", "~env: a run needs a choice of env, "),
+    ("loss=3", "loss=3: loss is chosen by name, "),
+    ("eval_env=3", "eval_env=3: eval_env is chosen by name, "),
+    ("loss=infonce,mine", "loss=infonce,mine names several values: add -m to run each of them"),
+    ("experiment=ant_laptop env=point_u_maze", "experiment/ant_laptop: Unknown setting of env=point_u_maze: "),
+    # Spelling
+    ("seed", "Cannot read the override 'seed'; an override is KEY=VALUE, "),
+    ("seed=[1", "Cannot read the override 'seed=[1'; "),
+    ("=3", "Cannot read the override '=3'; "),
+    ("--confg job", "Unknown flag '--confg'. Did you mean '--cfg'? Known: "),
+    # Types
+    ("seed=abc", "seed: Value 'abc' of type 'str' could not be converted to Integer"),
+    ("seed=1.5", "seed: Value '1.5' of type 'float' could not be converted to Integer"),
+    ("num_envs=null", "num_envs: field 'num_envs' is not Optional"),
+    ("encoder.depth=deep", "encoder.depth: Value 'deep' of type 'str' could not be converted to Integer"),
+    ("env.cell_size=far", "env.cell_size: Value 'far' of type 'str' could not be converted to Float"),
+    ("env=ant env.goal_distance=far", "env.goal_distance: Value 'far' of type 'str' could not be converted to Float"),
+    ("video=maybe", "video: Value 'maybe' is not a valid bool"),
+    # Values
+    ("encoder.depth=6", "encoder.depth is 6; it must be a positive multiple of block_layers=4, such as 4 or 8"),
+    ("encoder.depth=0", "encoder.depth is 0; it must be a positive multiple of block_layers=4, such as 4"),
+    ("batch_size=0", "batch_size must be at least 1, got 0"),
+    ("batch_size=1", "batch_size must be at least 2, got 1: one pair has no negatives"),
+    ("agent.actor_lr=-1e-3", "agent.actor_lr must be positive, got -0.001"),
+    ("agent.critic_lr=0", "agent.critic_lr must be positive, got 0.0"),
+    ("agent.temperature_lr=-1", "agent.temperature_lr must be positive, got -1.0"),
+    ("agent.critic_lr=nan", "agent.critic_lr must be positive, got nan"),
+    ("num_envs=-4", "num_envs must be at least 1, got -4"),
+    ("num_eval_envs=0", "num_eval_envs must be at least 1, got 0"),
+    ("seed=-1", "seed must be at least 0, got -1"),
+    ("buffer.discount=1", "buffer.discount must lie between 0 and 1, both excluded, got 1.0"),
+    ("env.success_radius=-1", "success_radius must be greater than 0, got -1.0"),
+    ("precision=fp16", "Unknown precision 'fp16'. Did you mean 'bf16'? Known: bf16, fp32"),
+    ("device=gpu", "Unknown device 'gpu'. Did you mean 'cpu'? Known: auto, cpu, cuda"),
+    ("physics=mujco", "Unknown physics 'mujco'. Did you mean 'mujoco'? Known: "),
+    ("reset=resmple", "Unknown reset policy 'resmple'. Did you mean 'resample'? Known: fixed, resample"),
+    # Values beside others
+    ("unroll_length=300", "unroll_length=300 is longer than the ring: buffer.capacity=200"),
+    ("prefill_steps=300", "prefill_steps=300 does not fit in the ring: buffer.capacity=200"),
+    ("total_env_steps=50", "total_env_steps=50 ends before the first gradient step: "),
+    ("eval_env=ant", "eval_env=ant does not fit env=point_u_maze: "),
+    # Far more than any machine has, and known without taking it
+    ("buffer.capacity=20_000_000 num_envs=100 total_env_steps=10_000_000_000", "Not enough memory: "),
+    ("encoder.width=65536 encoder.depth=1024", "Not enough memory: "),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[bad[0] for bad in BAD])
+def test_train_refuses(deepcrl, tiny, tmp_path: Path, arguments: str, message: str) -> None:
+    error = deepcrl("train", *tiny, "run_dir=run", *arguments.split()).error
+    assert error.startswith(message), error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_to_lower(deepcrl, tiny) -> None:
+    ring = "buffer.capacity=20_000_000 num_envs=100 total_env_steps=10_000_000_000"
+    assert deepcrl("train", *tiny, "run_dir=run", *ring.split()).error.endswith("lower buffer.capacity or num_envs")
+    networks = "encoder.width=65536 encoder.depth=1024"
+    error = deepcrl("train", *tiny, "run_dir=run", *networks.split()).error
+    assert error.endswith("lower encoder.depth or encoder.width")
+
+
+def test_a_run_dir_below_a_file(deepcrl, tiny, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert deepcrl("train", *tiny, "run_dir=file/run").error.startswith("Cannot write to run_dir file/run: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_run_dir_that_holds_a_run(deepcrl, tiny) -> None:
+    assert deepcrl("train", *tiny, "run_dir=run").code == 0
+    error = deepcrl("train", *tiny, "run_dir=run").error
+    assert error == "run already holds a run; go on with it by resume=run, or choose another run_dir"
+
+
+def test_a_sweep_has_no_run_dir(deepcrl, tiny, tmp_path: Path) -> None:
+    error = deepcrl("train", "-m", *tiny, "run_dir=runs/x", "seed=0,1").error
+    assert error == "run_dir=runs/x is the directory of one run; for a sweep use hydra.sweep.dir=runs/x"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_name_in_a_sweep_stops_it_before_its_first_run(deepcrl, tiny, tmp_path: Path) -> None:
+    result = deepcrl("train", "-m", *tiny, "loss=infonce,inofnce", "hydra.sweep.dir=sweep")
+    assert result.error.startswith("Unknown loss 'inofnce'. Did you mean 'infonce'?")
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("trian", "Unknown verb 'trian'. Did you mean 'train'? Known: bench, eval, list, play, train"),
+        ("list losse", "Unknown kind 'losse'. Did you mean 'losses'? Known: agents, buffers, "),
+        ("bench trian", "Unknown benchmark 'trian'. Did you mean 'train'? Known: "),
+        ("eval", "the following arguments are required: run_dir, overrides (deepcrl eval --help shows the usage)"),
+        ("play run --tils 3", "unrecognized arguments: --tils 3 (deepcrl play --help shows the usage)"),
+        (
+            "play run --tiles many",
+            "argument --tiles: a whole number of at least 1 is needed, got 'many' (deepcrl play --help",
+        ),
+        ("eval nowhere", "There is no checkpoint to read: nowhere does not exist"),
+        ("play nowhere", "There is no checkpoint to read: nowhere does not exist"),
+    ],
+)
+def test_the_other_verbs_refuse(deepcrl, arguments: str, message: str) -> None:
+    assert deepcrl(*arguments.split()).error.startswith(message)
+
+
+def test_the_traceback_is_there_for_those_who_ask(deepcrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPCRL_DEBUG", "1")
+    with pytest.raises(Exception, match=re.escape("loss/inofnce")):
+        deepcrl("train", "loss=inofnce")
