@@ -28,7 +28,7 @@ test: install  ## run all tests
 lint: install  ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: install  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -3,6 +3,7 @@
 import copy
 import math
 from functools import partial
+from typing import Any
 
 import pytest
 import scipy.stats
@@ -30,7 +31,7 @@ class Plain(nn.Module):
         return self.net(x)
 
 
-def make_agent(encoder=Plain, precision="fp32", **hyperparameters):
+def make_agent(encoder: Any = Plain, precision="fp32", **hyperparameters):
     encoders = dict.fromkeys(("sa_encoder", "goal_encoder", "actor_encoder"), encoder)
     parts = Parts(
         SPEC,
@@ -130,7 +131,7 @@ def test_metrics_of_the_logits():
 
 def test_the_critic_learns_to_tell_pairs_apart():
     agent, batch = make_agent(critic_lr=1e-2), make_batch()
-    first = agent.update(batch)
+    first = last = agent.update(batch)
     for _ in range(300):
         last = agent.update(batch)
     assert last["critic/categorical_accuracy"] > 0.9 > first["critic/categorical_accuracy"]

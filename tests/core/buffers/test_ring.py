@@ -18,16 +18,15 @@ def make_ring(num_envs, capacity, discount=0.9, seed=0):
 
 
 def fill(ring, episode_ends):
-    """Inserts one row per row of `episode_ends` [T, N]; the state is (step, env, trajectory), the action (step, env)."""
+    """Inserts a row per row of `episode_ends` [T, N]; the state is (step, env, trajectory), the action (step, env)."""
     traj_id = torch.zeros(ring.num_envs, dtype=torch.int64)
     rows = []
     env = torch.arange(ring.num_envs).float()
-    for t, ends in enumerate(torch.as_tensor(episode_ends)):
+    for ends in torch.as_tensor(episode_ends):
         step = torch.full_like(env, ring.num_steps)
         ring.insert(torch.stack([step, env, traj_id.float()], 1), torch.stack([step, env], 1), traj_id)
         rows.append((ring.num_steps - 1, traj_id.clone()))
         traj_id = traj_id + ends
-        del t
     return rows
 
 
