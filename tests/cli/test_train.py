@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,20 @@ def test_completion(deepcrl, monkeypatch: pytest.MonkeyPatch, line: str, offered
 def test_completion_is_installed_for_deepcrl(deepcrl, verb: tuple[str, ...]) -> None:
     result = deepcrl(*verb, "-sc", "install=bash")
     assert result.out.rstrip().endswith("-F hydra_bash_completion deepcrl")
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(deepcrl, tiny, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert deepcrl("train", *tiny, "run_dir=run", "total_env_steps=100").code == 0
+    before = checkpoint.find(tmp_path / "run")
+    # More than any other file of the run, less than a checkpoint
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((before / "state.pt").stat().st_size // 2, hard))
+    try:
+        error = deepcrl("train", "resume=run", "total_env_steps=200").error
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert error.startswith("Could not save checkpoint run/checkpoints/step_0000000000200_00000000024: ")
+    assert error.endswith(f"Go on from the last whole one with resume={before.relative_to(tmp_path)}")
+    assert os.listdir(tmp_path / "run" / "checkpoints") == [before.name]
+    assert deepcrl("train", "resume=run", "total_env_steps=200").code == 0
+    assert len(read_rows(tmp_path / "run" / "metrics.jsonl")[0]) == 11
