@@ -45,7 +45,8 @@ class CRL:
         The temperature aims at an entropy of `target_entropy_per_action` x A; without `entropy_bonus` the entropy
         term leaves the actor's loss. `random_goals` is the share of the actor's batch whose goals come from other
         trajectories instead of the own future (0.5 in Eysenbach et al. 2022, 0 in the paper). `exploration` and
-        `evaluation` name an action choice, of which `best_of` draws `num_candidates`. Raises ValueError for a value out of range.
+        `evaluation` name an action choice, of which `best_of` draws `num_candidates`. Raises ValueError for a value
+        out of range.
         """
         positive = {"embedding_dim": embedding_dim, "num_candidates": num_candidates}
         positive |= {"actor_lr": actor_lr, "critic_lr": critic_lr, "temperature_lr": temperature_lr}
