@@ -32,10 +32,11 @@ class Plain(nn.Module):
 
 
 def make_agent(encoder: Any = Plain, precision="fp32", **hyperparameters):
-    encoders = dict.fromkeys(("sa_encoder", "goal_encoder", "actor_encoder"), encoder)
     parts = Parts(
         SPEC,
-        **encoders,
+        sa_encoder=encoder,
+        goal_encoder=encoder,
+        actor_encoder=encoder,
         energy=ENERGIES.build({"name": "norm"}),
         loss=LOSSES.build({"name": "infonce"}),
         device=torch.device("cpu"),
