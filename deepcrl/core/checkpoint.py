@@ -22,6 +22,7 @@ import torch
 FORMAT_VERSION = 1
 _STATE, _META = "state.pt", "meta.json"
 _WRITING = ".writing_"
+_ASIDE = "aside_"
 
 
 class CheckpointError(ValueError):
@@ -41,23 +42,36 @@ def save(directory: Path, state: dict[str, Any], *, env_steps: int, grad_steps: 
         for left_by_a_killed_process in directory.glob(f"{_WRITING}*"):
             shutil.rmtree(left_by_a_killed_process)
         temporary.mkdir(parents=True)
-        torch.save(state, temporary / _STATE)
+        with open(temporary / _STATE, "wb") as file:  # given the path alone, torch would hide why it cannot write
+            torch.save(state, file)
         meta = {"format_version": FORMAT_VERSION, "sha256": _digest(temporary / _STATE)}
         (temporary / _META).write_text(json.dumps(meta | {"env_steps": env_steps, "grad_steps": grad_steps}, indent=2))
         for file in (_STATE, _META):
             _sync(temporary / file)
         os.rename(temporary, path)
         _sync(directory)
-    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
+    except (OSError, RuntimeError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         kept = list_checkpoints(directory)
         raise CheckpointError(
-            f"Could not save checkpoint {path}: {str(error).splitlines()[0]}. "
+            f"Could not save checkpoint {path}: {_reason(error)}. "
             + (f"Go on from the last whole one with resume={kept[-1]}" if kept else "There is no earlier one")
         ) from error
-    for old in list_checkpoints(directory)[:-keep]:
-        shutil.rmtree(old)
+    try:
+        for old in list_checkpoints(directory)[:-keep]:
+            # Under another name first: killed half-way, what is left must not pass for a checkpoint
+            shutil.rmtree(old.rename(directory / f"{_WRITING}{old.name}"))
+    except OSError as error:
+        raise CheckpointError(f"Saved {path}, but older ones cannot be removed: {_reason(error)}") from error
     return path
+
+
+def _reason(error: BaseException) -> str:
+    """Says in a few words why a file could not be written. torch wraps the disk's answer in a RuntimeError."""
+    disk = error if isinstance(error, OSError) else error.__context__
+    if isinstance(disk, OSError) and disk.strerror:
+        return disk.strerror
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def list_checkpoints(directory: Path) -> list[Path]:
@@ -72,29 +86,36 @@ def set_aside_after(path: Path) -> list[Path]:
     """
     moved = []
     for newer in list_checkpoints(path.parent):
-        if newer.name > path.name:
-            aside = newer.with_name(f"aside_{newer.name}")
+        if newer.name > path.name.removeprefix(_ASIDE):
+            aside = newer.with_name(f"{_ASIDE}{newer.name}")
             shutil.rmtree(aside, ignore_errors=True)
             moved.append(newer.rename(aside))
     return moved
 
 
 def find(where: Path) -> Path:
-    """Returns the checkpoint that `where` names: itself, or the newest of the run directory `where`."""
+    """Returns the checkpoint that `where` names: itself, in full, or the newest of the run directory `where`."""
     if not where.exists():
         raise CheckpointError(f"There is no checkpoint to read: {where} does not exist")
-    if run_dir_of(where) != where:
-        return where
+    if _is_checkpoint(where):
+        return Path(os.path.abspath(where))
     found = list_checkpoints(where / "checkpoints")
     if not found:
-        raise CheckpointError(f"There is no checkpoint to read: {where} holds none")
+        raise CheckpointError(
+            f"There is no checkpoint to read: {where} holds none (before its first one, a run can only start anew)"
+        )
     return found[-1]
 
 
 def run_dir_of(where: Path) -> Path:
     """Returns the run directory that `where` is, or is a checkpoint of."""
-    is_checkpoint = where.name.startswith("step_") and not (where / "checkpoints").is_dir()
-    return where.parent.parent if is_checkpoint else where
+    # In full: the parent of a name as it is typed inside the run directory is `.`, and so is the parent of that
+    return Path(os.path.abspath(where)).parent.parent if _is_checkpoint(where) else where
+
+
+def _is_checkpoint(where: Path) -> bool:
+    name = os.path.basename(os.path.abspath(where)).removeprefix(_ASIDE)
+    return name.startswith("step_") and not (where / "checkpoints").is_dir()
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -81,8 +81,9 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
     Raises NonFiniteError, after a dump, as soon as a logged metric is not a number.
     """
     progress, config, per_unroll = run.progress, run.config, run.schedule.env_steps_per_unroll
-    if progress.env_steps == 0:
+    if progress.env_steps == 0 and not progress.started:
         recorder.log(progress.take_row() | evaluate(run.agent, run.eval_envs))
+        progress.started = True
     while not (run.finished or interrupt.requested):
         if not progress.row:  # else an interrupted unroll goes on
             collect(run)

@@ -18,6 +18,8 @@ class Progress:
     grad_steps: int = 0
     unrolls: int = 0
     pending_grad_steps: int = 0
+    started: bool = False
+    """Whether the untrained policy's row is written; a run may be stopped right after it, before the first unroll."""
     wall_seconds: float = 0.0
     """Before this process started; `elapsed` is the whole."""
     row: dict[str, float] = field(default_factory=dict)
@@ -56,7 +58,7 @@ class Progress:
         return dict(zip(self.sums, values, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("env_steps", "grad_steps", "unrolls", "pending_grad_steps", "num_summed")
+        names = ("env_steps", "grad_steps", "unrolls", "pending_grad_steps", "started", "num_summed")
         state = {name: getattr(self, name) for name in names}
         return state | {"wall_seconds": self.elapsed, "row": dict(self.row), "sums": dict(self.sums)}
 

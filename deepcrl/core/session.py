@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -106,22 +106,33 @@ class Session:
         if self.model.finished:
             self._say(f"Already finished: {self._dir.path} (a larger total_env_steps would go on)")
             return None
+        go_on = f"deepcrl train resume={self._dir.path}"
+        self._say(f"Ctrl-C saves and stops; go on with: {go_on}")
         with Interrupt() as interrupt:
             try:
                 fit(self.model, self, interrupt)
             finally:
                 self._close_logs()
-        self._draw(with_video=self.config.video and interrupt.signal_number is None)
+        try:
+            self._draw(with_video=self.config.video and interrupt.signal_number is None)
+        except KeyboardInterrupt:  # a film may take long, and everything else is on disk
+            self._say(f"Stopped while drawing; the run is saved: {self._dir.path}")
+            raise SystemExit(128 + signal.SIGINT) from None
         if interrupt.signal_number is not None:
-            self._say(f"Saved. Go on with: deepcrl train resume={self._dir.path}")
+            self._say(f"Saved. Go on with: {go_on}")
             raise SystemExit(128 + interrupt.signal_number)
         self._say(f"Done: {self._dir.path}")
         return self.score
 
     def _close_logs(self) -> None:
+        """Closes them all, whatever one of them says: the run is on disk, or a more important error is on its way."""
         for log in self._logs:
-            with contextlib.suppress(OSError):  # a full disk has been reported by `log`
+            try:
                 log.close()
+            except OSError:  # a full disk has been reported by `log`
+                pass
+            except Exception as error:
+                self._say(f"{type(log).__name__} did not close: {' '.join(str(error).split())}")
 
     def _draw(self, *, with_video: bool) -> None:
         try:

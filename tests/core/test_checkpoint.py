@@ -98,6 +98,41 @@ def test_a_state_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pyt
     assert not Path("owned").exists()
 
 
+class Stopped(BaseException):
+    """A process that ends, as far as the files are concerned."""
+
+
+def test_stopped_while_removing_an_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, 100, keep=1)
+
+    def half(path: Path) -> None:
+        (path / "meta.json").unlink()
+        raise Stopped
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", half)
+    with pytest.raises(Stopped):
+        save(tmp_path, 200, keep=1)
+    monkeypatch.undo()
+    (newest,) = checkpoint.list_checkpoints(tmp_path)  # what is left of the old one does not pass for a checkpoint
+    checkpoint.load(newest)
+    newest = save(tmp_path, 300, keep=1)
+    assert os.listdir(tmp_path) == [newest.name]
+
+
+def test_old_ones_that_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, 100)
+
+    def denied(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", denied)
+    with pytest.raises(
+        CheckpointError, match=r"^Saved .*0200_.*, but older ones cannot be removed: Permission denied$"
+    ):
+        save(tmp_path, 200, keep=1)
+    checkpoint.load(checkpoint.list_checkpoints(tmp_path)[-1])
+
+
 def test_find(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"There is no checkpoint to read: .*run does not exist"):
         checkpoint.find(tmp_path / "run")
@@ -108,6 +143,22 @@ def test_find(tmp_path: Path) -> None:
     assert checkpoint.find(tmp_path / "run") == newer
     assert checkpoint.find(older) == older
     assert checkpoint.run_dir_of(older) == checkpoint.run_dir_of(tmp_path / "run") == tmp_path / "run"
+
+
+def test_find_from_inside_the_run_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    path = save(run / "checkpoints", 100)
+    for inside, name in (
+        (run, f"checkpoints/{path.name}"),
+        (path.parent, path.name),
+        (path, "."),
+        (path, f"../{path.name}"),
+    ):
+        monkeypatch.chdir(inside)
+        assert checkpoint.find(Path(name)) == path
+        assert checkpoint.run_dir_of(Path(name)) == run
+    monkeypatch.chdir(run)
+    assert checkpoint.find(Path(".")) == Path("checkpoints") / path.name
 
 
 def test_a_run_directory_may_be_called_like_a_checkpoint(tmp_path: Path) -> None:
@@ -125,10 +176,31 @@ def test_a_full_disk_leaves_the_older_ones(tmp_path: Path, same) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(raised.value)
-    assert str(raised.value).startswith(f"Could not save checkpoint {tmp_path / 'step_0000000000200_00000000020'}: ")
-    assert str(raised.value).endswith(f"Go on from the last whole one with resume={older}")
+    assert str(raised.value) == (
+        f"Could not save checkpoint {tmp_path / 'step_0000000000200_00000000020'}: File too large. "
+        f"Go on from the last whole one with resume={older}"
+    )
     assert os.listdir(tmp_path) == [older.name]
     same(checkpoint.load(older), STATE)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("enforce fail\nat some.cc"), r": enforce fail at some\.cc\."),
+        (RuntimeError(), r": RuntimeError\."),
+        (OSError(), r": OSError\."),
+    ],
+)
+def test_an_error_without_a_reason_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def refuse(*args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(checkpoint.torch, "save", refuse)
+    with pytest.raises(CheckpointError, match=reason):
+        save(tmp_path, 100)
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename"])
@@ -159,3 +231,15 @@ def test_sets_newer_ones_aside(tmp_path: Path, same) -> None:
     same(checkpoint.load(aside), STATE)
     save(tmp_path, 200)
     assert checkpoint.set_aside_after(older) == [aside]  # the second time round as well
+
+
+def test_goes_back_to_one_that_was_set_aside(tmp_path: Path) -> None:
+    directory = tmp_path / "run" / "checkpoints"
+    first, second, third = (save(directory, step, keep=3) for step in (100, 200, 300))
+    aside = checkpoint.set_aside_after(first)
+    assert [path.name.removeprefix("aside_") for path in aside] == [second.name, third.name]
+    later = save(directory, 250, keep=3)
+    assert checkpoint.find(aside[0]) == aside[0]
+    assert checkpoint.run_dir_of(aside[0]) == tmp_path / "run"
+    assert checkpoint.set_aside_after(aside[0]) == [later.with_name(f"aside_{later.name}")]
+    assert checkpoint.list_checkpoints(directory) == [first]

@@ -174,7 +174,7 @@ def test_a_row_says_what_happened_in_its_unroll(tiny) -> None:
     assert {"time/collect_seconds", "time/learn_seconds", "wall_seconds"} <= last.keys()
 
 
-@pytest.mark.parametrize("stop", [{"env_steps": 40}, {"grad_steps": 1}, {"grad_steps": 4}, {"grad_steps": 64}])
+@pytest.mark.parametrize("stop", [{}, {"env_steps": 40}, {"grad_steps": 1}, {"grad_steps": 4}, {"grad_steps": 64}])
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tiny, same, stop: dict[str, int]) -> None:
     straight = Memory()
     fit(counting_run(tiny(eval_every=20)), straight, Interrupt())

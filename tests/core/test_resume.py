@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from deepcrl.core import checkpoint, loggers
 from deepcrl.core.build import build_run
+from deepcrl.core.checkpoint import CheckpointError
 from deepcrl.core.components import AGENTS
 from deepcrl.core.interrupt import Interrupt
 from deepcrl.core.loop import Run, fit
+from deepcrl.core.session import Session
 
 
 class Snapshots:
@@ -74,7 +78,7 @@ def test_every_checkpoint_goes_on_bit_by_bit(tiny, same) -> None:
         same(load(memory.states[400, 64]), end)
 
 
-@pytest.mark.parametrize("at", [(60, 0), (100, 1), (100, 4), (200, 23), (400, 63), (400, 64)])
+@pytest.mark.parametrize("at", [(0, 0), (60, 0), (100, 1), (100, 4), (200, 23), (400, 63), (400, 64)])
 def test_an_interrupt_anywhere_changes_nothing(tiny, same, at: tuple[int, int]) -> None:
     config = tiny(**SAMPLED)
     straight = trained(config)
@@ -104,3 +108,32 @@ def test_each_agent_and_reset_policy_resumes(tiny, same, name: str, reset: str) 
     run.load_state_dict(load(straight.states[100, 4]))
     fit(run, memory, Interrupt())
     same(load(memory.states[160, 16]), load(straight.states[160, 16]))
+
+
+def test_going_back_to_an_older_checkpoint(tiny, tmp_path: Path, same) -> None:
+    run, config = tmp_path / "run", tiny(run_dir=str(tmp_path / "run"))
+    Session(config).run()
+    straight, _ = loggers.read_rows(run / "metrics.jsonl")
+    older, newest = checkpoint.list_checkpoints(run / "checkpoints")
+    Session(tiny(run_dir=str(run), total_env_steps=360), checkpoint.load(older), older).run()
+    assert [row["env_steps"] for row in loggers.read_rows(run / "metrics.jsonl")[0]] == list(range(0, 361, 20))
+    assert checkpoint.find(run).name.startswith("step_0000000000360")
+    aside = newest.with_name(f"aside_{newest.name}")
+    Session(tiny(run_dir=str(run), total_env_steps=440), checkpoint.load(aside), aside).run()  # and forth again
+    rows, _ = loggers.read_rows(run / "metrics.jsonl")
+    assert [row["env_steps"] for row in rows] == [*range(0, 361, 20), 420, 440]
+    same(rows[:18], straight[:18])
+
+
+def test_a_checkpoint_that_does_not_fit_changes_nothing(tiny, tmp_path: Path) -> None:
+    def content() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    run = str(tmp_path / "run")
+    Session(tiny(run_dir=run, total_env_steps=160)).run()
+    origin, before = checkpoint.find(Path(run)), content()
+    other = tiny(run_dir=run, encoder={"name": "residual_mlp", "width": 32})
+    with pytest.raises(CheckpointError, match="does not fit this code or these settings: ") as raised:
+        Session(other, checkpoint.load(origin), origin)
+    assert "\n" not in str(raised.value)
+    assert content() == before

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,6 +39,10 @@ def rows(path: Path) -> list[dict[str, float]]:
     return loggers.read_rows(path / "metrics.jsonl")[0]
 
 
+def content(path: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
 def final_state(path: Path) -> dict[str, Any]:
     return checkpoint.load(checkpoint.find(path))["run"]
 
@@ -54,8 +59,8 @@ def at_grad_step(session: Session, step: int, action: Callable[[], object]) -> N
     agent.update = wrapped
 
 
-def raises(*numbers: signal.Signals) -> Callable[[], None]:
-    def action() -> None:
+def raises(*numbers: signal.Signals) -> Callable[..., None]:
+    def action(*args: Any, **kwargs: Any) -> None:
         for number in numbers:
             signal.raise_signal(number)
 
@@ -78,6 +83,7 @@ def test_leaves_a_complete_directory(start, tmp_path: Path, capsys: pytest.Captu
     assert list((run / "videos").iterdir()) == []
     out = capsys.readouterr().out
     assert "4 + 16 unrolls (prefill + training) of 20" in out
+    assert f"\nCtrl-C saves and stops; go on with: deepcrl train resume={run}\n" in out
     assert out.endswith(f"Done: {run}\n")
 
 
@@ -100,6 +106,15 @@ def test_a_machine_without_opengl_succeeds(
     out = capsys.readouterr().out.splitlines()
     assert out[-2:] == [f"{tmp_path}/run/plots/curves.png", f"Done: {tmp_path}/run"]
     assert out[-3] == "No video: Cannot render: no OpenGL without a display"
+
+
+def test_ctrl_c_while_filming(start, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.setattr(module, "film", raises(signal.SIGINT))
+    with pytest.raises(SystemExit) as exited:
+        start(video=True).run()
+    assert exited.value.code == 130
+    assert capsys.readouterr().out.endswith(f"Stopped while drawing; the run is saved: {tmp_path}/run\n")
+    assert checkpoint.find(tmp_path / "run").name == "step_0000000000400_00000000064"
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError])
@@ -177,16 +192,6 @@ def test_a_finished_run_goes_on_with_a_larger_total(start, tmp_path: Path, same)
     same(final_state(tmp_path / "run"), final_state(tmp_path / "straight"))
 
 
-def test_going_back_to_an_older_checkpoint(start, tiny, tmp_path: Path, same) -> None:
-    start().run()
-    older, newest = checkpoint.list_checkpoints(tmp_path / "run" / "checkpoints")
-    config = tiny(run_dir=str(tmp_path / "run"), total_env_steps=360)
-    Session(config, checkpoint.load(older), older).run()
-    assert [row["env_steps"] for row in rows(tmp_path / "run")] == list(range(0, 361, 20))
-    assert checkpoint.find(tmp_path / "run").name.startswith("step_0000000000360")
-    checkpoint.load(newest.with_name(f"aside_{newest.name}"))
-
-
 def test_nan_stops_with_a_dump_and_leaves_the_good_checkpoints(start, tmp_path: Path) -> None:
     session, run = start(keep_checkpoints=1), tmp_path / "run"
 
@@ -235,6 +240,26 @@ def test_a_full_disk_while_drawing(start, monkeypatch: pytest.MonkeyPatch) -> No
         start().run()
 
 
+def test_every_log_is_closed_when_training_fails(start, capsys: pytest.CaptureFixture[str]) -> None:
+    session, closed = start(), []
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    def mirror(close: Callable[[], None]) -> Any:
+        return SimpleNamespace(log=lambda row: row["grad_steps"] == 4 and fail(KeyError("a bug")), close=close)
+
+    offline, refused = RuntimeError("no\nnetwork"), OSError(errno.ENOSPC, "full")
+    jsonl, session._logs = session._logs[0], [*session._logs, mirror(lambda: fail(offline))]
+    session._logs += [mirror(lambda: fail(refused)), mirror(lambda: closed.append(True))]
+    with pytest.raises(KeyError, match="a bug"):
+        session.run()
+    assert closed == [True]
+    with pytest.raises(ValueError, match="closed file"):
+        jsonl.log({"env_steps": 0, "grad_steps": 0, "wall_seconds": 0})
+    assert capsys.readouterr().out.endswith("SimpleNamespace did not close: no network\n")
+
+
 BAD = [
     ({"loss": {"name": "inofnce"}}, "Did you mean 'infonce'"),
     ({"encoder": {"name": "residual_mlp", "depth": 6}}, "such as 4 or 8"),
@@ -265,16 +290,7 @@ def test_a_directory_that_was_there_keeps_what_is_in_it(tiny, tmp_path: Path) ->
 
 def test_a_used_directory_is_refused_untouched(start, tiny, tmp_path: Path) -> None:
     start().run()
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    before = content(tmp_path / "run")
     with pytest.raises(ValueError, match="already holds a run; go on with it by resume="):
         Session(tiny(run_dir=str(tmp_path / "run")))
-    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
-
-
-def test_a_checkpoint_that_does_not_fit_changes_nothing(start, tiny, tmp_path: Path) -> None:
-    start(total_env_steps=160).run()
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    with pytest.raises(CheckpointError, match="does not fit this code or these settings: ") as raised:
-        start(encoder={"name": "residual_mlp", "width": 32})
-    assert "\n" not in str(raised.value)
-    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert content(tmp_path / "run") == before
