@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 install: $(INSTALLED)  ## make .venv with the pinned dependencies
 
-train: install  ## train a point mass to reach goals in a maze: about 2 minutes, then a video
+train: install  ## train a point mass to reach goals in a maze: minutes, then a video
 	$(BIN)/deepcrl train experiment=first_light
 
 test: install  ## run all tests
