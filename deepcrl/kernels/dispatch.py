@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deepcrl.core.registry import suggest
 from deepcrl.kernels import eager
-from deepcrl.kernels.native import build
+from deepcrl.kernels.native import build, stack
 from deepcrl.kernels.native import trunk as native
 
 KERNELS = ("auto", "eager")
@@ -24,8 +24,11 @@ def choose(kernels: str) -> None:
     _chosen = kernels
 
 
-def backend(x: Tensor) -> ModuleType:
-    """Returns the module whose `forward` and `backward` run a trunk on x [B, W]."""
-    if _chosen == "auto" and x.device.type == "cpu" and x.dtype == torch.float32 and x.shape[1] <= build.MAX_WIDTH:
-        return native if build.compiler() else eager
-    return eager
+def backend(x: Tensor, *, bf16: bool = False) -> ModuleType:
+    """Returns the module whose `prepare`, `forward` and `backward` run a trunk on x [B, W], matmuls in bf16 or not."""
+    if _chosen != "auto" or x.device.type != "cpu" or x.dtype != torch.float32 or not build.compiler():
+        return eager
+    width = x.shape[1]
+    if width % 16 == 0 and width <= build.STACK_MAX_WIDTH and build.stack_supported(bf16):
+        return stack
+    return native if width <= build.MAX_WIDTH else eager

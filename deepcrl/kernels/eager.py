@@ -16,7 +16,7 @@ from deepcrl.kernels.reference import LN_EPS
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """The parameters and form of a trunk: weight [L, W, W] in the matmul dtype; bias, scale, shift [L, W]."""
+    """The parameters and form of a trunk: weight [L, W, W] as a backend prepared it; bias, scale, shift [L, W]."""
 
     weight: Tensor
     bias: Tensor
@@ -24,12 +24,14 @@ class Trunk:
     shift: Tensor | None
     block_layers: int
     activation: str
+    dtype: torch.dtype
+    """Of the matmuls' inputs and outputs, and so of what is saved of them."""
 
     def layers(self, first: int, last: int) -> Trunk:
         """Returns the trunk of layers [first, last)."""
         cut = slice(first, last)
         scale, shift = (None, None) if self.scale is None or self.shift is None else (self.scale[cut], self.shift[cut])
-        return Trunk(self.weight[cut], self.bias[cut], scale, shift, self.block_layers, self.activation)
+        return Trunk(self.weight[cut], self.bias[cut], scale, shift, self.block_layers, self.activation, self.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ class Gradients:
     """[L, W, W] in the dtype of the master weights."""
     vectors: Tensor
     """[L, 3, W] of bias, scale and shift."""
+
+
+def prepare(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns the weights as `Trunk` holds them: in the matmul dtype."""
+    return weight.to(dtype)
 
 
 def forward(x: Tensor, trunk: Trunk, saved: Saved) -> Tensor:

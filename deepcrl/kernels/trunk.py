@@ -66,14 +66,15 @@ def trunk(
     x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
     scale, shift = (None if v is None else v.contiguous() for v in (scale, shift))
     _check(x, weight, bias, scale, shift, block_layers, activation)
-    run = Trunk(weight.bfloat16() if bf16 else weight, bias, scale, shift, block_layers, activation)
+    kernels, y = backend(x, bf16=bf16), x
+    dtype = torch.bfloat16 if bf16 else x.dtype
+    run = Trunk(kernels.prepare(weight, dtype), bias, scale, shift, block_layers, activation, dtype)
     saved, stream = _buffers(x, run, segment, keep)
-    kernels, y = backend(x), x
     for index, first in enumerate(range(0, weight.shape[0], segment)):
         if index and keep:
             stream[index - 1].copy_(y)
         y = kernels.forward(y, run.layers(first, min(first + segment, weight.shape[0])), saved)
-    weight_bf16 = run.weight if bf16 and keep else run.weight.new_empty(0)
+    weight_bf16 = run.weight if run.weight is not weight and keep else run.weight.new_empty(0)
     return y, saved.inputs, saved.dense, saved.stats, stream, weight_bf16
 
 
@@ -121,8 +122,8 @@ def _scratch(x: Tensor, run: Trunk, num_layers: int, keep: int) -> Saved:
     shape = (num_layers, *x.shape)
     none = (0, *x.shape)
     return Saved(
-        inputs=run.weight.new_empty(shape if keep == 2 else none),
-        dense=run.weight.new_empty(shape),
+        inputs=x.new_empty(shape if keep == 2 else none, dtype=run.dtype),
+        dense=x.new_empty(shape, dtype=run.dtype),
         stats=x.new_empty((num_layers if run.scale is not None else 0, 2, x.shape[0])),
     )
 
@@ -140,9 +141,10 @@ def _(
     segment: int,
     keep: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    run = Trunk(weight.bfloat16() if bf16 else weight, bias, scale, shift, block_layers, activation)
+    dtype = torch.bfloat16 if bf16 else x.dtype
+    run = Trunk(backend(x, bf16=bf16).prepare(weight, dtype), bias, scale, shift, block_layers, activation, dtype)
     saved, stream = _buffers(x, run, segment, keep)
-    weight_bf16 = run.weight.new_empty(weight.shape if bf16 and keep else 0)
+    weight_bf16 = run.weight.new_empty(weight.shape if run.weight is not weight and keep else 0)
     return x.new_empty(x.shape), saved.inputs, saved.dense, saved.stats, stream, weight_bf16
 
 
@@ -167,13 +169,16 @@ def trunk_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the gradients of x [B, W], weight [L, W, W] and (bias, scale, shift) [L, 3, W]; empty where unwanted.
 
-    `weight` is in the matmul dtype, the gradients in that of `grad`; the other arguments are as `trunk` left them.
+    `weight` is the parameter, or what `trunk` returned for it; the gradients have the dtype of `grad`; the other
+    arguments are as `trunk` left them.
     """
     scale, shift = (None if v is None else v.contiguous() for v in (scale, shift))
-    run = Trunk(weight.contiguous(), bias.contiguous(), scale, shift, block_layers, activation)
+    bf16 = dense.dtype == torch.bfloat16
+    kernels, num_layers, g = backend(grad, bf16=bf16), weight.shape[0], grad.contiguous()
+    weight = kernels.prepare(weight.contiguous(), dense.dtype)
+    run = Trunk(weight, bias.contiguous(), scale, shift, block_layers, activation, dense.dtype)
     grad_weight = grad.new_empty(weight.shape if want_weight else (0, *weight.shape[1:]))
     vectors = grad.new_empty((weight.shape[0] if want_vectors else 0, 3, weight.shape[1]))
-    kernels, num_layers, g = backend(grad), weight.shape[0], grad.contiguous()
     recompute = segment < num_layers
     scratch = _scratch(x, run, segment, 2 if want_weight else 1) if recompute else Saved(inputs, dense, stats)
     for first in reversed(range(0, num_layers, segment)):
@@ -213,9 +218,10 @@ def _(
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, weight, bias, scale, shift, ctx.block_layers, ctx.activation, bf16, ctx.segment, _ = inputs
+    x, weight, bias, scale, shift, ctx.block_layers, ctx.activation, _, ctx.segment, _ = inputs
     _, saved_inputs, dense, stats, stream, weight_bf16 = output
-    ctx.save_for_backward(x, weight_bf16 if bf16 else weight, bias, scale, shift, saved_inputs, dense, stats, stream)
+    weight = weight_bf16 if weight_bf16.numel() else weight
+    ctx.save_for_backward(x, weight, bias, scale, shift, saved_inputs, dense, stats, stream)
     ctx.mark_non_differentiable(*output[1:])
     ctx.set_materialize_grads(False)  # else autograd fills a zero tensor for each saved activation
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepcrl.kernels import dispatch, eager
-from deepcrl.kernels.native import build
+from deepcrl.kernels.native import build, stack
 from deepcrl.kernels.native import trunk as native
 
 X = torch.zeros(2, 16)
@@ -22,10 +22,38 @@ def test_eager_is_eager(monkeypatch):
 def test_auto_takes_the_library_where_it_fits(monkeypatch):
     monkeypatch.setattr(dispatch, "_chosen", "eager")
     dispatch.choose("auto")
+    monkeypatch.setattr(build, "stack_supported", lambda bf16: False)
     assert dispatch.backend(X) is native
     assert dispatch.backend(X.double()) is eager
     assert dispatch.backend(X.to("meta")) is eager
     assert dispatch.backend(torch.zeros(1, build.MAX_WIDTH + 16)) is eager
+
+
+@pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler")
+def test_auto_takes_the_whole_stack_where_it_fits(monkeypatch):
+    monkeypatch.setattr(dispatch, "_chosen", "auto")
+    monkeypatch.setattr(build, "stack_supported", lambda bf16: not bf16)
+    assert dispatch.backend(X) is stack
+    assert dispatch.backend(X, bf16=True) is native
+    assert dispatch.backend(torch.zeros(1, 24)) is native
+    assert dispatch.backend(torch.zeros(1, build.STACK_MAX_WIDTH + 16)) is native
+    assert dispatch.backend(X.double()) is eager
+
+
+@pytest.mark.parametrize(
+    ("flags", "fp32", "bf16"),
+    [
+        ("avx2 fma", False, False),
+        ("avx512f avx512bw avx512dq avx512vl", True, False),
+        ("avx512f avx512bw avx512dq avx512vl avx512_bf16", True, True),
+        ("avx512f avx512bw avx512dq avx512vl avx512_bf16 amx_bf16", True, False),
+    ],
+)
+def test_the_processor_decides_on_the_whole_stack(monkeypatch, flags, fp32, bf16):
+    monkeypatch.setattr(build, "_processor", lambda: f"model name : x\nflags : {flags}")
+    monkeypatch.setattr(build.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(build.platform, "system", lambda: "Linux")
+    assert [build.stack_supported.__wrapped__(bf16) for bf16 in (False, True)] == [fp32, bf16]
 
 
 def test_auto_without_a_compiler_is_eager(monkeypatch):

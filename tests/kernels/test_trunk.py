@@ -8,13 +8,28 @@ from typing import Any
 import pytest
 import torch
 
-from deepcrl.kernels import reference
+from deepcrl.kernels import dispatch, reference
+from deepcrl.kernels.native import build
 from deepcrl.kernels.trunk import residual_trunk
 from tests.kernels.conftest import operands, relative_error
 
 # Norm of the error over norm of the truth. fp32: rounding, grown over up to 16 layers. bf16 has 8 bits: half a unit in
 # the last place is 2e-3, and gradients pass through it twice per layer.
 TOLERANCE = {"fp32": 5e-6, "bf16": 3e-2}
+
+
+@pytest.fixture(params=["eager", "native", "stack"])
+def kernels(request, monkeypatch):
+    """Runs the test on plain torch, on the library between torch's matmuls, and on the whole-stack kernels."""
+    path = request.param
+    if path != "eager" and build.compiler() is None:
+        pytest.skip("no C++ compiler")
+    if path == "stack" and not build.stack_supported(True):
+        pytest.skip("no AVX-512 with bf16")
+    monkeypatch.setattr(dispatch, "_chosen", "eager" if path == "eager" else "auto")
+    if path == "native":
+        monkeypatch.setattr(build, "stack_supported", lambda bf16: False)
+    return path
 
 
 def compare(tensors, *, precision="fp32", block_layers=4, activation="swish", checkpoint_blocks=0, tolerance=None):
@@ -34,7 +49,7 @@ def compare(tensors, *, precision="fp32", block_layers=4, activation="swish", ch
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("rows", [1, 2, 63, 256])
+@pytest.mark.parametrize("rows", [1, 2, 3, 17, 63, 65, 256, 600])
 def test_equals_reference(kernels, precision, rows):
     compare(operands(rows, 64, 16), precision=precision)
 
@@ -140,6 +155,35 @@ def test_same_bits_every_time(kernels, precision):
     first = run()
     for _ in range(5):
         assert all(torch.equal(a, b) for a, b in zip(first, run(), strict=True))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("rows", [1, 63, 256])
+def test_whole_stack_gives_the_same_bits_for_any_number_of_threads(kernels, precision, rows):
+    if kernels != "stack":
+        pytest.skip("torch's matmuls make no such promise")
+    before = torch.get_num_threads()
+
+    def run(threads):
+        torch.set_num_threads(threads)
+        tensors = [t.requires_grad_() for t in operands(rows, 96, 20)]
+        y = residual_trunk(*tensors, block_layers=4, activation="swish", bf16=precision == "bf16")
+        return [y, *torch.autograd.grad(y.square().sum(), tensors)]
+
+    try:
+        one, *others = [run(threads) for threads in (1, 2, 3)]
+    finally:
+        torch.set_num_threads(before)
+    for other in others:
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_not_a_number_goes_through(kernels):
+    x, *parameters = operands(5, 32, 4)
+    x[2, 7] = float("nan")
+    y = residual_trunk(x, *parameters, block_layers=4, activation="relu")
+    assert y[2].isnan().all()
+    assert y[[0, 1, 3, 4]].isfinite().all()
 
 
 def test_operands_need_not_be_contiguous(kernels):

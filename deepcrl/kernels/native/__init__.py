@@ -1,4 +1,5 @@
-"""The trunk on the CPU: torch's matmuls, with the elementwise work between them in one small C++ library.
+"""The trunk on the CPU in C++: `stack`, the whole of it in one call, or `trunk`, what lies between torch's matmuls.
 
-The library is built on first use, in about two seconds, and cached by source, compiler and processor.
+`stack` is written in AVX-512 and serves the processors that have it; `trunk` is portable. Each is one small library,
+built on first use in a few seconds and cached by source, compiler and processor.
 """

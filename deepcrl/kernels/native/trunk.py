@@ -7,10 +7,11 @@ import ctypes
 import torch
 from torch import Tensor
 
-from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted
+from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted, prepare
 from deepcrl.kernels.native.build import Shape, library
 from deepcrl.kernels.reference import LN_EPS
 
+__all__ = ("backward", "forward", "prepare")
 _CHUNK = 8
 """Layers per weight-gradient matmul: enough to share its cost, few enough to convert while still in cache."""
 

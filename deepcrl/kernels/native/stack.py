@@ -1,0 +1,52 @@
+"""`forward` and `backward` of a run of trunk layers, as in `eager.py`: one native call, one parallel region each."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted
+from deepcrl.kernels.native.build import Job, Stack, stack_library
+from deepcrl.kernels.reference import LN_EPS
+
+
+def prepare(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns the weights as `Trunk` holds them: in fp32, for either precision, since packing them converts."""
+    return weight.float()
+
+
+def forward(x: Tensor, trunk: Trunk, saved: Saved) -> Tensor:
+    """Runs x [B, W] through `trunk`, filling the non-empty buffers of `saved`; returns a new [B, W]."""
+    library, bf16 = stack_library(), trunk.dtype == torch.bfloat16
+    stack, y = _stack(x, trunk), torch.empty_like(x)
+    scratch = x.new_empty(library.stack_forward_scratch(stack, bf16), dtype=torch.uint8)
+    run = library.stack_forward_bf16 if bf16 else library.stack_forward_fp32
+    kept = (saved.inputs, saved.dense, saved.stats)
+    run(stack, x.data_ptr(), y.data_ptr(), *map(_pointer, kept), scratch.data_ptr())
+    return y
+
+
+def backward(grad: Tensor, trunk: Trunk, saved: Saved, wanted: Wanted, into: Gradients) -> Tensor:
+    """Takes the gradient [B, W] of the output of `trunk` to that of its input, filling `into` on the way.
+
+    Where `wanted.x` is false the returned tensor is meaningless, since the first layer's is not computed.
+    """
+    library, bf16 = stack_library(), trunk.dtype == torch.bfloat16
+    stack, grad = _stack(grad, trunk), grad.clone()
+    weight, vectors = into.weight if wanted.weight else None, into.vectors if wanted.vectors else None
+    tensors = (saved.inputs, saved.dense, saved.stats, grad, weight, vectors)
+    job = Job(*map(_pointer, tensors), wanted.x)
+    scratch = grad.new_empty(library.stack_backward_scratch(stack, job, bf16), dtype=torch.uint8)
+    (library.stack_backward_bf16 if bf16 else library.stack_backward_fp32)(stack, job, scratch.data_ptr())
+    return grad
+
+
+def _stack(x: Tensor, trunk: Trunk) -> Stack:
+    vectors = (trunk.weight, trunk.bias, trunk.scale, trunk.shift)
+    sizes = (*x.shape, trunk.weight.shape[0], trunk.block_layers, torch.get_num_threads())
+    return Stack(*sizes, trunk.activation == "swish", *map(_pointer, vectors), LN_EPS)
+
+
+def _pointer(tensor: Tensor | None) -> int | None:
+    """Returns the address, None for a tensor that is not there or is empty."""
+    return None if tensor is None else tensor.data_ptr() or None
