@@ -99,7 +99,10 @@ FREE = "start a new run to change it (free to change: total_env_steps, eval_ever
         ("actor_encoder=residual_mlp", "resume: actor_encoder=residual_mlp contradicts the saved run, which has "),
         ("num_envs=8", "resume: num_envs=8 contradicts the saved run, which has num_envs=4; "),
         ("run_dir=other", "resume: a run goes on in its own directory, run; leave out run_dir"),
-        ("experiment=first_light", "resume: num_envs=64 contradicts the saved run, which has num_envs=4; "),
+        (
+            "experiment=first_light",
+            "resume: agent.actor_lr=0.0006 contradicts the saved run, which has agent.actor_lr=0.0003; ",
+        ),
         ("experiment=ant_laptop", "resume: env.goal_distance_min=0.5 contradicts the saved run, which has "),
         ("total_env_steps=0", "total_env_steps must be at least 1, got 0"),
         ("total_env_steps=500 logger=wandb logger.mode=x", "Unknown logger.mode of wandb 'x'. Known: "),
@@ -120,9 +123,9 @@ def test_the_experiment_that_it_was_started_with(deepcrl, tiny) -> None:
     same = ("batch_size=256", "grad_steps_per_unroll=100", "num_eval_envs=64")
     given = [o for o in unlike if o.partition("=")[0] not in {s.partition("=")[0] for s in same}]
     assert deepcrl("train", experiment, *given, *sizes, "grad_steps_per_unroll=2", "run_dir=run").code == 0
-    error = deepcrl("train", experiment, "resume=run").error
+    error = deepcrl("train", experiment, *given, *sizes, "resume=run").error
     assert error.startswith("resume: grad_steps_per_unroll=100 contradicts the saved run, which has ")
-    result = deepcrl("train", experiment, "resume=run", "grad_steps_per_unroll=2")
+    result = deepcrl("train", experiment, *given, *sizes, "resume=run", "grad_steps_per_unroll=2")
     assert result.out.endswith("Already finished: run (a larger total_env_steps would go on)\n"), result.err
 
 
