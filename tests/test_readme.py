@@ -1,0 +1,155 @@
+"""Every command and every program in README.md runs, in order, in one folder, and leaves what it promises."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deepcrl.core import checkpoint
+from deepcrl.core.loggers import read_rows
+
+README = Path(__file__).parents[1] / "README.md"
+DEEPCRL = str(Path(sys.executable).with_name("deepcrl"))
+# What makes a run take seconds. Parts that README chooses by name (env, loss, depth, ...) stay as they are.
+SHORT = (
+    *("num_threads=1", "num_envs=4", "num_eval_envs=2", "unroll_length=5", "episode_length=20", "batch_size=16"),
+    *("encoder.width=16", "buffer.capacity=200", "prefill_steps=20", "grad_steps_per_unroll=2", "total_env_steps=120"),
+    *("eval_every=40", "checkpoint_every=40", "video=false"),
+)
+SHORT_RESUME = ("num_threads=1", "total_env_steps=160")
+HANGS_AFTER_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block of README, and the text right before it."""
+
+    before: str
+    language: str
+    code: str
+
+    @property
+    def file_name(self) -> str | None:
+        """The file that a program is to be saved as."""
+        named = re.search(r"Save as `(\S+\.py)`[^`]*$", self.before)
+        return named[1] if named else None
+
+
+def blocks(text: str) -> list[Block]:
+    parts = re.split(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [Block(*parts[i : i + 3]) for i in range(0, len(parts) - 1, 3)]
+
+
+def commands(block: Block) -> list[list[str]]:
+    """Returns the words of each command, without comments and without make, which CI runs."""
+    lines = [shlex.split(line, comments=True) for line in block.code.splitlines()]
+    return [words for words in lines if words and words[0] != "make"]
+
+
+def shortened(words: list[str]) -> list[str]:
+    """Appends overrides that make a training run short; the last value of a setting counts."""
+    if words[1] != "train" or "--help" in words:
+        return words
+    return [*words, *(SHORT_RESUME if any(word.startswith("resume=") for word in words) else SHORT)]
+
+
+class Reader:
+    """Does what a reader does: types the commands, saves the files, runs the programs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        self.output: dict[str, str] = {}
+
+    def follow(self, text: str) -> None:
+        for block in blocks(text):
+            if block.language == "python":
+                self.program(block)
+            elif block.language == "sh":
+                for words in commands(block):
+                    self.type(words)
+
+    def program(self, block: Block) -> None:
+        if block.file_name:
+            (self.folder / block.file_name).write_text(block.code)
+        else:
+            self.output[block.code] = self.run([sys.executable, "-c", block.code])
+
+    def type(self, words: list[str]) -> None:
+        if words[0] == "export":
+            self.environment |= dict(word.split("=", 1) for word in words[1:])
+        else:
+            assert words[0] == "deepcrl", f"README has a command that this test cannot run: {shlex.join(words)}"
+            self.output[shlex.join(words)] = self.run([DEEPCRL, *shortened(words)[1:]])
+
+    def run(self, words: list[str]) -> str:
+        done = subprocess.run(
+            words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=HANGS_AFTER_SECONDS
+        )
+        assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """One that has followed all of README."""
+    reader = Reader(tmp_path_factory.mktemp("readme"))
+    reader.follow(README.read_text())
+    return reader
+
+
+def assert_complete(run: Path) -> None:
+    rows, torn = read_rows(run / "metrics.jsonl")
+    assert rows[-1]["grad_steps"] > 0
+    assert torn == 0
+    checkpoint.load(checkpoint.find(run))
+    for name in ("config.yaml", "environment.json", "plots/curves.png"):
+        assert (run / name).stat().st_size > 0
+
+
+def test_every_run_is_complete(reader: Reader) -> None:
+    typed = [word for line in reader.output for word in shlex.split(line) if line.startswith("deepcrl train")]
+    runs = [word.partition("=")[2] for word in typed if word.startswith("run_dir=")]
+    assert {"runs/first", "runs/mine"} <= set(runs)
+    for run in runs:
+        assert_complete(reader.folder / run)
+
+
+def test_every_run_of_a_sweep_is_complete(reader: Reader) -> None:
+    for sweep, losses in (("losses", ("mine", "infonce")), ("joblib", ("infonce", "symmetric_infonce"))):
+        runs = [path for path in (reader.folder / "sweeps" / sweep).iterdir() if path.is_dir()]
+        assert {run.name for run in runs} == {f"loss={loss},seed={seed}" for loss in losses for seed in (0, 1)}
+        for run in runs:
+            assert_complete(run)
+
+
+def test_the_trained_policy_is_scored_filmed_and_trained_further(reader: Reader) -> None:
+    run = reader.folder / "runs" / "first"
+    assert len((run / "evaluations.jsonl").read_text().splitlines()) == 3
+    assert {path.suffix for path in (run / "videos").iterdir()} == {".mp4", ".gif"}
+    rows, _ = read_rows(run / "metrics.jsonl")
+    assert rows[-1]["env_steps"] == 160
+
+
+def test_the_loss_is_listed_and_the_curves_are_drawn(reader: Reader) -> None:
+    assert "loss=mine\n    Forward InfoNCE with a temperature." in reader.output["deepcrl list losses"]
+    assert (reader.folder / "losses.png").stat().st_size > 0
+
+
+def test_blocks_are_found_and_files_named() -> None:
+    text = "```sh\nmake all  # no\ndeepcrl list # yes\n```\nSave as `a.py`:\n\n```python\nx = 1\n```\nThen\n"
+    first, second = blocks(text)
+    assert commands(first) == [["deepcrl", "list"]]
+    assert (first.file_name, second.file_name, second.code) == (None, "a.py", "x = 1\n")
+
+
+def test_a_command_that_fails_is_shown(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"list losse\n\ndeepcrl: Unknown kind 'losse'"):
+        Reader(tmp_path).follow("```sh\ndeepcrl list losse\n```\n")
