@@ -112,21 +112,22 @@ def test_a_contradiction_changes_nothing(deepcrl, run: Path, asked: str, message
     before = content(run)
     error = deepcrl("train", "resume=run", *asked.split()).error
     assert error.startswith(message), error
+    assert message != "resume: " or " contradicts the saved run, which has " in error
     assert content(run) == before
 
 
-def test_the_experiment_that_it_was_started_with(deepcrl, tiny) -> None:
-    experiment = "experiment=first_light"
-    shrunk = [override for override in tiny if not override.startswith(("env=", "unroll_length", "num_envs"))]
-    sizes = ("num_envs=64", "unroll_length=62", "total_env_steps=7936", "prefill_steps=62", "episode_length=62")
-    unlike = [override for override in shrunk if override.partition("=")[0] not in {s.partition("=")[0] for s in sizes}]
-    same = ("batch_size=256", "grad_steps_per_unroll=100", "num_eval_envs=64")
-    given = [o for o in unlike if o.partition("=")[0] not in {s.partition("=")[0] for s in same}]
-    assert deepcrl("train", experiment, *given, *sizes, "grad_steps_per_unroll=2", "run_dir=run").code == 0
-    error = deepcrl("train", experiment, *given, *sizes, "resume=run").error
-    assert error.startswith("resume: grad_steps_per_unroll=100 contradicts the saved run, which has ")
-    result = deepcrl("train", experiment, *given, *sizes, "resume=run", "grad_steps_per_unroll=2")
+def test_the_experiment_that_it_was_started_with(deepcrl, tiny, tmp_path: Path) -> None:
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    text = "# @package _global_\ndefaults:\n  - override /loss: backward_infonce\nseed: 3\ntotal_env_steps: 400\n"
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text(text)
+    experiment = ("--config-dir=own", "experiment=mine")
+    assert deepcrl("train", *experiment, *tiny, "seed=4", "total_env_steps=420", "run_dir=run").code == 0
+    error = deepcrl("train", *experiment, "resume=run").error
+    assert error.startswith("resume: seed=3 contradicts the saved run, which has seed=4; ")
+    result = deepcrl("train", *experiment, "resume=run", "seed=4")
     assert result.out.endswith("Already finished: run (a larger total_env_steps would go on)\n"), result.err
+    # What an experiment says of the free settings does not count: 420 were asked for when the run started
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["total_env_steps"] == 420
 
 
 def truncate(run: Path) -> None:
