@@ -151,5 +151,5 @@ def test_blocks_are_found_and_files_named() -> None:
 
 
 def test_a_command_that_fails_is_shown(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match=r"list losse\n\ndeepcrl: Unknown kind 'losse'"):
+    with pytest.raises(AssertionError, match=r"list losse\s+deepcrl: Unknown kind 'losse'"):
         Reader(tmp_path).follow("```sh\ndeepcrl list losse\n```\n")
