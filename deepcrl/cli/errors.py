@@ -13,7 +13,12 @@ from typing import NoReturn
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    OmegaConfBaseException,
+)
 
 from deepcrl.core.checkpoint import CheckpointError
 from deepcrl.core.loop import NonFiniteError
@@ -92,6 +97,8 @@ def one_line(error: BaseException) -> str:
     where = f"{place[1]}: " if place else ""
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return where + _unknown_key(cause)
+    if isinstance(cause, InterpolationResolutionError):
+        return f"{cause.full_key}: {str(cause).splitlines()[0]}"
     merged = re.match(r"Error merging override (\S+?)=", str(error))
     if merged and cause is not None:
         return f"{merged[1]}: {str(cause).splitlines()[0]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import OverrideParseException
 
 from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS
 from deepcrl.core.registry import suggest
@@ -14,6 +15,9 @@ FLAGS = (
     *("--experimental-rerun", "-i", "--info"),
 )
 
+TAKE_A_VALUE = ("-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir")
+CFG_CHOICES = ("job", "hydra", "all")
+
 
 def split(override: str) -> tuple[str, str]:
     """Returns key and value of `key=value`; `+`, `++` and `~` before the key are dropped."""
@@ -23,19 +27,35 @@ def split(override: str) -> tuple[str, str]:
 
 def check(arguments: list[str]) -> None:
     """Raises ValueError, in one line, for what Hydra would answer with a traceback or misread."""
-    for argument in arguments:
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         key, value = split(argument)
         if argument.startswith("-"):
-            if key not in FLAGS:
-                raise ValueError(suggest("flag", key, FLAGS))
+            _check_flag(key, value or following)
         elif not key:
             raise ValueError(f"Cannot read the override {argument!r}; an override is KEY=VALUE, such as seed=3")
         elif key in GROUPS and (value == "null" or argument.startswith("~")):
             raise ValueError(f"{argument}: a run needs a choice of {key}, see `deepcrl list`")
-        elif key in (*GROUPS, *OPTIONAL_GROUPS) and value.replace(".", "", 1).isdigit():
+        elif key in (*GROUPS, *OPTIONAL_GROUPS) and _is_no_name(argument):
             raise ValueError(f"{argument}: {key} is chosen by name, see `deepcrl list`")
         elif key == "run_dir" and is_sweep(arguments):
             raise ValueError(f"{argument} is the directory of one run; for a sweep use hydra.sweep.dir={value}")
+
+
+def _check_flag(flag: str, value: str) -> None:
+    if flag not in FLAGS:
+        raise ValueError(suggest("flag", flag, FLAGS))
+    if flag in TAKE_A_VALUE and not value:
+        raise ValueError(f"{flag} needs a value")
+    if flag in ("-c", "--cfg") and value not in CFG_CHOICES:
+        raise ValueError(suggest(f"choice of {flag}", value, CFG_CHOICES))
+
+
+def _is_no_name(override: str) -> bool:
+    """Whether Hydra reads the value as a number or a truth value; 3, 1e3, true."""
+    try:
+        return isinstance(OverridesParser.create().parse_override(override).value(), bool | int | float)
+    except OverrideParseException:
+        return False  # which Hydra will say
 
 
 def is_sweep(arguments: list[str]) -> bool:

@@ -150,6 +150,10 @@ def _check(config: RunConfig) -> None:
         raise ValueError(f"unroll_length={config.unroll_length} is longer than the ring: buffer.capacity={capacity}")
     if capacity is not None and config.prefill_steps > capacity:
         raise ValueError(f"prefill_steps={config.prefill_steps} does not fit in the ring: buffer.capacity={capacity}")
+    for group in (*GROUPS, *OPTIONAL_GROUPS):
+        for name, value in (getattr(config, group) or {}).items():
+            if value != value:  # NaN, which passes most comparisons that a component makes
+                raise ValueError(f"{group}.{name} must be a number, got {value}")
     select_device(config.device)
     Schedule.of(config)
 
@@ -171,6 +175,8 @@ def select_device(name: str) -> torch.device:
         raise ValueError(suggest("device", name, ("auto", "cpu", "cuda")))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={name}, but this PyTorch sees no GPU; use device=cpu or device=auto")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device={name}, but this machine has {torch.cuda.device_count()} GPUs, counted from cuda:0")
     return device
 
 

@@ -54,7 +54,11 @@ def test_a_gpu_that_is_not_there(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_auto_takes_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert select_device("auto").type == "cuda"
+    assert select_device("cuda:1").index == 1
+    with pytest.raises(ValueError, match="device=cuda:2, but this machine has 2 GPUs, counted from cuda:0"):
+        select_device("cuda:2")
 
 
 @pytest.mark.parametrize(
