@@ -20,9 +20,10 @@ def test_log_std_is_bounded():
 
 def test_log_prob_is_that_of_the_transformed_normal():
     policy = make()
+    policy = TanhGaussian(policy.mean, policy.log_std - 2)  # near the bounds the 1e-6 of the formula counts
     action, log_prob = policy.rsample_with_log_prob(torch.Generator().manual_seed(1))
     exact = TransformedDistribution(Normal(policy.mean, policy.log_std.exp()), TanhTransform()).log_prob(action).sum(-1)
-    torch.testing.assert_close(log_prob, exact, rtol=1e-3, atol=1e-3)  # the 1e-6 inside the logarithm
+    torch.testing.assert_close(log_prob, exact, rtol=1e-4, atol=1e-4)
 
 
 def test_density_integrates_to_one():
