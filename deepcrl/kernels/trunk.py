@@ -1,12 +1,14 @@
 """The residual trunk as one operator, `deepcrl::trunk`: forward and backward of all layers, whatever the depth.
 
-`custom_op` rather than `triton_op`: the CPU path is not made of kernels that a compiler could inline, and autograd,
-`torch.compile` and `opcheck` then see one opaque node on every device, so nothing is traced per layer.
+An opaque operator rather than a `triton_op`: the CPU path is not made of kernels that a compiler could inline, and
+autograd, `torch.compile` and `opcheck` then see one node on every device, so nothing is traced per layer. Registered
+with `torch.library.Library`, since what `custom_op` wraps around a function costs as much as a small trunk.
 Letters in shapes: B rows, L layers, W width, K checkpoint segments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -42,10 +44,19 @@ def residual_trunk(
     save = learns or (torch.is_grad_enabled() and x.requires_grad)
     segment = (checkpoint_blocks * block_layers or weight.shape[0]) if save else weight.shape[0]
     keep = 0 if not save else 2 if learns and weight.requires_grad else 1
-    return torch.ops.deepcrl.trunk(x, *params, block_layers, activation, bf16, segment, keep)[0]
+    return torch.ops.deepcrl.trunk.default(x, *params, block_layers, activation, bf16, segment, keep)[0]
 
 
-@torch.library.custom_op("deepcrl::trunk", mutates_args=())
+_LIBRARY = torch.library.Library("deepcrl", "FRAGMENT")
+
+
+def _register(function: Callable[..., Any]) -> None:
+    """Makes `function` the operator of its name, on every device; it must not return its inputs or change them."""
+    schema = torch.library.infer_schema(function, mutates_args=())
+    _LIBRARY.define(function.__name__ + schema, tags=(torch.Tag.pt2_compliant_tag,))
+    _LIBRARY.impl(function.__name__, function, "CompositeExplicitAutograd")
+
+
 def trunk(
     x: Tensor,
     weight: Tensor,
@@ -128,7 +139,10 @@ def _scratch(x: Tensor, run: Trunk, num_layers: int, keep: int) -> Saved:
     )
 
 
-@trunk.register_fake
+_register(trunk)
+
+
+@torch.library.register_fake("deepcrl::trunk", lib=_LIBRARY)
 def _(
     x: Tensor,
     weight: Tensor,
@@ -148,7 +162,6 @@ def _(
     return x.new_empty(x.shape), saved.inputs, saved.dense, saved.stats, stream, weight_bf16
 
 
-@torch.library.custom_op("deepcrl::trunk_backward", mutates_args=())
 def trunk_backward(
     grad: Tensor,
     x: Tensor,
@@ -191,7 +204,10 @@ def trunk_backward(
     return g if want_x else grad.new_empty(0), grad_weight, vectors
 
 
-@trunk_backward.register_fake
+_register(trunk_backward)
+
+
+@torch.library.register_fake("deepcrl::trunk_backward", lib=_LIBRARY)
 def _(
     grad: Tensor,
     x: Tensor,
@@ -231,9 +247,9 @@ def _backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Any, ..
         return (None,) * 10
     want_x, want_weight, *want_vectors = ctx.needs_input_grad[:5]
     settings = (ctx.block_layers, ctx.activation, ctx.segment, want_x, want_weight, any(want_vectors))
-    g, grad_weight, vectors = torch.ops.deepcrl.trunk_backward(grad, *ctx.saved_tensors, *settings)
+    g, grad_weight, vectors = torch.ops.deepcrl.trunk_backward.default(grad, *ctx.saved_tensors, *settings)
     grad_vectors = [vectors[:, i] if want else None for i, want in enumerate(want_vectors)]
     return (g if want_x else None, grad_weight if want_weight else None, *grad_vectors, *[None] * 5)
 
 
-trunk.register_autograd(_backward, setup_context=_setup_context)
+torch.library.register_autograd("deepcrl::trunk", _backward, setup_context=_setup_context, lib=_LIBRARY)

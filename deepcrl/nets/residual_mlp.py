@@ -21,7 +21,8 @@ class ResidualMLP(nn.Module):
     their input (post-activation residual, no final norm), then Dense. Weights are U(+-1/sqrt(fan_in)), biases 0,
     as in the released code of Wang et al. 2025. All trunk layers live in four stacked parameters: `weight`
     [depth, width, width], `bias`, `scale`, `shift` [depth, width].
-    Under `torch.autocast` to bfloat16 the matmuls run in bf16, the rest in float32.
+    Under `torch.autocast` to bfloat16 the trunk's matmuls run in bf16, the rest in float32: the stem's and the head's
+    are so small that casting their operands costs more than bf16 saves.
     `checkpoint_blocks=k` saves memory: activations are kept every k blocks and recomputed between; 0 keeps all.
     Raises ValueError for a shape or a name that it cannot build.
     """
@@ -52,20 +53,25 @@ class ResidualMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the embedding [B, out_dim] of x [B, in_dim], float32."""
-        h = ACTIVATIONS[self.activation](self.stem_norm(self.stem(x)).float())
         device = x.device.type
+        if not (torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16):
+            return self._run(x, bf16=False)
+        with torch.autocast(device, enabled=False):
+            return self._run(x, bf16=True)
+
+    def _run(self, x: Tensor, *, bf16: bool) -> Tensor:
         h = residual_trunk(
-            h,
+            ACTIVATIONS[self.activation](self.stem_norm(self.stem(x.float()))),
             self.weight,
             self.bias,
             self.scale,
             self.shift,
             block_layers=self.block_layers,
             activation=self.activation,
-            bf16=torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16,
+            bf16=bf16,
             checkpoint_blocks=self.checkpoint_blocks,
         )
-        return self.head(h).float()
+        return self.head(h)
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -78,12 +78,13 @@ void pack_plain(const float* w, int64_t width, int64_t first, int64_t count, flo
 }
 
 // For dz^T x: columns [first, first + count) of a matrix of activations, words along its rows; count <= 16 or 32.
-// An odd last row of bf16 is paired with zeros. `panel` has count columns, and may be written up to 16 words beyond.
+// An odd last row of bf16 is paired with zeros. Whole vectors are stored, masked stores being slow, so up to 15 words
+// after the panel are overwritten.
 inline void pack_activations(const float* p, int64_t width, int64_t rows, int64_t count, float* panel) {
     const __mmask16 keep = static_cast<__mmask16>((1u << std::min<int64_t>(count, 16)) - 1);
     for (int64_t row = 0; row < rows; ++row, p += width)
         for (int64_t column = 0; column < count; column += 16, panel += std::min<int64_t>(count, 16))
-            _mm512_mask_storeu_ps(panel, keep, _mm512_maskz_loadu_ps(keep, p + column));
+            _mm512_storeu_ps(panel, _mm512_maskz_loadu_ps(keep, p + column));
 }
 inline void pack_activations(const bf16* p, int64_t width, int64_t rows, int64_t count, float* panel) {
     const __mmask16 keep = static_cast<__mmask16>((1u << std::min<int64_t>(count, 16)) - 1);
@@ -92,7 +93,7 @@ inline void pack_activations(const bf16* p, int64_t width, int64_t rows, int64_t
             const __m256i first = _mm256_maskz_loadu_epi16(keep, p + column);
             const __m256i second =
                 row + 1 < rows ? _mm256_maskz_loadu_epi16(keep, p + width + column) : _mm256_setzero_si256();
-            _mm512_mask_storeu_ps(panel, keep, pair_up(first, second));
+            _mm512_storeu_ps(panel, pair_up(first, second));
         }
 }
 
