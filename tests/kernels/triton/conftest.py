@@ -1,20 +1,29 @@
 """Without a GPU the kernels run in Triton's interpreter; with one, the same tests run on it.
 
-The interpreter is chosen when a kernel is decorated, so it is set before anything imports the kernels. Only the tests
-here import them; compilation (test_aot.py) runs in a process of its own, where the interpreter is off.
+The interpreter is chosen when a kernel is decorated and asked for again when it runs, so it is on while the kernels are
+imported here and during each test of this folder, and off for all others. Compilation (test_aot.py) has its own process.
 """
 
 from __future__ import annotations
 
 import os
+from unittest import mock
 
 import pytest
 import torch
 
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"
-
+INTERPRET = {} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"}
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+with mock.patch.dict(os.environ, INTERPRET):
+    from deepcrl.kernels.triton import infonce, trunk  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def interpreted():
+    """Turns the interpreter on where there is no GPU."""
+    with mock.patch.dict(os.environ, INTERPRET):
+        yield
 
 
 @pytest.fixture(autouse=True)
