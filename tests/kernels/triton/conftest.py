@@ -1,7 +1,7 @@
 """Without a GPU the kernels run in Triton's interpreter; with one, the same tests run on it.
 
 The interpreter is chosen when a kernel is decorated and asked for again when it runs, so it is on while the kernels are
-imported here and during each test of this folder, and off for all others. Compilation (test_aot.py) has its own process.
+imported here and during each test of this folder, and off for all others. test_aot.py compiles in its own process.
 """
 
 from __future__ import annotations
