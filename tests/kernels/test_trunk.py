@@ -159,9 +159,9 @@ def test_same_bits_every_time(kernels, precision):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("rows", [1, 63, 256])
-def test_whole_stack_gives_the_same_bits_for_any_number_of_threads(kernels, precision, rows):
-    if kernels != "stack":
-        pytest.skip("torch's matmuls make no such promise")
+@pytest.mark.parametrize("kernels", ["stack"], indirect=True)  # torch's matmuls make no such promise
+@pytest.mark.usefixtures("kernels")
+def test_whole_stack_gives_the_same_bits_for_any_number_of_threads(precision, rows):
     before = torch.get_num_threads()
 
     def run(threads):
