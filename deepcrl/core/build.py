@@ -15,6 +15,7 @@ from deepcrl.core.loop import Run
 from deepcrl.core.progress import Progress
 from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
 from deepcrl.envs import make_envs, make_task
+from deepcrl.kernels import dispatch
 
 
 def env_spec(config: RunConfig) -> EnvSpec:
@@ -46,7 +47,8 @@ def build_envs(config: RunConfig, env: dict[str, Any], num_envs: int, stream: st
 
 
 def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent:
-    """Builds the agent with its networks and optimisers."""
+    """Builds the agent with its networks and optimisers; from here on, `config.kernels` runs their trunks."""
+    dispatch.choose(config.kernels)
 
     def encoder(network: str) -> MakeEncoder:
         return partial(ENCODERS.build, config.encoder_of(network))

@@ -10,6 +10,7 @@ import torch
 from deepcrl.core.registry import suggest
 from deepcrl.envs.physics import ENGINES
 from deepcrl.envs.settings import RESET_POLICIES
+from deepcrl.kernels.dispatch import KERNELS
 
 PRECISIONS = ("fp32", "bf16")
 GROUPS = ("env", "agent", "encoder", "energy", "loss", "buffer", "logger")
@@ -60,6 +61,8 @@ class RunConfig:
     """Environment steps between checkpoints."""
     keep_checkpoints: int = 2
     precision: str = "fp32"
+    kernels: str = "auto"
+    """What runs the residual trunk: `auto`, the fastest that the machine has, or `eager`, plain torch."""
     physics: str = "mujoco"
     device: str = "auto"
     num_threads: int = 0
@@ -143,6 +146,8 @@ def _check(config: RunConfig) -> None:
         raise ValueError(suggest("precision", config.precision, PRECISIONS))
     if config.reset not in RESET_POLICIES:
         raise ValueError(suggest("reset policy", config.reset, RESET_POLICIES))
+    if config.kernels not in KERNELS:
+        raise ValueError(suggest("kernels", config.kernels, KERNELS))
     if config.physics not in ENGINES:
         raise ValueError(suggest("physics", config.physics, ENGINES))
     capacity = config.buffer.get("capacity")

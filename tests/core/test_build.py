@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from deepcrl.core.build import build_agent, build_envs, build_run, env_spec
+from deepcrl.kernels import dispatch, eager
+from deepcrl.kernels.native import build
 
 
 def test_an_evaluation_env_of_other_sizes(tiny) -> None:
@@ -46,6 +48,14 @@ def test_encoders_are_those_that_were_chosen(tiny) -> None:
     networks = build_run(tiny(actor_encoder=wide)).agent.networks
     shapes = {name: tuple(net.get_parameter("weight").shape) for name, net in networks.items()}
     assert shapes == {"actor": (8, 32, 32), "sa_encoder": (4, 16, 16), "goal_encoder": (4, 16, 16)}
+
+
+def test_kernels_run_the_trunk_that_was_chosen(tiny) -> None:
+    spec, cpu, x = env_spec(tiny()), torch.device("cpu"), torch.zeros(2, 16)
+    build_agent(tiny(kernels="eager"), spec, cpu)
+    assert dispatch.backend(x) is eager
+    build_agent(tiny(), spec, cpu)
+    assert (dispatch.backend(x) is eager) == (build.compiler() is None)
 
 
 def test_streams_are_independent_of_each_other(tiny) -> None:

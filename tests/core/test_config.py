@@ -34,6 +34,7 @@ from deepcrl.core.config import FREE_ON_RESUME, RunConfig, Schedule, check_resum
         ({"precision": "fp8"}, "Unknown precision 'fp8'. .*Known: bf16, fp32"),
         ({"device": "tpu"}, "Unknown device 'tpu'. Did you mean 'cpu'"),
         ({"device": "meta"}, "Unknown device 'meta'"),
+        ({"kernels": "eagr"}, "Unknown kernels 'eagr'. Did you mean 'eager'"),
         ({"physics": "mujco"}, "Unknown physics 'mujco'. Did you mean 'mujoco'"),
         ({"reset": "resmple"}, "Unknown reset policy 'resmple'. Did you mean 'resample'"),
         ({"nmu_envs": 3}, "Unknown setting 'nmu_envs'. Did you mean 'num_envs'"),
