@@ -121,7 +121,7 @@ class CRL:
         loss = -energy.mean()
         if self._entropy_bonus:
             loss = loss + self.log_alpha.detach().exp() * log_prob.mean()
-        gradient_norm = self._step("actor", loss)
+        gradient_norm = self._step("actor", self._actor_parameters, loss)
         log_prob = log_prob.detach()
         return {
             "actor/loss": loss.detach(),
@@ -137,26 +137,29 @@ class CRL:
         return torch.cat([goal.roll(1, dims=0)[:num_random], goal[num_random:]]) if num_random else goal
 
     def _update_temperature(self, log_prob: Tensor) -> dict[str, Tensor]:
-        """Moves alpha so that the entropy approaches its target; log_prob [B] is a constant here."""
-        alpha = self.log_alpha.exp()
-        self._step("temperature", alpha * (-log_prob - self._target_entropy).mean())
-        return {"actor/alpha": alpha.detach()}
+        """Moves alpha so that the entropy approaches its target; log_prob [B] is a constant here.
+
+        The loss alpha (-log_prob - target) is its own gradient in log alpha.
+        """
+        alpha = self.log_alpha.detach().exp()
+        self.log_alpha.grad = alpha * (-log_prob - self._target_entropy).mean()
+        self.optimizers["temperature"].step()
+        return {"actor/alpha": alpha}
 
     def _update_critic(self, batch: Batch, g: Tensor) -> dict[str, Tensor]:
         sa = self._encode(self.sa_encoder, batch.state, batch.action)
         logits = self._energy.pairwise(sa, g)
         loss = self._loss(logits)
-        gradient_norm = self._step("critic", loss)
+        gradient_norm = self._step("critic", self._critic_parameters, loss)
         return {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **_logit_metrics(logits.detach())}
 
-    def _step(self, name: str, loss: Tensor) -> Tensor:
+    def _step(self, name: str, parameters: list[nn.Parameter], loss: Tensor) -> Tensor:
         """Takes one step of optimiser `name` down the loss; returns the gradient's norm."""
-        optimizer = self.optimizers[name]
-        optimizer.zero_grad(set_to_none=True)
+        for parameter in parameters:
+            parameter.grad = None
         loss.backward()
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        optimizer.step()
-        return torch.nn.utils.get_total_norm(gradients)
+        self.optimizers[name].step()
+        return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
 
     def _policy(self, observation: Observation) -> TanhGaussian:
         return TanhGaussian.from_features(self._encode(self.actor, observation.state, observation.goal))
