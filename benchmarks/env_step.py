@@ -8,7 +8,6 @@ that other load on the machine slows both alike. The raw turn only writes contro
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from mujoco.batch import Batch
 
+from deepcrl.cli.errors import ArgumentParser
 from deepcrl.core.run_dir import describe_environment
 from deepcrl.envs import VectorSettings, make_task
 from deepcrl.envs.task import GoalTask
@@ -92,7 +92,7 @@ def _row(variant: str, values: list[float], unit: str, env: str, num_envs: int, 
 
 def main(argv: list[str] | None = None) -> None:
     """Parses the command line and runs the benchmark."""
-    parser = argparse.ArgumentParser("deepcrl bench env_step", description=__doc__)
+    parser = ArgumentParser("deepcrl bench env_step", description=__doc__)
     parser.add_argument("--env", default="ant")
     parser.add_argument("--num-envs", type=int, default=512)
     parser.add_argument("--num-threads", type=int, default=2)

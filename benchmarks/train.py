@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from deepcrl.cli.compose import compose_values
+from deepcrl.cli.errors import ArgumentParser
 from deepcrl.core.build import build_run
 from deepcrl.core.config import RunConfig
 from deepcrl.core.interrupt import Interrupt
@@ -81,7 +81,7 @@ def measure(precisions: list[str], num_unrolls: int, overrides: list[str]) -> li
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the benchmark; further arguments are overrides, as of `deepcrl train`."""
-    parser = argparse.ArgumentParser("deepcrl bench train", description=__doc__)
+    parser = ArgumentParser("deepcrl bench train", description=__doc__)
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"], choices=["fp32", "bf16"])
     parser.add_argument("--unrolls", type=int, default=15, help="training unrolls to time (default: 15)")
     parser.add_argument("--json", type=Path, default=None, help="append a row per precision to this file")

@@ -7,7 +7,6 @@ agent with a network written as a module per layer; `flax` is our own jitted Fla
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import statistics
@@ -20,6 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from deepcrl.cli.errors import ArgumentParser
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.energies import Norm
@@ -134,9 +134,7 @@ def run(
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the benchmark from the command line; `--json FILE` appends one JSON row per variant and depth."""
-    parser = argparse.ArgumentParser(
-        prog="deepcrl bench update", description=__doc__.splitlines()[0] if __doc__ else ""
-    )
+    parser = ArgumentParser(prog="deepcrl bench update", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--depths", type=int, nargs="+", choices=list(SIZES), default=list(SIZES))
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--seconds", type=float, default=20.0, help="measuring time per depth")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -157,8 +158,8 @@ def _check(config: RunConfig) -> None:
         raise ValueError(f"prefill_steps={config.prefill_steps} does not fit in the ring: buffer.capacity={capacity}")
     for group in (*GROUPS, *OPTIONAL_GROUPS):
         for name, value in (getattr(config, group) or {}).items():
-            if value != value:  # NaN, which passes most comparisons that a component makes
-                raise ValueError(f"{group}.{name} must be a number, got {value}")
+            if isinstance(value, float) and not math.isfinite(value):  # NaN passes most comparisons
+                raise ValueError(f"{group}.{name} must be a finite number, got {value}")
     select_device(config.device)
     Schedule.of(config)
 

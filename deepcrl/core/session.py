@@ -17,6 +17,8 @@ from deepcrl.core.config import RunConfig, Schedule, select_device
 from deepcrl.core.console import Console
 from deepcrl.core.film import film
 from deepcrl.core.interrupt import Interrupt
+from deepcrl.core.lock import NAME as LOCK
+from deepcrl.core.lock import lock
 from deepcrl.core.loop import Run, fit
 from deepcrl.core.plots import plot_run
 from deepcrl.core.preflight import preflight
@@ -49,15 +51,18 @@ class Session:
     def _start(self, table: list[tuple[str, str, str]]) -> None:
         is_ours = not Path(self.config.run_dir).exists()
         self._dir = run_dir.prepare(self.config.run_dir, self.config.to_dict(), resume=False)
+        self._lock = lock(self._dir.path)
         try:
             self._print_table(table)
             self.model = build_run(self.config)
             self._logs = self._open_logs(self._mirror())
         except BaseException:
+            self._lock.close()
             _discard(self._dir, is_ours)
             raise
 
     def _go_on(self, table: list[tuple[str, str, str]], saved: dict[str, Any], origin: Path | None) -> None:
+        self._lock = lock(Path(self.config.run_dir))
         self.model = build_run(self.config)
         with checkpoint.fitting(origin or self.config.run_dir):
             self.model.load_state_dict(saved["run"])
@@ -103,6 +108,10 @@ class Session:
 
         After SIGINT or SIGTERM the run is saved and SystemExit carries 128 + the signal's number.
         """
+        with self._lock:
+            return self._run()
+
+    def _run(self) -> float | None:
         if self.model.finished:
             self._say(f"Already finished: {self._dir.path} (a larger total_env_steps would go on)")
             return None
@@ -179,5 +188,5 @@ def _discard(run: run_dir.RunDir, is_ours: bool) -> None:
     """Removes a run directory that never became a run; of one that existed before, only what was put there."""
     if is_ours:
         shutil.rmtree(run.path, ignore_errors=True)
-    for file in (run.config_path, run.environment_path, run.metrics_path):
+    for file in (run.config_path, run.environment_path, run.metrics_path, run.path / LOCK):
         file.unlink(missing_ok=True)

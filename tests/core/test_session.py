@@ -294,3 +294,14 @@ def test_a_used_directory_is_refused_untouched(start, tiny, tmp_path: Path) -> N
     with pytest.raises(ValueError, match="already holds a run; go on with it by resume="):
         Session(tiny(run_dir=str(tmp_path / "run")))
     assert content(tmp_path / "run") == before
+
+
+def test_a_directory_has_one_writer(start, tmp_path: Path) -> None:
+    first = start()
+    first.save(first.model)
+    before = content(tmp_path / "run")
+    with pytest.raises(ValueError, match="run is being written by another deepcrl run, process"):
+        start()
+    assert content(tmp_path / "run") == before
+    first.run()
+    assert start().run() is None  # free again, and finished
