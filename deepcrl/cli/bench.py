@@ -15,6 +15,7 @@ NAMES = {
     "train": "environment steps per second on ant, learning included",
     "update": "one gradient step against plain PyTorch and a jitted Flax + Optax version",
     "env_step": "env.step against the raw physics rate",
+    "envs": "every environment family beside Gymnasium and Brax",
 }
 
 
