@@ -9,7 +9,7 @@ import torch
 
 from deepcrl.core import seeding
 from deepcrl.core.agents.parts import MakeEncoder, Parts
-from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES
+from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.config import RunConfig, Schedule, select_device
 from deepcrl.core.loop import Run
 from deepcrl.core.progress import Progress
@@ -70,7 +70,8 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
 def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:
     """Builds the empty replay buffer. On the `meta` device it takes no memory, but knows its size."""
     draws = "cpu" if device.type == "meta" else device
-    return BUFFERS.build(config.buffer, spec, config.num_envs, device, seeding.generator(config.seed, "buffer", draws))
+    generator, relabel = seeding.generator(config.seed, "buffer", draws), RELABELS.build(config.relabel)
+    return BUFFERS.build(config.buffer, spec, config.num_envs, device, generator, relabel)
 
 
 def build_run(config: RunConfig) -> Run:

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcrl.core.buffers.relabel import geometric_offset
+from deepcrl.core.buffers.relabel import Relabel
 from deepcrl.core.components import BUFFERS
 from deepcrl.core.types import Batch, EnvSpec
 
 
 @BUFFERS.register("ring")
 class Ring:
-    """Newest steps of each environment, relabelled with geometrically distributed future goals (paper section 3).
+    """Newest steps of each environment, relabelled with future goals of their own trajectory (paper section 3).
 
     A transition can be drawn if its trajectory goes on: only then is there a later state to be its goal. These are
     kept as a queue of their addresses, `_drawable[_head:_tail]`, appended to when the next step arrives and dropped
@@ -30,19 +30,17 @@ class Ring:
         num_envs: int,
         device: torch.device,
         generator: torch.Generator,
+        relabel: Relabel,
         *,
         capacity: int = 10_000,
-        discount: float = 0.99,
     ) -> None:
-        """`capacity` counts steps per environment (paper: 10,000), `discount` is gamma of the goals' distribution."""
+        """`capacity` counts steps per environment (paper: 10,000); `relabel` says which later step is the goal."""
         if capacity < 2:
             raise ValueError(f"buffer.capacity must be at least 2 steps per environment, got {capacity}")
-        if not 0 < discount < 1:
-            raise ValueError(f"buffer.discount must lie between 0 and 1, both excluded, got {discount}")
         if capacity * num_envs >= 2**31:
             raise ValueError(f"buffer.capacity {capacity} x num_envs {num_envs} is 2^31 transitions or more; lower one")
-        self.capacity, self.num_envs, self.discount = capacity, num_envs, discount
-        self._generator = generator
+        self.capacity, self.num_envs = capacity, num_envs
+        self._generator, self._relabel = generator, relabel
         self._goal_indices = torch.tensor(spec.goal_indices, device=device)
         self._state = torch.empty(capacity, num_envs, spec.state_dim, device=device)
         self._action = torch.empty(capacity, num_envs, spec.action_dim, device=device)
@@ -98,7 +96,7 @@ class Ring:
         step = self._newest_step - (self._newest_step - row) % self.capacity
         traj_id = self._traj_id.view(-1)[address].long()
         steps_left = self._last_step[env, traj_id % self.capacity] - step
-        offset = geometric_offset(steps_left, self.discount, self._generator)
+        offset = self._relabel(steps_left, self._generator)
         goal_address = (row + offset) % self.capacity * self.num_envs + env
         state = self._state.view(-1, self._state.shape[-1])
         return Batch(
