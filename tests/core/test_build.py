@@ -45,6 +45,10 @@ def test_refuses_in_one_line(tiny, changes, message: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+def test_the_agent_knows_the_radius_of_success(tiny) -> None:
+    assert env_spec(tiny(env={"name": "point_u_maze", "success_radius": 0.25})).success_radius == 0.25
+
+
 def test_encoders_are_those_that_were_chosen(tiny) -> None:
     wide = {"name": "residual_mlp", "depth": 8, "width": 32}
     networks = build_run(tiny(actor_encoder=wide)).agent.networks

@@ -8,7 +8,7 @@ import torch
 from deepcrl.core.buffers.relabel import Geometric
 from deepcrl.core.buffers.ring import Ring
 from deepcrl.core.components import RELABELS
-from deepcrl.core.types import EnvSpec
+from deepcrl.core.types import EnvSpec, Observation, Step
 
 SPEC = EnvSpec(state_dim=3, action_dim=2, goal_indices=(0, 2))
 
@@ -16,7 +16,19 @@ SPEC = EnvSpec(state_dim=3, action_dim=2, goal_indices=(0, 2))
 def make_ring(num_envs, capacity, relabel="geometric", seed=0, **hyperparameters):
     generator = torch.Generator().manual_seed(seed)
     strategy = RELABELS.build({"name": relabel} | hyperparameters)
-    return Ring(SPEC, num_envs, torch.device("cpu"), generator, strategy, capacity=capacity)
+    return Ring(SPEC, num_envs, torch.device("cpu"), generator, strategy, False, capacity=capacity)
+
+
+def insert(ring, state, action, traj_id, goal=None, next_state=None, terminated=None):
+    """Inserts one row, of which the ring may store all that is given."""
+    zeros = torch.zeros(len(state))
+    observation = Observation(state, torch.zeros(len(state), 2) if goal is None else goal)
+    next_state, terminated = (
+        state if next_state is None else next_state,
+        zeros > 0 if terminated is None else terminated,
+    )
+    step = Step(observation, next_state, zeros, zeros > 0, terminated, zeros > 0, traj_id)
+    ring.insert(observation, action, step)
 
 
 def fill(ring, episode_ends):
@@ -26,7 +38,7 @@ def fill(ring, episode_ends):
     env = torch.arange(ring.num_envs).float()
     for ends in torch.as_tensor(episode_ends):
         step = torch.full_like(env, ring.num_steps)
-        ring.insert(torch.stack([step, env, traj_id.float()], 1), torch.stack([step, env], 1), traj_id)
+        insert(ring, torch.stack([step, env, traj_id.float()], 1), torch.stack([step, env], 1), traj_id)
         rows.append((ring.num_steps - 1, traj_id.clone()))
         traj_id = traj_id + ends
     return rows
@@ -104,8 +116,8 @@ def test_state_dict_goes_on_exactly():
         other = make_ring(3, 12, seed=99)
         other.load_state_dict(ring.state_dict())
         for r in (ring, other):
-            r.insert(torch.ones(3, 3), torch.ones(3, 2), torch.full((3,), 77))
-            r.insert(torch.ones(3, 3), torch.ones(3, 2), torch.full((3,), 77))
+            insert(r, torch.ones(3, 3), torch.ones(3, 2), torch.full((3,), 77))
+            insert(r, torch.ones(3, 3), torch.ones(3, 2), torch.full((3,), 77))
         for name in ("state", "action", "goal"):
             assert torch.equal(getattr(ring.sample(50), name), getattr(other.sample(50), name))
 
@@ -124,7 +136,7 @@ def test_does_not_move_or_grow():
 
 
 def test_knows_its_size_without_memory():
-    ring = Ring(SPEC, 512, torch.device("meta"), torch.Generator(), Geometric(), capacity=10_000)
+    ring = Ring(SPEC, 512, torch.device("meta"), torch.Generator(), Geometric(), False, capacity=10_000)
     assert ring.nbytes == pytest.approx(512 * 10_000 * (4 * 5 + 12), rel=1e-3)
 
 
