@@ -6,7 +6,7 @@ Letters in shapes: N environments, S state, A action, G goal, B batch, D embeddi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -109,7 +109,7 @@ class VectorEnv(Protocol):
 class Agent(Protocol):
     """Chooses actions, and learns from relabelled batches."""
 
-    needs_transitions: ClassVar[bool]
+    needs_transitions: bool
     """Whether `update` takes a TransitionBatch, for which the buffer has to store more."""
 
     @property
