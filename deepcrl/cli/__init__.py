@@ -9,7 +9,7 @@ VERBS = {
     "train": "train an agent, sweep over settings (-m), or go on with a run (resume=RUN_DIR)",
     "eval": "score a trained policy, also in another environment",
     "play": "film a trained policy, or watch it live",
-    "list": "show every component: envs, encoders, energies, losses, buffers, agents, loggers",
+    "list": "show every component: envs, encoders, energies, losses, buffers, relabels, agents, loggers",
     "bench": "measure speed on this machine",
 }
 USAGE = "\n".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 
 from deepcrl.core import seeding
 from deepcrl.core.agents.parts import MakeEncoder, Parts
-from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES
+from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.config import RunConfig, Schedule, select_device
 from deepcrl.core.loop import Run
 from deepcrl.core.progress import Progress
@@ -20,13 +21,14 @@ from deepcrl.kernels import dispatch
 
 def env_spec(config: RunConfig) -> EnvSpec:
     """Returns the sizes of the training task; ValueError if the evaluation task has others. Simulates nothing."""
-    spec, other = make_task(config.env).spec, make_task(config.evaluation_env).spec
+    task = make_task(config.env)
+    spec, other = task.spec, make_task(config.evaluation_env).spec
     if spec != other:
         raise ValueError(
             f"eval_env={config.evaluation_env['name']} does not fit env={config.env['name']}: "
             f"state, action, goal indices are {_sizes(other)} there and {_sizes(spec)} here"
         )
-    return spec
+    return replace(spec, success_radius=task.success_radius)
 
 
 def _sizes(spec: EnvSpec) -> str:
@@ -68,9 +70,14 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
 
 
 def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:
-    """Builds the empty replay buffer. On the `meta` device it takes no memory, but knows its size."""
+    """Builds the empty replay buffer, which stores what the agent needs.
+
+    On the `meta` device it takes no memory, but knows its size.
+    """
     draws = "cpu" if device.type == "meta" else device
-    return BUFFERS.build(config.buffer, spec, config.num_envs, device, seeding.generator(config.seed, "buffer", draws))
+    generator, relabel = seeding.generator(config.seed, "buffer", draws), RELABELS.build(config.relabel)
+    transitions = AGENTS[config.agent["name"]].needs_transitions
+    return BUFFERS.build(config.buffer, spec, config.num_envs, device, generator, relabel, transitions)
 
 
 def build_run(config: RunConfig) -> Run:

@@ -15,6 +15,7 @@ ENCODERS = Registry("encoder", "critic_encoder", "sa_encoder", "goal_encoder", "
 ENERGIES = Registry("energy")
 LOSSES = Registry("loss")
 BUFFERS = Registry("buffer")
+RELABELS = Registry("relabel")
 AGENTS = Registry("agent")
 LOGGERS = Registry("logger")
 
@@ -24,6 +25,7 @@ REGISTRIES: dict[str, Registry] = {
     "energies": ENERGIES,
     "losses": LOSSES,
     "buffers": BUFFERS,
+    "relabels": RELABELS,
     "agents": AGENTS,
     "loggers": LOGGERS,
 }

@@ -14,7 +14,7 @@ from deepcrl.envs.settings import RESET_POLICIES
 from deepcrl.kernels.dispatch import KERNELS
 
 PRECISIONS = ("fp32", "bf16")
-GROUPS = ("env", "agent", "encoder", "energy", "loss", "buffer", "logger")
+GROUPS = ("env", "agent", "encoder", "energy", "loss", "buffer", "relabel", "logger")
 OPTIONAL_GROUPS = ("eval_env", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
 
 
@@ -31,6 +31,7 @@ class RunConfig:
     energy: dict[str, Any] = field(default_factory=dict)
     loss: dict[str, Any] = field(default_factory=dict)
     buffer: dict[str, Any] = field(default_factory=dict)
+    relabel: dict[str, Any] = field(default_factory=lambda: {"name": "geometric"})
     logger: dict[str, Any] = field(default_factory=dict)
     eval_env: dict[str, Any] | None = None
     """Where to evaluate; None is `env`."""

@@ -109,7 +109,7 @@ def collect(run: Run) -> None:
         observation = run.observation
         action = run.agent.act(observation, explore=True)
         step = run.envs.step(action)
-        run.buffer.insert(observation.state, action, step.traj_id)
+        run.buffer.insert(observation, action, step)
         num_successes += step.success.sum()
         num_terminated += step.terminated.sum()
         distance += step.distance.mean()

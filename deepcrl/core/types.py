@@ -18,6 +18,8 @@ class EnvSpec:
     state_dim: int
     action_dim: int
     goal_indices: tuple[int, ...]
+    success_radius: float | None = None
+    """A state is at the goal when its achieved goal is strictly nearer, in Euclidean distance; None: not stated."""
 
     @property
     def goal_dim(self) -> int:
@@ -68,6 +70,18 @@ class Batch:
     """[B, G]"""
 
 
+@dataclass(frozen=True, slots=True)
+class TransitionBatch(Batch):
+    """A batch that also says where the action led. Its goals may also be commanded or random ones."""
+
+    next_state: Tensor
+    """[B, S]; of a step that terminated, `state` once more: nothing follows it"""
+    next_achieved: Tensor
+    """[B, G] the goal that the step achieved, also where it terminated"""
+    terminated: Tensor
+    """[B] bool, whether the step ended its episode by itself"""
+
+
 class VectorEnv(Protocol):
     """N copies of a goal-reaching environment, stepped together. Actions are in [-1, 1]."""
 
@@ -95,6 +109,9 @@ class VectorEnv(Protocol):
 class Agent(Protocol):
     """Chooses actions, and learns from relabelled batches."""
 
+    needs_transitions: bool
+    """Whether `update` takes a TransitionBatch, for which the buffer has to store more."""
+
     @property
     def networks(self) -> dict[str, nn.Module]:
         """The trained networks, by name."""
@@ -121,8 +138,8 @@ class Buffer(Protocol):
         """Bytes of memory that the buffer takes when full."""
         ...
 
-    def insert(self, state: Tensor, action: Tensor, traj_id: Tensor) -> None:
-        """Stores one step of N environments: state [N, S] acted in, action [N, A], traj_id [N]."""
+    def insert(self, observation: Observation, action: Tensor, step: Step) -> None:
+        """Stores one step of N environments: what was observed, the action [N, A] taken there, what came of it."""
         ...
 
     def sample(self, batch_size: int) -> Batch: ...

@@ -42,6 +42,11 @@ class EnvItem(Protocol):
     @property
     def spec(self) -> EnvSpec: ...
 
+    @property
+    def success_radius(self) -> float | None:
+        """The distance to the goal below which a state succeeds, if that is what success means."""
+        ...
+
     def vectorize(self, settings: VectorSettings) -> VectorEnv: ...
 
 

@@ -32,7 +32,9 @@ def test_an_evaluation_env_of_the_same_sizes(tiny) -> None:
         ({"agent": {"name": "crll"}}, "Unknown agent 'crll'. Did you mean 'crl'"),
         ({"agent": {"name": "crl", "actor_lr": -1.0}}, "agent.actor_lr must be positive, got -1.0"),
         ({"agent": {"name": "crl", "evaluation": "best"}}, "Unknown action choice 'best'. Did you mean 'best_of'"),
-        ({"buffer": {"name": "ring", "discount": 1.0}}, "buffer.discount must lie between 0 and 1"),
+        ({"relabel": {"name": "geometric", "discount": 1.0}}, "relabel.discount must lie between 0 and 1"),
+        ({"relabel": {"name": "next_k", "k": 0}}, "relabel.k must be at least 1 step, got 0"),
+        ({"relabel": {"name": "future"}}, "Unknown relabel 'future'. Did you mean 'uniform_future'"),
         ({"env": {"name": "point_u_mze"}}, "Unknown env 'point_u_mze'. Did you mean 'point_u_maze'"),
         ({"env": {"name": "point_u_maze", "cel_size": 1.0}}, "'cel_size'. Did you mean 'cell_size'"),
     ],
@@ -41,6 +43,10 @@ def test_refuses_in_one_line(tiny, changes, message: str) -> None:
     with pytest.raises(ValueError, match=message) as raised:
         build_run(tiny(**changes))
     assert "\n" not in str(raised.value)
+
+
+def test_the_agent_knows_the_radius_of_success(tiny) -> None:
+    assert env_spec(tiny(env={"name": "point_u_maze", "success_radius": 0.25})).success_radius == 0.25
 
 
 def test_encoders_are_those_that_were_chosen(tiny) -> None:

@@ -49,6 +49,7 @@ class ScriptedEnvs:
 
 
 class Agent:
+    needs_transitions = False
     networks: dict[str, torch.nn.Module] = {}  # noqa: RUF012
 
     def __init__(self) -> None:

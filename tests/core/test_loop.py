@@ -49,6 +49,7 @@ class CountingEnvs:
 
 
 class CountingAgent:
+    needs_transitions = False
     networks: dict[str, torch.nn.Module] = {}  # noqa: RUF012
 
     def __init__(self) -> None:
@@ -76,8 +77,8 @@ class CountingBuffer:
         self.inserted: list[tuple[float, float]] = []
         self.sampled: list[int] = []
 
-    def insert(self, state: Tensor, action: Tensor, traj_id: Tensor) -> None:
-        self.inserted.append((float(state[0, 0]), float(action[0, 0])))
+    def insert(self, observation: Observation, action: Tensor, step: Step) -> None:
+        self.inserted.append((float(observation.state[0, 0]), float(action[0, 0])))
 
     def sample(self, batch_size: int) -> Batch:
         self.sampled.append(batch_size)

@@ -25,6 +25,8 @@ class CRL:
     on one batch. The goal embedding is computed once and shared. Nothing in `act` or `update` waits for the device.
     """
 
+    needs_transitions = False
+
     def __init__(
         self,
         parts: Parts,

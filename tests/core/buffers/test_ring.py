@@ -5,16 +5,30 @@ import pytest
 import scipy.stats
 import torch
 
-from deepcrl.core.buffers.relabel import geometric_offset
+from deepcrl.core.buffers.relabel import Geometric
 from deepcrl.core.buffers.ring import Ring
-from deepcrl.core.types import EnvSpec
+from deepcrl.core.components import RELABELS
+from deepcrl.core.types import EnvSpec, Observation, Step
 
 SPEC = EnvSpec(state_dim=3, action_dim=2, goal_indices=(0, 2))
 
 
-def make_ring(num_envs, capacity, discount=0.9, seed=0):
+def make_ring(num_envs, capacity, relabel="geometric", seed=0, **hyperparameters):
     generator = torch.Generator().manual_seed(seed)
-    return Ring(SPEC, num_envs, torch.device("cpu"), generator, capacity=capacity, discount=discount)
+    strategy = RELABELS.build({"name": relabel} | hyperparameters)
+    return Ring(SPEC, num_envs, torch.device("cpu"), generator, strategy, False, capacity=capacity)
+
+
+def insert(ring, state, action, traj_id, goal=None, next_state=None, terminated=None):
+    """Inserts one row, of which the ring may store all that is given."""
+    zeros = torch.zeros(len(state))
+    observation = Observation(state, torch.zeros(len(state), 2) if goal is None else goal)
+    next_state, terminated = (
+        state if next_state is None else next_state,
+        zeros > 0 if terminated is None else terminated,
+    )
+    step = Step(observation, next_state, zeros, zeros > 0, terminated, zeros > 0, traj_id)
+    ring.insert(observation, action, step)
 
 
 def fill(ring, episode_ends):
@@ -24,20 +38,32 @@ def fill(ring, episode_ends):
     env = torch.arange(ring.num_envs).float()
     for ends in torch.as_tensor(episode_ends):
         step = torch.full_like(env, ring.num_steps)
-        ring.insert(torch.stack([step, env, traj_id.float()], 1), torch.stack([step, env], 1), traj_id)
+        insert(ring, torch.stack([step, env, traj_id.float()], 1), torch.stack([step, env], 1), traj_id)
         rows.append((ring.num_steps - 1, traj_id.clone()))
         traj_id = traj_id + ends
     return rows
 
 
-def exact_distribution(rows, capacity, num_envs, discount):
-    """P(step, env, goal step) by the reference's definition: all pairs of rows, weights discount^(j - i)."""
+# Weights of the offsets k = 1..n, up to their sum.
+WEIGHTS = {
+    "geometric": lambda k: 0.8**k,
+    "geometric_clipped": lambda k: np.where(k < len(k), 0.2 * 0.8 ** (k - 1), 0.8 ** (len(k) - 1)),
+    "uniform_future": np.ones_like,
+    "final": lambda k: k == len(k),
+    "next_k": lambda k: k <= 3,
+}
+HYPERPARAMETERS = {"geometric": {"discount": 0.8}, "geometric_clipped": {"discount": 0.8}, "next_k": {"k": 3}}
+
+
+def exact_distribution(rows, capacity, num_envs, weights_of):
+    """P(step, env, goal step) by the reference's definition: all pairs of rows, with their weights."""
     kept = rows[-capacity:]
     table = {}
     for env in range(num_envs):
         for i, (step, traj) in enumerate(kept):
             later = [s for s, other in kept[i + 1 :] if other[env] == traj[env]]
-            weights = np.array([discount ** (s - step) for s in later])
+            weights = weights_of(np.arange(1.0, len(later) + 1)).astype(float)
+            assert [s - step for s in later] == list(range(1, len(later) + 1))
             for s, w in zip(later, weights / weights.sum() if later else [], strict=True):
                 table[step, env, s] = w
     drawable = len({key[:2] for key in table})
@@ -55,11 +81,12 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("relabel", WEIGHTS)
 @pytest.mark.parametrize("ends", CASES.values(), ids=CASES.keys())
-def test_draws_follow_the_definition(ends):
-    num_envs, discount = ends.shape[1], 0.8
-    ring = make_ring(num_envs, capacity=12, discount=discount)
-    expected = exact_distribution(fill(ring, ends.astype(np.int64)), 12, num_envs, discount)
+def test_draws_follow_the_definition(ends, relabel):
+    num_envs = ends.shape[1]
+    ring = make_ring(num_envs, 12, relabel, **HYPERPARAMETERS.get(relabel, {}))
+    expected = exact_distribution(fill(ring, ends.astype(np.int64)), 12, num_envs, WEIGHTS[relabel])
     num_draws = 60_000
     batch = ring.sample(num_draws)
     assert torch.equal(batch.action, batch.state[:, :2]), "the action belongs to the state"
@@ -68,26 +95,10 @@ def test_draws_follow_the_definition(ends):
     counts = dict.fromkeys(expected, 0)
     for key, count in zip(*np.unique(drawn.numpy(), axis=0, return_counts=True), strict=True):
         counts[tuple(int(k) for k in key)] += count  # KeyError: a pair that must never be drawn
-    observed = np.array(list(counts.values()))
-    assert scipy.stats.chisquare(observed, num_draws * np.array(list(expected.values()))).pvalue > 1e-4
-
-
-@pytest.mark.parametrize("discount", [0.5, 0.99, 0.999])
-@pytest.mark.parametrize("steps_left", [1, 2, 7, 300])
-def test_offsets_are_truncated_geometric(discount, steps_left):
-    num_draws = 100_000
-    generator = torch.Generator().manual_seed(1)
-    offset = geometric_offset(torch.full((num_draws,), steps_left), discount, generator)
-    observed = np.bincount(offset.numpy(), minlength=steps_left + 1)
-    assert observed[0] == 0
-    assert len(observed) == steps_left + 1
-    weights = discount ** np.arange(1, steps_left + 1)
-    expected = num_draws * weights / weights.sum()
-    common = expected >= 5
-    observed, expected = (np.append(x[common], x[~common].sum()) for x in (observed[1:], expected))
-    if expected[-1] == 0:
-        observed, expected = observed[:-1], expected[:-1]
-    assert len(expected) == 1 or scipy.stats.chisquare(observed, expected).pvalue > 1e-4
+    possible = [key for key, p in expected.items() if p > 0]
+    observed = np.array([counts[key] for key in possible])
+    assert observed.sum() == num_draws
+    assert scipy.stats.chisquare(observed, num_draws * np.array([expected[key] for key in possible])).pvalue > 1e-4
 
 
 def test_any_batch_size():
@@ -105,8 +116,8 @@ def test_state_dict_goes_on_exactly():
         other = make_ring(3, 12, seed=99)
         other.load_state_dict(ring.state_dict())
         for r in (ring, other):
-            r.insert(torch.ones(3, 3), torch.ones(3, 2), torch.full((3,), 77))
-            r.insert(torch.ones(3, 3), torch.ones(3, 2), torch.full((3,), 77))
+            insert(r, torch.ones(3, 3), torch.ones(3, 2), torch.full((3,), 77))
+            insert(r, torch.ones(3, 3), torch.ones(3, 2), torch.full((3,), 77))
         for name in ("state", "action", "goal"):
             assert torch.equal(getattr(ring.sample(50), name), getattr(other.sample(50), name))
 
@@ -125,13 +136,11 @@ def test_does_not_move_or_grow():
 
 
 def test_knows_its_size_without_memory():
-    ring = Ring(SPEC, 512, torch.device("meta"), torch.Generator(), capacity=10_000)
+    ring = Ring(SPEC, 512, torch.device("meta"), torch.Generator(), Geometric(), False, capacity=10_000)
     assert ring.nbytes == pytest.approx(512 * 10_000 * (4 * 5 + 12), rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"), [("capacity", 1), ("capacity", -3), ("discount", 0.0), ("discount", 1.0), ("discount", -0.5)]
-)
-def test_refuses_values_out_of_range(setting, value):
-    with pytest.raises(ValueError, match=f"buffer.{setting} must .*{value}"):
-        Ring(SPEC, 2, torch.device("cpu"), torch.Generator(), **{setting: value})
+@pytest.mark.parametrize("capacity", [1, -3])
+def test_refuses_a_capacity_without_a_future(capacity):
+    with pytest.raises(ValueError, match=f"buffer.capacity must be at least 2 steps per environment, got {capacity}"):
+        make_ring(2, capacity)
