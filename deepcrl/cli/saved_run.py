@@ -10,7 +10,10 @@ from deepcrl.core.config import RunConfig
 from deepcrl.core.registry import suggest
 from deepcrl.core.trained import Saved
 
-OVERRIDABLE = ("env", "agent", "seed", "num_eval_envs", "episode_length", "reset", "num_threads", "device", "physics")
+OVERRIDABLE = (
+    *("env", "agent", "seed", "num_eval_envs", "episode_length", "reset"),
+    *("num_threads", "device", "kernels", "physics"),
+)
 
 
 def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:

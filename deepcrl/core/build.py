@@ -48,6 +48,11 @@ def build_envs(config: RunConfig, env: dict[str, Any], num_envs: int, stream: st
     )
 
 
+def check_device(config: RunConfig, device: torch.device) -> None:
+    """Raises ValueError for a setting that `device` cannot serve. Builds nothing."""
+    dispatch.check(config.kernels, device)
+
+
 def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent:
     """Builds the agent with its networks and optimisers; from here on, `config.kernels` runs their trunks."""
     dispatch.choose(config.kernels)
@@ -83,6 +88,7 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
 def build_run(config: RunConfig) -> Run:
     """Builds a run at its beginning; `Run.load_state_dict` takes it further."""
     device = select_device(config.device)
+    check_device(config, device)
     if config.num_threads:
         torch.set_num_threads(config.num_threads)
     spec = env_spec(config)

@@ -64,7 +64,7 @@ class RunConfig:
     keep_checkpoints: int = 2
     precision: str = "fp32"
     kernels: str = "auto"
-    """What runs the residual trunk: `auto`, the fastest that the machine has, or `eager`, plain torch."""
+    """What runs the residual trunk: `auto`, `eager` (plain torch) or `triton` (GPUs); see `kernels.dispatch.choose`."""
     physics: str = "mujoco"
     device: str = "auto"
     num_threads: int = 0

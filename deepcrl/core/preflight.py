@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-from deepcrl.core.build import build_agent, build_buffer
+from deepcrl.core.build import build_agent, build_buffer, check_device
 from deepcrl.core.config import RunConfig, Schedule
 from deepcrl.core.types import EnvSpec
 
@@ -69,7 +69,11 @@ def format_bytes(count: int) -> str:
 
 
 def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflight:
-    """Sizes up a run by building its networks and its ring without memory (on PyTorch's `meta` device)."""
+    """Sizes up a run by building its networks and its ring without memory (on PyTorch's `meta` device).
+
+    Raises ValueError for a setting that `device` cannot serve.
+    """
+    check_device(config, device)
     meta = torch.device("meta")
     with meta:
         agent = build_agent(config, spec, meta)

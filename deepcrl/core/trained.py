@@ -10,6 +10,7 @@ from deepcrl.core import checkpoint
 from deepcrl.core.build import build_agent, env_spec
 from deepcrl.core.config import RunConfig, select_device
 from deepcrl.core.types import Agent
+from deepcrl.kernels import dispatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,11 @@ class Saved:
     def agent(self, config: RunConfig) -> Agent:
         """Builds the agent of `config`, which may choose its actions otherwise, with the trained networks.
 
-        Raises CheckpointError if these do not fit.
+        Raises CheckpointError if these do not fit, and ValueError for kernels that the device cannot run.
         """
-        agent = build_agent(config, env_spec(config), select_device(config.device))
+        device = select_device(config.device)
+        dispatch.check(config.kernels, device)
+        agent = build_agent(config, env_spec(config), device)
         with checkpoint.fitting(self.run_dir):
             agent.load_state_dict(self.state["run"]["agent"])
         return agent

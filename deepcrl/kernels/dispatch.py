@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from types import ModuleType
 
 import torch
@@ -12,23 +13,59 @@ from deepcrl.kernels import eager
 from deepcrl.kernels.native import build, stack
 from deepcrl.kernels.native import trunk as native
 
-KERNELS = ("auto", "eager")
+KERNELS = ("auto", "eager", "triton")
 _chosen = "auto"
 
 
 def choose(kernels: str) -> None:
-    """Sets what runs the trunk in this process: `auto`, the fastest that the machine has, or `eager`, plain torch."""
+    """Sets what runs the trunk in this process.
+
+    `auto`: on a CPU the fastest that it has, on a GPU plain torch, since the Triton kernels have not been timed on one
+    (docs/kernels.md). `eager`: plain torch. `triton`: the Triton kernels, or an error where they cannot run.
+    """
     global _chosen
     if kernels not in KERNELS:
         raise ValueError(suggest("kernels", kernels, KERNELS))
     _chosen = kernels
 
 
+def check(kernels: str, device: torch.device) -> None:
+    """Raises ValueError if `kernels` cannot run on `device`. Computes nothing: ask before anything expensive."""
+    if kernels == "triton":
+        _refuse(_triton().unsupported_device(device))
+
+
+def check_width(width: int) -> None:
+    """Raises ValueError if the chosen kernels cannot run a trunk of this width on any device."""
+    if _chosen == "triton":
+        _refuse(_triton().unsupported_width(width))
+
+
 def backend(x: Tensor, *, bf16: bool = False) -> ModuleType:
-    """Returns the module whose `prepare`, `forward` and `backward` run a trunk on x [B, W], matmuls in bf16 or not."""
+    """Returns the module whose `prepare`, `forward` and `backward` run a trunk on x [B, W], matmuls in bf16 or not.
+
+    Raises ValueError if `triton` was chosen and cannot run it.
+    """
+    if _chosen == "triton":
+        kernels = _triton()
+        _refuse(kernels.unsupported(x))
+        return kernels
     if _chosen != "auto" or x.device.type != "cpu" or x.dtype != torch.float32 or not build.compiler():
         return eager
     width = x.shape[1]
     if width % 16 == 0 and width <= build.STACK_MAX_WIDTH and build.stack_supported(bf16):
         return stack
     return native if width <= build.MAX_WIDTH else eager
+
+
+def _triton() -> ModuleType:
+    if importlib.util.find_spec("triton") is None:
+        _refuse("the package triton is not installed")
+    from deepcrl.kernels.triton import trunk
+
+    return trunk
+
+
+def _refuse(reason: str | None) -> None:
+    if reason:
+        raise ValueError(f"kernels=triton: {reason}")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from deepcrl.core.components import ENCODERS
 from deepcrl.core.registry import suggest
+from deepcrl.kernels import dispatch
 from deepcrl.kernels.reference import ACTIVATIONS, LN_EPS
 from deepcrl.kernels.trunk import residual_trunk
 
@@ -42,6 +43,7 @@ class ResidualMLP(nn.Module):
     ) -> None:
         super().__init__()
         _check(depth, width, block_layers, activation, checkpoint_blocks)
+        dispatch.check_width(width)
         self.block_layers, self.activation, self.checkpoint_blocks = block_layers, activation, checkpoint_blocks
         self.stem = _dense(in_dim, width, generator)
         self.stem_norm = nn.LayerNorm(width, eps=LN_EPS) if layer_norm else nn.Identity()

@@ -71,6 +71,13 @@ def test_eval_with_other_action_choices(deepcrl) -> None:
     assert one["eval/final_distance"] != values[2]
 
 
+def test_eval_with_other_kernels(deepcrl) -> None:
+    """So that what a GPU's kernels trained can be looked at on a laptop."""
+    default, eager = scores(deepcrl), scores(deepcrl, "kernels=eager")
+    assert eager["eval/final_distance"] == pytest.approx(default["eval/final_distance"], rel=1e-3)
+    assert "the device is cpu" in deepcrl("eval", "run", "kernels=triton", "device=cpu").error
+
+
 def test_eval_of_an_older_checkpoint(deepcrl, run: Path) -> None:
     older = checkpoint.list_checkpoints(run / "checkpoints")[0]
     result = deepcrl("eval", str(older))
@@ -95,6 +102,7 @@ def test_eval_of_an_older_checkpoint(deepcrl, run: Path) -> None:
         ("num_eval_envs=0", "num_eval_envs must be at least 1, got 0"),
         ("seed=abc", "seed: Value 'abc' of type 'str' could not be converted to Integer"),
         ("device=tpu", "Unknown device 'tpu'. "),
+        ("kernels=eagre", "Unknown kernels 'eagre'. Did you mean 'eager'? "),
     ],
 )
 def test_bad_overrides(deepcrl, run: Path, verb: str, override: str, message: str) -> None:

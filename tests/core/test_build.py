@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from deepcrl.core.build import build_agent, build_envs, build_run, env_spec
+from deepcrl.core.preflight import preflight
 from deepcrl.kernels import dispatch, eager
 from deepcrl.kernels.native import build
 
@@ -62,6 +63,15 @@ def test_kernels_run_the_trunk_that_was_chosen(tiny) -> None:
     assert dispatch.backend(x) is eager
     build_agent(tiny(), spec, cpu)
     assert (dispatch.backend(x) is eager) == (build.compiler() is None)
+
+
+def test_kernels_that_the_device_cannot_run_are_refused_first(tiny) -> None:
+    config = tiny(kernels="triton", device="cpu")
+    message = "^kernels=triton: it needs a GPU, and the device is cpu$"
+    with pytest.raises(ValueError, match=message):
+        preflight(config, env_spec(config), torch.device("cpu"))
+    with pytest.raises(ValueError, match=message):
+        build_run(config)
 
 
 def test_streams_are_independent_of_each_other(tiny) -> None:

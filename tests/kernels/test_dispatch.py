@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from deepcrl.kernels import dispatch, eager
 from deepcrl.kernels.native import build, stack
 from deepcrl.kernels.native import trunk as native
+from deepcrl.kernels.trunk import residual_trunk
+from deepcrl.nets.residual_mlp import ResidualMLP
+from tests.kernels.conftest import operands
 
 X = torch.zeros(2, 16)
 
@@ -65,6 +69,59 @@ def test_auto_without_a_compiler_is_eager(monkeypatch):
 def test_unknown_kernels():
     with pytest.raises(ValueError, match=r"Unknown kernels 'eagre'\. Did you mean 'eager'"):
         dispatch.choose("eagre")
+
+
+def test_auto_on_a_gpu_is_eager(monkeypatch):
+    """Decided from the device alone: nothing is tried."""
+    monkeypatch.setattr(dispatch, "_chosen", "auto")
+    with FakeTensorMode():
+        x = torch.empty(2, 32, device="cuda")
+    assert x.device.type == "cuda"
+    assert dispatch.backend(x) is eager
+
+
+def test_triton_on_a_cpu_is_refused_before_and_during(monkeypatch):
+    monkeypatch.setattr(dispatch, "_chosen", "auto")
+    message = "^kernels=triton: it needs a GPU, and the device is cpu$"
+    with pytest.raises(ValueError, match=message):
+        dispatch.check("triton", torch.device("cpu"))
+    dispatch.choose("triton")
+    with pytest.raises(ValueError, match=message):
+        dispatch.backend(X)
+    with pytest.raises(ValueError, match=message):
+        residual_trunk(*operands(2, 16, 4), block_layers=4, activation="swish")
+
+
+def test_triton_takes_a_gpu(monkeypatch):
+    monkeypatch.setattr(dispatch, "_chosen", "auto")
+    dispatch.check("triton", torch.device("cuda"))
+    dispatch.choose("triton")
+    with FakeTensorMode():
+        x = torch.empty(2, 32, device="cuda")
+    assert dispatch.backend(x).__name__ == "deepcrl.kernels.triton.trunk"
+    with pytest.raises(ValueError, match=r"^kernels=triton: .*torch\.float32, not torch\.float64$"):
+        dispatch.backend(x.double())
+    with pytest.raises(ValueError, match="^kernels=triton: the width must be a multiple of 16 up to 8192, not 24$"):
+        dispatch.backend(x.new_empty(2, 24))
+
+
+def test_a_net_too_wide_for_triton_is_refused_when_it_is_built(monkeypatch):
+    monkeypatch.setattr(dispatch, "_chosen", "triton")
+    draws = torch.Generator()
+    with torch.device("meta"):
+        ResidualMLP(3, 2, draws, width=8192)
+        with pytest.raises(ValueError, match="^kernels=triton: the width .* not 8208$"):
+            ResidualMLP(3, 2, draws, width=8208)
+        monkeypatch.setattr(dispatch, "_chosen", "eager")
+        ResidualMLP(3, 2, draws, width=8208)
+
+
+def test_triton_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(dispatch.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="^kernels=triton: the package triton is not installed$"):
+        dispatch.check("triton", torch.device("cuda"))
+    for kernels in ("auto", "eager"):
+        dispatch.check(kernels, torch.device("cuda"))
 
 
 def test_named_compiler_that_is_missing_means_none(monkeypatch):

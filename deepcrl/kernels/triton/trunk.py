@@ -16,20 +16,30 @@ from deepcrl.kernels.triton import layer as fused_layer
 from deepcrl.kernels.triton import norm, stack
 from deepcrl.kernels.triton.tiles import MAX_FUSED_WIDTH, MAX_WIDTH
 
-__all__ = ["backward", "choose_rung", "forward", "prepare", "unsupported"]
+__all__ = ["backward", "choose_rung", "forward", "prepare", "unsupported", "unsupported_device", "unsupported_width"]
 
 RUNGS = ("norm", "layer", "stack")
 
 
 def unsupported(x: Tensor) -> str | None:
     """Returns why the kernels cannot run a trunk on x [B, W], or None if they can."""
-    if x.device.type != "cuda" and not (x.device.type == "cpu" and knobs.runtime.interpret):
-        return f"it needs a GPU, and the tensors are on {x.device}"
     if x.dtype != torch.float32:
         return f"the residual stream must be torch.float32, not {x.dtype}"
-    if x.shape[1] % 16 or not 16 <= x.shape[1] <= MAX_WIDTH:
-        return f"the width must be a multiple of 16 up to {MAX_WIDTH}, not {x.shape[1]}"
-    return None
+    return unsupported_device(x.device) or unsupported_width(x.shape[1])
+
+
+def unsupported_device(device: torch.device) -> str | None:
+    """Returns why no trunk can run on `device`, or None."""
+    if device.type == "cuda" or (device.type == "cpu" and knobs.runtime.interpret):
+        return None
+    return f"it needs a GPU, and the device is {device}"
+
+
+def unsupported_width(width: int) -> str | None:
+    """Returns why no trunk of this width can run, or None."""
+    if width % 16 == 0 and 16 <= width <= MAX_WIDTH:
+        return None
+    return f"the width must be a multiple of 16 up to {MAX_WIDTH}, not {width}"
 
 
 def choose_rung(width: int, rung: str | None = None) -> str:

@@ -189,6 +189,13 @@ def test_opcheck(rung):
     torch.use_deterministic_algorithms(False)
     tensors = [t.to(DEVICE).requires_grad_() for t in operands(5, 16, 4)]
     torch.library.opcheck(torch.ops.deepcrl.trunk.default, (*tensors, 2, "swish", True, 4, 2))
+    x, *parameters = (t.detach() for t in tensors)
+    _, inputs, dense, stats, stream, _ = torch.ops.deepcrl.trunk(x, *parameters, 2, "swish", True, 4, 2)
+    torch.library.opcheck(
+        torch.ops.deepcrl.trunk_backward.default,
+        (torch.ones_like(x), x, *parameters, inputs, dense, stats, stream, 2, "swish", 4, True, True, True),
+        test_utils=["test_schema", "test_faketensor"],
+    )
 
 
 def test_refuses_what_it_cannot_run():
