@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from deepcrl.core import seeding
+from deepcrl.core.agents.graphed import graphed
 from deepcrl.core.agents.parts import MakeEncoder, Parts
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.config import RunConfig, Schedule, select_device
@@ -51,11 +52,15 @@ def build_envs(config: RunConfig, env: dict[str, Any], num_envs: int, stream: st
 def check_device(config: RunConfig, device: torch.device) -> None:
     """Raises ValueError for a setting that `device` cannot serve. Builds nothing."""
     dispatch.check(config.kernels, device)
+    if config.cuda_graph and device.type != "cuda":
+        raise ValueError(f"cuda_graph=true needs a GPU, and the device is {device}")
 
 
 def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent:
     """Builds the agent with its networks and optimisers; from here on, `config.kernels` runs their trunks."""
     dispatch.choose(config.kernels)
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # Triton and CUDA graphs launch on the current one
 
     def encoder(network: str) -> MakeEncoder:
         return partial(ENCODERS.build, config.encoder_of(network))
@@ -94,12 +99,13 @@ def build_run(config: RunConfig) -> Run:
     spec = env_spec(config)
     envs = build_envs(config, config.env, config.num_envs, "envs")
     eval_envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval_envs")
+    agent = build_agent(config, spec, device)
     return Run(
         config=config,
         schedule=Schedule.of(config),
         envs=envs,
         eval_envs=eval_envs,
-        agent=build_agent(config, spec, device),
+        agent=graphed(agent) if config.cuda_graph else agent,
         buffer=build_buffer(config, spec, device),
         device=device,
         progress=Progress(),

@@ -65,6 +65,8 @@ class RunConfig:
     precision: str = "fp32"
     kernels: str = "auto"
     """What runs the residual trunk: `auto`, `eager` (plain torch) or `triton` (GPUs); see `kernels.dispatch.choose`."""
+    cuda_graph: bool = False
+    """Whether to record a gradient step once and replay it: one launch instead of thousands. GPUs only."""
     physics: str = "mujoco"
     device: str = "auto"
     num_threads: int = 0

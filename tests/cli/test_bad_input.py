@@ -80,6 +80,7 @@ BAD = [
     ("physics=mujco", "Unknown physics 'mujco'. Did you mean 'mujoco'? Known: "),
     ("reset=resmple", "Unknown reset policy 'resmple'. Did you mean 'resample'? Known: fixed, resample"),
     # Values beside others
+    ("cuda_graph=true device=cpu", "cuda_graph=true needs a GPU, and the device is cpu"),
     ("kernels=triton device=cpu", "kernels=triton: it needs a GPU, and the device is cpu"),
     ("unroll_length=300", "unroll_length=300 is longer than the ring: buffer.capacity=200"),
     ("prefill_steps=300", "prefill_steps=300 does not fit in the ring: buffer.capacity=200"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from deepcrl.core.agents.crl import CRL
+from deepcrl.core.agents.graphed import Graphed
 from deepcrl.core.build import build_agent, build_envs, build_run, env_spec
 from deepcrl.core.preflight import preflight
 from deepcrl.kernels import dispatch, eager
@@ -72,6 +74,26 @@ def test_kernels_that_the_device_cannot_run_are_refused_first(tiny) -> None:
         preflight(config, env_spec(config), torch.device("cpu"))
     with pytest.raises(ValueError, match=message):
         build_run(config)
+
+
+def test_a_graph_is_refused_without_a_gpu_and_wraps_the_agent_with_one(tiny, monkeypatch) -> None:
+    config = tiny(cuda_graph=True, device="cpu")
+    for build_it in (build_run, lambda c: preflight(c, env_spec(c), torch.device("cpu"))):
+        with pytest.raises(ValueError, match="^cuda_graph=true needs a GPU, and the device is cpu$"):
+            build_it(config)
+    monkeypatch.setattr("deepcrl.core.build.check_device", lambda config, device: None)
+    monkeypatch.setattr("torch.cuda.Stream", object)
+    assert isinstance(build_run(config).agent, Graphed)
+    assert isinstance(build_run(tiny(device="cpu")).agent, CRL)
+
+
+def test_a_gpu_by_number_becomes_the_current_one(tiny, monkeypatch) -> None:
+    current = []
+    monkeypatch.setattr("torch.cuda.set_device", current.append)
+    monkeypatch.setattr("deepcrl.core.build.AGENTS.build", lambda *_: None)
+    for name in ("cuda", "cpu", "cuda:1"):
+        build_agent(tiny(), env_spec(tiny()), torch.device(name))
+    assert current == [torch.device("cuda:1")]
 
 
 def test_streams_are_independent_of_each_other(tiny) -> None:

@@ -90,6 +90,11 @@ class CRL:
     def networks(self) -> dict[str, nn.Module]:
         return {"actor": self.actor, "sa_encoder": self.sa_encoder, "goal_encoder": self.goal_encoder}
 
+    @property
+    def generators(self) -> dict[str, torch.Generator]:
+        """Everything that `act` and `update` draw from."""
+        return self._generators
+
     @torch.no_grad()
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
         """Chooses actions [N, A] in (-1, 1) for N observations."""
