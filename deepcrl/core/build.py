@@ -52,13 +52,20 @@ def build_envs(config: RunConfig, env: dict[str, Any], num_envs: int, stream: st
 def check_device(config: RunConfig, device: torch.device) -> None:
     """Raises ValueError for a setting that `device` cannot serve. Builds nothing."""
     dispatch.check(config.kernels, device)
+    if config.precision == "tf32" and device.type != "cuda":
+        raise ValueError(f"precision=tf32 needs a GPU, and the device is {device}; use fp32 or bf16")
     if config.cuda_graph and device.type != "cuda":
         raise ValueError(f"cuda_graph=true needs a GPU, and the device is {device}")
 
 
 def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent:
-    """Builds the agent with its networks and optimisers; from here on, `config.kernels` runs their trunks."""
+    """Builds the agent with its networks and optimisers.
+
+    From here on `config.kernels` runs this process's trunks, and `config.precision` says whether its fp32 matmuls may
+    be tf32.
+    """
     dispatch.choose(config.kernels)
+    torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # Triton and CUDA graphs launch on the current one
 

@@ -13,7 +13,7 @@ from deepcrl.envs.physics import ENGINES
 from deepcrl.envs.settings import RESET_POLICIES
 from deepcrl.kernels.dispatch import KERNELS
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "tf32")
 GROUPS = ("env", "agent", "encoder", "energy", "loss", "buffer", "relabel", "logger")
 OPTIONAL_GROUPS = ("eval_env", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
 
@@ -63,6 +63,7 @@ class RunConfig:
     """Environment steps between checkpoints."""
     keep_checkpoints: int = 2
     precision: str = "fp32"
+    """`fp32`; `bf16`: matmuls of the encoders in bfloat16; `tf32`: all fp32 matmuls on a GPU's tensor cores."""
     kernels: str = "auto"
     """What runs the residual trunk: `auto`, `eager` (plain torch) or `triton` (GPUs); see `kernels.dispatch.choose`."""
     cuda_graph: bool = False

@@ -87,6 +87,23 @@ def test_a_graph_is_refused_without_a_gpu_and_wraps_the_agent_with_one(tiny, mon
     assert isinstance(build_run(tiny(device="cpu")).agent, CRL)
 
 
+@pytest.mark.parametrize(("precision", "matmuls"), [("fp32", "highest"), ("bf16", "highest"), ("tf32", "high")])
+def test_precision_decides_on_tf32(tiny, precision: str, matmuls: str) -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        config = tiny(precision=precision)
+        build_agent(config, env_spec(config), torch.device("cpu"))
+        assert torch.get_float32_matmul_precision() == matmuls
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_tf32_is_refused_without_a_gpu(tiny) -> None:
+    with pytest.raises(ValueError, match="^precision=tf32 needs a GPU, and the device is cpu; use fp32 or bf16$"):
+        build_run(tiny(precision="tf32", device="cpu"))
+
+
 def test_a_gpu_by_number_becomes_the_current_one(tiny, monkeypatch) -> None:
     current = []
     monkeypatch.setattr("torch.cuda.set_device", current.append)

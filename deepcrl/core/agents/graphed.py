@@ -6,6 +6,7 @@ Source: PyTorch's notes on CUDA graphs, section "Whole-network capture".
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
@@ -58,6 +59,7 @@ class Graphed:
 
     def __init__(self, agent: Recordable, capture: Capture) -> None:
         self._agent, self._capture = agent, capture
+        self.needs_transitions = agent.needs_transitions
         self._forget()
 
     def _forget(self) -> None:
@@ -87,7 +89,7 @@ class Graphed:
 
     def _record(self, batch: Batch) -> Batch:
         """Records an update of the tensors that it returns, with its metrics in `_outputs`."""
-        inputs = Batch(batch.state.clone(), batch.action.clone(), batch.goal.clone())
+        inputs = type(batch)(*[tensor.clone() for tensor in _tensors(batch)])
         self._outputs = batch.state.new_empty(len(self._names))
 
         def step() -> None:
@@ -140,12 +142,15 @@ def graphed(agent: Agent) -> Graphed:
     return Graphed(agent, CudaCapture(agent.generators.values()))
 
 
+def _tensors(batch: Batch) -> list[Tensor]:
+    return [getattr(batch, field.name) for field in dataclasses.fields(batch)]
+
+
 def _copy(batch: Batch, into: Batch) -> None:
-    """Copies the three tensors in one launch."""
+    """Copies all tensors, in one launch where they are of one dtype."""
     if batch.state.shape != into.state.shape:
         raise ValueError(f"cuda_graph=true: batches must have one size, {len(into.state)}; got {len(batch.state)}")
-    ours, theirs = ([b.state, b.action, b.goal] for b in (into, batch))
-    torch._foreach_copy_(ours, theirs)  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_copy_(_tensors(into), _tensors(batch))  # pyright: ignore[reportPrivateImportUsage]
 
 
 @contextmanager

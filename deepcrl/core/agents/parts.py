@@ -28,5 +28,5 @@ class Parts:
     """logits [B, B] -> scalar"""
     device: torch.device
     precision: str
-    """`fp32`, or `bf16`: the encoders run under autocast, everything else in fp32."""
+    """`bf16`: the encoders run under autocast, everything else in fp32. `fp32` and `tf32` differ in `build_agent`."""
     seed: int

@@ -14,7 +14,7 @@ from deepcrl.core.agents.crl import CRL
 from deepcrl.core.agents.graphed import WARM_UP_STEPS, CudaCapture, Graphed, graphed
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import ENERGIES, LOSSES
-from deepcrl.core.types import Batch, Observation
+from deepcrl.core.types import Batch, Observation, TransitionBatch
 from tests.core.agents.test_crl import SPEC, Plain, make_agent
 
 
@@ -74,6 +74,21 @@ def test_leaves_earlier_metrics_and_the_callers_batches_alone(same):
     same([dataclasses.asdict(batch) for batch in data], [dataclasses.asdict(batch) for batch in before])
 
 
+def test_replays_on_all_that_a_batch_holds():
+    (ours, tape), seen = make_graphed(), []
+    update = tape.agent.update
+    tape.agent.update = lambda batch: seen.append(copy.deepcopy(batch)) or update(batch)
+    data = [
+        TransitionBatch(b.state, b.action, b.goal, b.state + i, b.goal - i, torch.arange(16) % (i + 2) == 0)
+        for i, b in enumerate(batches(6))
+    ]
+    for batch in data:
+        ours.update(batch)
+    for got, want in zip(seen, data, strict=True):
+        for field in dataclasses.fields(want):
+            assert torch.equal(getattr(got, field.name), getattr(want, field.name)), field.name
+
+
 def test_acts_with_what_it_learned():
     (ours, _), observation = make_graphed(), Observation(torch.randn(4, 5), torch.randn(4, 2))
     first = ours.act(observation, explore=False)
@@ -105,7 +120,9 @@ def test_refuses_a_batch_of_another_size():
 
 
 def test_refuses_an_agent_that_cannot_be_recorded():
-    agent: Any = SimpleNamespace(networks={}, act=None, update=None, state_dict=None, load_state_dict=None)
+    agent: Any = SimpleNamespace(
+        needs_transitions=False, networks={}, act=None, update=None, state_dict=None, load_state_dict=None
+    )
     with pytest.raises(ValueError, match="^cuda_graph=true: SimpleNamespace has no `optimizers` and `generators`"):
         graphed(agent)
 
