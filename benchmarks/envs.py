@@ -46,7 +46,7 @@ def gymnasium_rate(name: str, seconds: float) -> dict[str, float]:
 
 def brax_rate(name: str, num_envs: int, seconds: float) -> float:
     """Returns env steps per second of Brax's task `name`, rolled out by one jitted scan of 20 steps."""
-    import jax
+    import jax  # pyright: ignore[reportMissingImports] - an optional peer
     from brax import envs  # pyright: ignore[reportMissingImports] - an optional peer
 
     env, steps = envs.get_environment(name, backend="spring"), 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -93,8 +93,8 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
     """
     draws = "cpu" if device.type == "meta" else device
     generator, relabel = seeding.generator(config.seed, "buffer", draws), RELABELS.build(config.relabel)
-    transitions = AGENTS[config.agent["name"]].needs_transitions
-    return BUFFERS.build(config.buffer, spec, config.num_envs, device, generator, relabel, transitions)
+    agent = cast("type[Agent]", AGENTS[config.agent["name"]])
+    return BUFFERS.build(config.buffer, spec, config.num_envs, device, generator, relabel, agent.needs_transitions)
 
 
 def build_run(config: RunConfig) -> Run:
