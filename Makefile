@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint format bench clean
+.PHONY: help install train test lint format bench bench-gpu clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -37,6 +37,10 @@ format: install  ## let ruff mend what it can
 bench: install  ## env steps/s on ant, learning included
 	$(BIN)/deepcrl bench train
 	$(BIN)/deepcrl bench env_step
+
+bench-gpu:  ## the gradient step and the kernels on this machine's GPU, with PYTHON's own PyTorch
+	@$(PYTHON) -c 'import hydra' 2>/dev/null || $(PYTHON) -m pip install --quiet 'hydra-core>=1.3.2'
+	PYTHONPATH=. $(PYTHON) benchmarks/gpu.py --json benchmarks/results/gpu.jsonl
 
 clean:  ## remove .venv and caches; runs stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache dist build

@@ -14,6 +14,7 @@ BENCHMARKS_DIR = packaged("benchmarks")
 NAMES = {
     "train": "environment steps per second on ant, learning included",
     "update": "one gradient step against plain PyTorch and a jitted Flax + Optax version",
+    "gpu": "the gradient step and the kernels on a GPU, with and without CUDA graphs",
     "env_step": "env.step against the raw physics rate",
     "envs": "every environment family beside Gymnasium and Brax",
 }

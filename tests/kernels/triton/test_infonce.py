@@ -64,6 +64,11 @@ def test_any_embedding(dim):
     compare(*embeddings(33, dim), "norm")
 
 
+@pytest.mark.parametrize("rows", [63, 256, 1000])
+def test_many_rows(rows):
+    compare(*embeddings(rows, 16), "norm")
+
+
 def test_other_penalty():
     compare(*embeddings(17, 8), "norm", logsumexp_coef=0.0)
 

@@ -73,20 +73,6 @@ def test_ablations(rung, activation, layer_norm, block_layers):
     compare(operands(17, 16, 4, layer_norm=layer_norm), activation=activation, block_layers=block_layers)
 
 
-def test_many_rows(rung):
-    compare(operands(256, 16, 2), block_layers=2)
-
-
-def test_many_rows_through_the_stack(monkeypatch):
-    install(monkeypatch, "stack")
-    compare(operands(1000, 16, 2), block_layers=2)
-
-
-def test_stack_through_64_layers(monkeypatch):
-    install(monkeypatch, "stack")
-    compare(operands(2, 16, 64))
-
-
 def test_rows_beyond_the_register_tile(monkeypatch):
     install(monkeypatch, "norm")
     compare(operands(3, 1024, 2), block_layers=2)
