@@ -2,8 +2,8 @@
 
 Each energy has two views of one formula: `paired` [B, D], [B, D] -> [B] for the actor, and `pairwise`
 [B, D], [C, D] -> [B, C] for the contrastive loss. The critic is *minus* a distance (the paper's text drops the sign).
-Leading dimensions of `paired` broadcast. An energy that owns parameters is an `nn.Module`: the agent optimises them with
-the critic and saves them with its networks.
+Leading dimensions of `paired` broadcast. An energy that owns parameters is an `nn.Module`: the agent optimises them
+with the critic and saves them with its networks.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ QUASIMETRICS = ["mrn", "iqe"]
 DISTANCES = ["norm", "l2", "l1", "mrn", "iqe"]
 
 
-def build(name, **hyperparameters):
+def build(name, **hyperparameters) -> Any:
     energy = ENERGIES.build({"name": name} | SETTINGS.get(name, {}) | hyperparameters)
     return energy.double() if isinstance(energy, nn.Module) else energy
 

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def expected(name, L, coef):
     return sum(TERMS[name](L, i) for i in range(SIZE)) / SIZE + coef * penalty
 
 
-def build(name, **hyperparameters):
+def build(name, **hyperparameters) -> Any:
     loss = LOSSES.build({"name": name, **hyperparameters})
     return loss.double() if isinstance(loss, nn.Module) else loss
 
