@@ -79,3 +79,27 @@ def test_mlp_is_layer_after_layer(layer_norm: bool, activation: str, function: A
         x = function(x)
     assert len(net.layers) == 3
     torch.testing.assert_close(net(INPUTS), x @ net.head.weight.T + net.head.bias)
+
+
+@pytest.mark.parametrize(("activation", "function"), [("swish", torch.nn.SiLU()), ("relu", torch.nn.ReLU())])
+def test_simba_adds_each_block_to_its_input(activation: str, function: Any) -> None:
+    net = make("simba", depth=6, expansion=3, activation=activation)
+
+    def norm(x: torch.Tensor) -> torch.Tensor:
+        return (x - x.mean(dim=1, keepdim=True)) / (x.var(dim=1, keepdim=True, correction=0) + 1e-6).sqrt()
+
+    x = INPUTS @ net.stem.weight.T + net.stem.bias
+    for block in range(3):
+        hidden = function(norm(x) @ net.widen[block].weight.T + net.widen[block].bias)
+        assert hidden.shape == (6, 3 * 32)
+        x = x + hidden @ net.narrow[block].weight.T + net.narrow[block].bias
+    torch.testing.assert_close(net(INPUTS), norm(x) @ net.head.weight.T + net.head.bias)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"depth": 5}, "encoder.depth is 5; it must be even"), ({"expansion": 0}, "encoder.expansion is 0; it must be")],
+)
+def test_simba_refuses_half_a_block(settings: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make("simba", **settings)
