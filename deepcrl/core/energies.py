@@ -2,13 +2,17 @@
 
 Each energy has two views of one formula: `paired` [B, D], [B, D] -> [B] for the actor, and `pairwise`
 [B, D], [C, D] -> [B, C] for the contrastive loss. The critic is *minus* a distance (the paper's text drops the sign).
+Leading dimensions of `paired` broadcast. An energy that owns parameters is an `nn.Module`: the agent optimises them
+with the critic and saves them with its networks.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from deepcrl.core.components import ENERGIES
 
@@ -88,3 +92,99 @@ class Cosine:
 
     def pairwise(self, sa: Tensor, g: Tensor) -> Tensor:
         return sa @ g.T / (sa.norm(dim=-1, keepdim=True) * g.norm(dim=-1) + self.eps)
+
+
+@ENERGIES.register("scaled_dot")
+class ScaledDot(Dot):
+    """Inner product over the square root of the dimension, x . y / sqrt(D), as in OGBench."""
+
+    def paired(self, sa: Tensor, g: Tensor) -> Tensor:
+        return super().paired(sa, g) / math.sqrt(g.shape[-1])
+
+    def pairwise(self, sa: Tensor, g: Tensor) -> Tensor:
+        return super().pairwise(sa, g) / math.sqrt(g.shape[-1])
+
+
+@ENERGIES.register("l1")
+class L1:
+    """Minus the L1 distance, -sum_k |x_k - y_k|."""
+
+    def paired(self, sa: Tensor, g: Tensor) -> Tensor:
+        return -(sa - g).abs().sum(dim=-1)
+
+    def pairwise(self, sa: Tensor, g: Tensor) -> Tensor:
+        return -torch.cdist(sa, g, p=1)
+
+
+@ENERGIES.register("mrn")
+@ENERGIES.register("mrn_potential", potential=True)
+class MRN:
+    """Minus the quasimetric of metric residual networks: max_k relu(x_k - y_k) over the first half of the coordinates
+    plus sqrt(|x - y|^2 + eps) over the second.
+
+    With `potential`, the last coordinate of g is no part of the distance but added to the energy, as c(g) in
+    CMD-1 (Myers et al. 2024; paper appendix A.4). Source: Liu et al. 2023. JaxGCRL's "shuffled"
+    variants take the goal's embedding from the state-action encoder, so they are a choice of networks, not of energy.
+    """
+
+    def __init__(self, *, potential: bool = False, eps: float = 1e-6) -> None:
+        """`eps` keeps the gradient finite where embeddings coincide. Raises ValueError if it is not positive."""
+        if not eps > 0:
+            raise ValueError(f"energy.eps must be positive, got {eps}: at distance 0 the gradient would be infinite")
+        self.potential, self.eps = potential, eps
+
+    def paired(self, sa: Tensor, g: Tensor) -> Tensor:
+        if not self.potential:
+            return -self._distance(sa, g)
+        return g[..., -1] - self._distance(sa[..., :-1], g[..., :-1])
+
+    def pairwise(self, sa: Tensor, g: Tensor) -> Tensor:
+        return self.paired(sa[:, None], g)
+
+    def _distance(self, x: Tensor, y: Tensor) -> Tensor:
+        if x.shape[-1] < 2:
+            raise ValueError(f"energy=mrn splits the embedding in two: agent.embedding_dim={x.shape[-1]} is too small")
+        difference = x - y
+        half = difference.shape[-1] // 2
+        symmetric = difference[..., half:].square().sum(dim=-1).add(self.eps).sqrt()
+        return difference[..., :half].relu().amax(dim=-1) + symmetric
+
+
+@ENERGIES.register("iqe")
+class IQE(nn.Module):
+    """Minus the interval quasimetric: each component of the embedding is a set of intervals [x_k, max(x_k, y_k)], whose
+    union has a length; the distance is a learned mix of the largest and the mean length.
+
+    The mix starts at one half. Source: Wang and Isola 2022, "Improved Representation of Asymmetrical Distances with
+    Interval Quasimetric Embeddings" (IQE-maxmean).
+    """
+
+    def __init__(self, *, component_dim: int = 8) -> None:
+        """`component_dim` intervals make a component; it must divide the embedding's dimension, else ValueError."""
+        super().__init__()
+        if component_dim < 1:
+            raise ValueError(f"energy.component_dim must be positive, got {component_dim}")
+        self.mix = nn.Parameter(torch.zeros(()))
+        self._component_dim = component_dim
+
+    def paired(self, sa: Tensor, g: Tensor) -> Tensor:
+        lengths = self._union_lengths(sa, g)
+        share = self.mix.sigmoid()
+        return -(share * lengths.amax(dim=-1) + (1 - share) * lengths.mean(dim=-1))
+
+    def pairwise(self, sa: Tensor, g: Tensor) -> Tensor:
+        return self.paired(sa[:, None], g)
+
+    def _union_lengths(self, x: Tensor, y: Tensor) -> Tensor:
+        """Returns [..., D / component_dim] lengths, by a sweep over the intervals in the order of their left ends."""
+        if x.shape[-1] % self._component_dim:
+            raise ValueError(
+                f"energy.component_dim={self._component_dim} does not divide agent.embedding_dim={x.shape[-1]}"
+            )
+        x, y = (tensor.unflatten(-1, (-1, self._component_dim)) for tensor in (x, y))
+        left, order = x.sort(dim=-1)
+        left, order, y = torch.broadcast_tensors(left, order, y)
+        covered = y.gather(-1, order).cummax(dim=-1).values
+        # what an interval adds lies right of its left end, and of all that earlier ones cover
+        before = torch.cat([torch.full_like(covered[..., :1], -torch.inf), covered[..., :-1]], dim=-1)
+        return (covered - torch.maximum(left, before)).relu().sum(dim=-1)

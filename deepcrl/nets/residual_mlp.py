@@ -45,13 +45,13 @@ class ResidualMLP(nn.Module):
         _check(depth, width, block_layers, activation, checkpoint_blocks)
         dispatch.check_width(width)
         self.block_layers, self.activation, self.checkpoint_blocks = block_layers, activation, checkpoint_blocks
-        self.stem = _dense(in_dim, width, generator)
+        self.stem = dense(in_dim, width, generator)
         self.stem_norm = nn.LayerNorm(width, eps=LN_EPS) if layer_norm else nn.Identity()
         self.weight = nn.Parameter(_uniform((depth, width, width), generator))
         self.bias = nn.Parameter(torch.zeros(depth, width))
         self.scale = nn.Parameter(torch.ones_like(self.bias)) if layer_norm else None
         self.shift = nn.Parameter(torch.zeros_like(self.bias)) if layer_norm else None
-        self.head = _dense(width, out_dim, generator)
+        self.head = dense(width, out_dim, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the embedding [B, out_dim] of x [B, in_dim], float32."""
@@ -83,7 +83,8 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return weight.uniform_(-bound, bound, generator=generator)
 
 
-def _dense(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
+def dense(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
+    """Returns a Dense layer with weights U(+-1/sqrt(fan_in)), drawn from the generator, and biases 0."""
     layer = nn.Linear(fan_in, fan_out, device="meta")  # both tensors are replaced below
     layer.weight = nn.Parameter(_uniform((fan_out, fan_in), generator))
     layer.bias = nn.Parameter(torch.zeros(fan_out))

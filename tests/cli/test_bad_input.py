@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-KNOWN_LOSSES = "backward_infonce, infonce, symmetric_infonce"
+from deepcrl.core.components import LOSSES
+
+KNOWN_LOSSES = ", ".join(LOSSES)
 BAD = [
     # Names
     ("loss=inofnce", f"Unknown loss 'inofnce'. Did you mean 'infonce'? Known: {KNOWN_LOSSES}"),

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from deepcrl import __version__
-from deepcrl.core.components import REGISTRIES
+from deepcrl.core.components import LOSSES, REGISTRIES
 
 
 def test_kinds_and_their_names(deepcrl) -> None:
@@ -16,7 +16,7 @@ def test_kinds_and_their_names(deepcrl) -> None:
     assert (result.code, result.err) == (0, "")
     lines = dict(line.split(maxsplit=1) for line in result.out.splitlines())
     assert lines.keys() == REGISTRIES.keys()
-    assert lines["losses"] == "backward_infonce, infonce, symmetric_infonce"
+    assert lines["losses"] == ", ".join(LOSSES)
 
 
 def test_each_component_with_its_hyperparameters(deepcrl) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from deepcrl.core import checkpoint
+from deepcrl.core.components import LOSSES
 from deepcrl.core.loggers import read_rows
 
 
@@ -48,6 +49,16 @@ def test_a_sweep_names_its_runs_by_what_varies(deepcrl, tiny, tmp_path: Path) ->
         assert (tmp_path / "sweep" / run / "plots" / "curves.png").exists()
 
 
+def test_a_sweep_over_every_loss(deepcrl, tiny, tmp_path: Path) -> None:
+    two_updates = ("prefill_steps=5", "grad_steps_per_unroll=2", "total_env_steps=40", "num_eval_envs=1")
+    result = deepcrl("train", *tiny, *two_updates, "-m", "loss=glob(*)", "hydra.sweep.dir=sweep")
+    assert (result.code, result.err) == (0, "")
+    runs = sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    assert runs == [f"loss={name}" for name in LOSSES]
+    for run in runs:
+        assert read_rows(tmp_path / "sweep" / run / "metrics.jsonl")[0][-1]["grad_steps"] == 2
+
+
 def test_help_says_what_to_do(deepcrl) -> None:
     result = deepcrl("train", "--help")
     assert result.code == 0
@@ -56,7 +67,7 @@ def test_help_says_what_to_do(deepcrl) -> None:
     assert lines[2].startswith("usage: deepcrl train [SETTING=VALUE ...]")
     for text in (
         *("experiment=first_light", "deepcrl list losses", "resume=RUN_DIR", "-m SETTING=VALUE,VALUE"),
-        *("loss: backward_infonce, infonce, symmetric_infonce", "\n  logsumexp_coef: 0.1\n", "\nnum_envs: 512\n"),
+        *("loss: backward_flatnce, backward_infonce, ", "\n  logsumexp_coef: 0.1\n", "\nnum_envs: 512\n"),
     ):
         assert text in result.out
     assert max(map(len, lines[: lines.index("== Groups: choose by name (group=name) ==")])) <= 120
@@ -72,7 +83,7 @@ def test_cfg_job_shows_what_the_arguments_come_to(deepcrl, tiny, tmp_path: Path)
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("deepcrl train loss=", "loss=backward_infonce loss=infonce loss=symmetric_infonce"),
+        ("deepcrl train loss=", " ".join(f"loss={name}" for name in LOSSES)),
         ("deepcrl train seed=3 energy=c", "energy=cosine"),
         ("deepcrl train encoder.de", "encoder.depth="),
         ("deepcrl train num_e", "num_envs= num_eval_envs="),

@@ -38,6 +38,7 @@ class CRL:
         target_entropy_per_action: float = -0.5,
         entropy_bonus: bool = True,
         random_goals: float = 0.0,
+        embedding_l2_coef: float = 0.0,
         exploration: str = "sample",
         evaluation: str = "deterministic",
         num_candidates: int = 8,
@@ -46,7 +47,8 @@ class CRL:
 
         The temperature aims at an entropy of `target_entropy_per_action` x A; without `entropy_bonus` the entropy
         term leaves the actor's loss. `random_goals` is the share of the actor's batch whose goals come from other
-        trajectories instead of the own future (0.5 in Eysenbach et al. 2022, 0 in the paper). `exploration` and
+        trajectories instead of the own future (0.5 in Eysenbach et al. 2022, 0 in the paper). `embedding_l2_coef`
+        weighs the mean squares of both embeddings' components in the critic's loss (JaxGCRL, 2024). `exploration` and
         `evaluation` name an action choice, of which `best_of` draws `num_candidates`. Raises ValueError for a value
         out of range.
         """
@@ -57,7 +59,9 @@ class CRL:
                 raise ValueError(f"agent.{name} must be positive, got {value}")
         if not 0 <= random_goals <= 1:
             raise ValueError(f"agent.random_goals is a share between 0 and 1, got {random_goals}")
-        self._random_goals = random_goals
+        if not embedding_l2_coef >= 0:
+            raise ValueError(f"agent.embedding_l2_coef must not be negative, got {embedding_l2_coef}")
+        self._random_goals, self._embedding_l2_coef = random_goals, embedding_l2_coef
         self._explore, self._exploit = action_choice(exploration), action_choice(evaluation)
         self._num_candidates, self._entropy_bonus = num_candidates, entropy_bonus
         self._energy, self._loss = parts.energy, parts.loss
@@ -72,11 +76,14 @@ class CRL:
             spec.state_dim + spec.action_dim, embedding_dim, generator(seed, "init/sa_encoder")
         )
         self.goal_encoder = parts.goal_encoder(spec.goal_dim, embedding_dim, generator(seed, "init/goal_encoder"))
+        parts_of_the_critic = {"energy": parts.energy, "loss": parts.loss}
+        self._learned_parts = {name: part for name, part in parts_of_the_critic.items() if isinstance(part, nn.Module)}
         for net in self.networks.values():
             net.to(self._device)  # drawn on the CPU: the same weights on every device
         self.log_alpha = nn.Parameter(torch.zeros((), device=self._device))
         self._actor_parameters = list(self.actor.parameters())
-        self._critic_parameters = [*self.sa_encoder.parameters(), *self.goal_encoder.parameters()]
+        critic = [self.sa_encoder, self.goal_encoder, *self._learned_parts.values()]
+        self._critic_parameters = [parameter for net in critic for parameter in net.parameters()]
         self.optimizers = {
             "actor": torch.optim.Adam(self._actor_parameters, lr=actor_lr, fused=True),
             "critic": torch.optim.Adam(self._critic_parameters, lr=critic_lr, fused=True),
@@ -88,7 +95,8 @@ class CRL:
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        return {"actor": self.actor, "sa_encoder": self.sa_encoder, "goal_encoder": self.goal_encoder}
+        nets = {"actor": self.actor, "sa_encoder": self.sa_encoder, "goal_encoder": self.goal_encoder}
+        return nets | self._learned_parts
 
     @property
     def generators(self) -> dict[str, torch.Generator]:
@@ -157,6 +165,8 @@ class CRL:
         sa = self._encode(self.sa_encoder, batch.state, batch.action)
         logits = self._energy.pairwise(sa, g)
         loss = self._loss(logits)
+        if self._embedding_l2_coef:
+            loss = loss + self._embedding_l2_coef * (sa.square().mean() + g.square().mean())
         gradient_norm = self._step("critic", self._critic_parameters, loss)
         return {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **_logit_metrics(logits.detach())}
 

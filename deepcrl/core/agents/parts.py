@@ -25,7 +25,7 @@ class Parts:
     actor_encoder: MakeEncoder
     energy: Energy
     loss: Callable[[Tensor], Tensor]
-    """logits [B, B] -> scalar"""
+    """logits [B, B] -> scalar. If loss or energy is an `nn.Module`, the critic's optimiser trains its parameters."""
     device: torch.device
     precision: str
     """`bf16`: the encoders run under autocast, everything else in fp32. `fp32` and `tf32` differ in `build_agent`."""

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from deepcrl.core.components import LOSSES
+from deepcrl.core.losses.terms import logsumexp_penalty
 
 
 @LOSSES.register("backward_infonce")
@@ -12,4 +13,4 @@ def backward_infonce(logits: Tensor, *, logsumexp_coef: float = 0.1) -> Tensor:
     The penalty is the forward one, over rows, as in JaxGCRL (losses.py:22-23, 113-114). logits [B, B] -> scalar.
     """
     loss = (logits.logsumexp(dim=0) - logits.diagonal()).mean()
-    return loss + logsumexp_coef * logits.logsumexp(dim=1).square().mean()
+    return loss + logsumexp_coef * logsumexp_penalty(logits)

@@ -31,14 +31,14 @@ class Plain(nn.Module):
         return self.net(x)
 
 
-def make_agent(encoder: Any = Plain, precision="fp32", **hyperparameters):
+def make_agent(encoder: Any = Plain, precision="fp32", loss="infonce", energy="norm", **hyperparameters):
     parts = Parts(
         SPEC,
         sa_encoder=encoder,
         goal_encoder=encoder,
         actor_encoder=encoder,
-        energy=ENERGIES.build({"name": "norm"}),
-        loss=LOSSES.build({"name": "infonce"}),
+        energy=ENERGIES.build({"name": energy}),
+        loss=LOSSES.build({"name": loss}),
         device=torch.device("cpu"),
         precision=precision,
         seed=0,
@@ -114,6 +114,38 @@ def test_random_goals_change_the_goals_of_the_actor_only(share):
     torch.testing.assert_close(metrics["actor/loss"], expected["actor/loss"])
     assert torch.equal(metrics["critic/loss"], same["critic/loss"])
     assert torch.equal(metrics["actor/loss"], same["actor/loss"]) == (share == 0)
+
+
+@pytest.mark.parametrize("coef", [0.0, 0.5])
+def test_embedding_l2_is_added_to_the_critics_loss(coef):
+    agent, batch = make_agent(embedding_l2_coef=coef), make_batch()
+    sa = agent.sa_encoder(torch.cat([batch.state, batch.action], 1)).detach()
+    g = agent.goal_encoder(batch.goal).detach()
+    expected = make_agent().update(batch)["critic/loss"] + coef * ((sa**2).mean() + (g**2).mean())
+    torch.testing.assert_close(agent.update(batch)["critic/loss"], expected)
+
+
+def test_embedding_l2_shrinks_the_embeddings():
+    plain, small, batch = make_agent(critic_lr=1e-2), make_agent(critic_lr=1e-2, embedding_l2_coef=1.0), make_batch()
+    for _ in range(50):
+        plain.update(batch), small.update(batch)
+    assert small.goal_encoder(batch.goal).norm() < 0.5 * plain.goal_encoder(batch.goal).norm()
+
+
+def test_a_loss_with_parameters_is_trained_and_saved():
+    agent, batch = make_agent(loss="infonce_temperature", critic_lr=0.1), make_batch()
+    loss = copy.deepcopy(agent._loss)
+    sa = agent.sa_encoder(torch.cat([batch.state, batch.action], 1)).detach()
+    loss(ENERGIES.build({"name": "norm"}).pairwise(sa, agent.goal_encoder(batch.goal).detach())).backward()
+    agent.update(batch)
+    # Adam's first step has the size lr
+    torch.testing.assert_close(agent._loss.log_temperature.detach(), -0.1 * loss.log_temperature.grad.sign())
+    other = make_agent(loss="infonce_temperature", critic_lr=0.1)
+    other.load_state_dict(copy.deepcopy(agent.state_dict()))
+    assert torch.equal(other._loss.log_temperature, agent._loss.log_temperature)
+    a, b = agent.update(batch), other.update(batch)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert torch.equal(other._loss.log_temperature, agent._loss.log_temperature)
 
 
 def test_metrics_of_the_logits():
@@ -215,6 +247,7 @@ def test_bf16_changes_the_numbers_a_little():
         ("critic_lr", 0.0, "agent.critic_lr must be positive, got 0.0"),
         ("temperature_lr", -0.1, "agent.temperature_lr must be positive"),
         ("random_goals", 1.5, "agent.random_goals is a share between 0 and 1, got 1.5"),
+        ("embedding_l2_coef", -0.1, "agent.embedding_l2_coef must not be negative, got -0.1"),
         ("num_candidates", 0, "agent.num_candidates must be positive"),
         ("exploration", "best", "Unknown action choice 'best'. Did you mean 'best_of'"),
         ("evaluation", "determinstic", "Did you mean 'deterministic'"),
