@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from deepcrl.core.components import LOSSES
+from deepcrl.core.components import ENERGIES, LOSSES
 
-KNOWN_LOSSES = ", ".join(LOSSES)
+KNOWN_LOSSES, KNOWN_ENERGIES = ", ".join(LOSSES), ", ".join(ENERGIES)
 BAD = [
     # Names
     ("loss=inofnce", f"Unknown loss 'inofnce'. Did you mean 'infonce'? Known: {KNOWN_LOSSES}"),
     ("env=point_u_mze", "Unknown env 'point_u_mze'. Did you mean 'point_u_maze'? Known: ant, "),
     ("eval_env=point_u_mze", "Unknown eval_env 'point_u_mze'. Did you mean 'point_u_maze"),
-    ("energy=cosin", "Unknown energy 'cosin'. Did you mean 'cosine'? Known: cosine, dot, l2, norm"),
+    ("energy=cosin", f"Unknown energy 'cosin'. Did you mean 'cosine'? Known: {KNOWN_ENERGIES}"),
     ("encoder=residual", "Unknown encoder 'residual'. Did you mean 'residual_mlp'? Known: "),
     ("actor_encoder=residual", "Unknown actor_encoder 'residual'. Did you mean 'residual_mlp'? Known: "),
     ("agent=crll", "Unknown agent 'crll'. Did you mean 'crl'? Known: crl"),
