@@ -92,7 +92,7 @@ FREE = "start a new run to change it (free to change: total_env_steps, eval_ever
     ("asked", "message"),
     [
         ("seed=5", f"resume: seed=5 contradicts the saved run, which has seed=0; {FREE}"),
-        ("loss=dot", "Unknown loss 'dot'. Known: "),
+        ("loss=dot", "Unknown loss 'dot'. Did you mean 'dpo'? Known: "),
         ("loss=backward_infonce", "resume: loss=backward_infonce contradicts the saved run, which has loss=infonce; "),
         ("loss.logsumexp_coef=0.1", "resume: loss.logsumexp_coef=0.1 contradicts the saved run, which has "),
         ("encoder.depth=8", "resume: encoder.depth=8 contradicts the saved run, which has encoder.depth=4; "),

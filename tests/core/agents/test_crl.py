@@ -128,7 +128,8 @@ def test_embedding_l2_is_added_to_the_critics_loss(coef):
 def test_embedding_l2_shrinks_the_embeddings():
     plain, small, batch = make_agent(critic_lr=1e-2), make_agent(critic_lr=1e-2, embedding_l2_coef=1.0), make_batch()
     for _ in range(50):
-        plain.update(batch), small.update(batch)
+        plain.update(batch)
+        small.update(batch)
     assert small.goal_encoder(batch.goal).norm() < 0.5 * plain.goal_encoder(batch.goal).norm()
 
 
