@@ -1,0 +1,45 @@
+"""Writes a report: the page, and on request a table of final scores and the learning curves as pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from deepcrl.core.plots import plot_runs
+from deepcrl.core.report.content import FINALS, content
+from deepcrl.core.report.groups import Task, by_task
+from deepcrl.core.report.page import page
+from deepcrl.core.report.read import SCORE, Found
+from deepcrl.core.run_dir import write_atomic
+
+
+def write_page(found: Found, path: Path, title: str) -> None:
+    """Writes the page as one HTML file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, page(content(found, title, path.parent)))
+
+
+def write_csv(found: Found, path: Path) -> None:
+    """Writes a row per configuration: its task, what tells it apart, and IQM and interval of each final metric."""
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["task", "configuration", "runs", *(f"{m}{end}" for m in FINALS for end in ("", "_low", "_high"))])
+    for task in by_task(found.runs):
+        for group in task.groups:
+            finals = [group.final(metric) for metric in FINALS]
+            numbers = [x for e in finals for x in (("", "", "") if e is None else (e.value, e.low, e.high))]
+            table.writerow([task.name, group.label, len(group.runs), *numbers])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, text.getvalue())
+
+
+def write_pngs(found: Found, directory: Path) -> list[Path]:
+    """Draws each task's score over env steps into `directory`; returns the files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return [_draw(task, directory / f"{task.name}.png") for task in by_task(found.runs)]
+
+
+def _draw(task: Task, path: Path) -> Path:
+    groups = {group.label: [run.path for run in group.runs] for group in task.groups}
+    return plot_runs(groups, SCORE, path, ylabel="time at goal (steps)", title=task.name)

@@ -1,0 +1,90 @@
+"""The page in a real headless Chromium: it draws, answers, and says nothing on the console."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from deepcrl.core.report.read import read_runs
+from deepcrl.core.report.write import write_page
+
+# Runs in the page after it has drawn itself; what it finds is left in an attribute of <body>.
+DRIVE = """<script>
+const seen = {};
+const count = (selector) => document.querySelectorAll(selector).length;
+seen.curves = count("path.curve"); seen.rows = count("tr[data-group]"); seen.runs = count("path.run");
+const chart = document.querySelector("section.card svg").getBoundingClientRect();
+const at = { clientX: chart.left + chart.width / 2, clientY: chart.top + chart.height / 2, bubbles: true };
+document.elementFromPoint(at.clientX, at.clientY).dispatchEvent(new PointerEvent("pointermove", at));
+seen.tip = document.getElementById("tip").hidden ? "" : document.getElementById("tip").textContent;
+const filter = document.getElementById("filter");
+filter.value = "depth=16"; filter.dispatchEvent(new Event("input"));
+seen.filtered = [...document.querySelectorAll("tr[data-group]")].map((row) => row.dataset.group).join(";");
+filter.value = "nothing like it"; filter.dispatchEvent(new Event("input"));
+seen.none = document.querySelector("p.empty").textContent;
+filter.value = ""; filter.dispatchEvent(new Event("input"));
+const metric = document.getElementById("metric");
+metric.value = "critic/loss"; metric.dispatchEvent(new Event("change"));
+seen.heading = document.querySelector("section.card h3").textContent;
+for (const [key, value] of Object.entries(seen)) document.body.dataset[key] = value;
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        assert not os.environ.get("CI"), "CI has to install Chromium"
+        pytest.skip("Chromium is not installed")
+    return path
+
+
+@pytest.fixture
+def report(write, tmp_path: Path) -> Path:
+    for depth in (4, 8, 16):
+        for seed in range(3):
+            write(tmp_path / f"{depth}_{seed}", [0, 10 * depth, 20 * depth + seed], depth=depth, seed=seed)
+    write_page(read_runs([tmp_path]), tmp_path / "report.html", "Depth")
+    return tmp_path / "report.html"
+
+
+def browse(chromium: str, page: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    fixed = ("--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={page.parent / 'profile'}")
+    logging = ("--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000")
+    command = [chromium, *fixed, *logging, "--window-size=1280,1600", *flags, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+
+
+def test_it_draws_and_answers_without_a_word_on_the_console(chromium: str, report: Path) -> None:
+    report.write_text(report.read_text().replace("</body>", DRIVE + "</body>"))
+    done = browse(chromium, report, "--dump-dom")
+    assert "CONSOLE" not in done.stderr, done.stderr
+    body = re.search(r"<body ([^>]*)>", done.stdout)
+    assert body, done.stdout[:500]
+    seen = dict(re.findall(r'data-(\w+)="([^"]*)"', body[1]))
+    assert int(seen["curves"]) >= 3
+    assert (seen["rows"], seen["runs"]) == ("3", "9")
+    assert "depth=16" in seen["tip"]
+    assert seen["filtered"] == "depth=16"
+    assert "nothing like it" in seen["none"]
+    assert seen["heading"] == "Critic loss"
+
+
+@pytest.mark.parametrize("flags", [(), ("--force-dark-mode", "--blink-settings=preferredColorScheme=0")])
+def test_the_picture_shows_every_curve_in_its_colour(chromium: str, report: Path, flags: tuple[str, ...]) -> None:
+    shot = report.with_suffix(".png")
+    browse(chromium, report, *flags, f"--screenshot={shot}")
+    picture = Image.open(shot).convert("RGB")
+    assert picture.size == (1280, 1600)
+    colors = picture.getcolors(maxcolors=1 << 24)
+    assert colors is not None
+    ground = max(colors)[1]
+    assert (sum(ground) < 200) == bool(flags), ground
+    colourful = {color for count, color in colors if count > 60 and max(color) - min(color) > 60}
+    assert len(colourful) >= 3
