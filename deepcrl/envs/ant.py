@@ -25,9 +25,10 @@ from torch import Tensor
 
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
+from deepcrl.envs.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
 from deepcrl.envs.mazes import LAYOUTS, maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.robots.ant import DENSITY, INIT_QPOS, ant
+from deepcrl.envs.robots.ant import ACTUATORS, DENSITY, INIT_QPOS, JOINTS, ant
 from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
@@ -45,6 +46,8 @@ class AntTask(GoalTask):
     """
 
     spec = EnvSpec(state_dim=29, action_dim=8, goal_indices=(0, 1))
+    state_labels = (*FREE_POSITION, *angles(JOINTS), *FREE_VELOCITY, *angle_rates(JOINTS))
+    action_labels = torques(ACTUATORS)
 
     def __init__(self, *, reset_noise: float, success_radius: float, density: float) -> None:
         at_least("reset_noise", reset_noise, 0)

@@ -44,6 +44,16 @@ def test_sizes_agree(name, make, actions):
 
 
 @each_task
+def test_every_entry_of_state_goal_and_action_has_a_label(name):
+    task = make_task({"name": name})
+    assert isinstance(task, GoalTask)
+    labels = {task.spec.state_dim: task.state_labels, task.spec.action_dim: task.action_labels}
+    for size, words in labels.items():
+        assert len(words) == len(set(words)) == size
+    assert task.goal_labels == tuple(task.state_labels[i] for i in task.spec.goal_indices)
+
+
+@each_task
 def test_200_random_steps_are_finite(name, make, actions):
     envs = make(name, episode_length=60)
     envs.reset()
