@@ -25,9 +25,10 @@ from torch import Tensor
 
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
-from deepcrl.envs.mazes import LAYOUTS, maze_arena, parse_layout, pick
+from deepcrl.envs.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
+from deepcrl.envs.mazes import LAYOUTS, corridor_pairs, maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.robots.ant import DENSITY, INIT_QPOS, ant
+from deepcrl.envs.robots.ant import ACTUATORS, DENSITY, INIT_QPOS, JOINTS, ant
 from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
@@ -45,6 +46,8 @@ class AntTask(GoalTask):
     """
 
     spec = EnvSpec(state_dim=29, action_dim=8, goal_indices=(0, 1))
+    state_labels = (*FREE_POSITION, *angles(JOINTS), *FREE_VELOCITY, *angle_rates(JOINTS))
+    action_labels = torques(ACTUATORS)
 
     def __init__(self, *, reset_noise: float, success_radius: float, density: float) -> None:
         at_least("reset_noise", reset_noise, 0)
@@ -91,7 +94,8 @@ class Ant(AntTask):
     """An ant at the origin of an empty floor whose goals lie around it.
 
     Goals lie exactly on the circle of radius `goal_distance` at a uniform angle, as in the source. A smaller
-    `goal_distance_min` draws the radius uniformly between the two: nearer goals.
+    `goal_distance_min` draws the radius uniformly between the two: nearer goals. With `random_start` the ant starts
+    as far from its goal in a uniform direction, so its way does not begin at the origin.
     """
 
     def __init__(
@@ -102,8 +106,10 @@ class Ant(AntTask):
         reset_noise: float = 0.1,
         success_radius: float = 0.5,
         density: float = DENSITY,
+        random_start: bool = False,
     ) -> None:
         super().__init__(reset_noise=reset_noise, success_radius=success_radius, density=density)
+        self.random_start = random_start
         at_least("goal_distance", goal_distance, 0)
         nearest = goal_distance if goal_distance_min is None else goal_distance_min
         if not 0 <= nearest <= goal_distance:
@@ -117,14 +123,25 @@ class Ant(AntTask):
         return self.add_ant(scene)
 
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        goal = self._around(num, generator)
+        return goal + self._around(num, generator) if self.random_start else torch.zeros_like(goal), goal
+
+    def _around(self, num: int, generator: torch.Generator) -> Tensor:
+        """Draws points [num, 2] around the origin at the goals' distances."""
         uniform = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)
         radius = self.goal_distance_min + (self.goal_distance - self.goal_distance_min) * uniform[0]
-        goal = torch.view_as_real(torch.polar(radius, 2 * math.pi * uniform[1]))
-        return torch.zeros_like(goal), goal
+        return torch.view_as_real(torch.polar(radius, 2 * math.pi * uniform[1]))
+
+
+ENVS.register("ant_random_start", random_start=True)(Ant)
 
 
 class AntMaze(AntTask):
     """An ant in a maze: starts at a start cell, goals at the centres of goal cells, each drawn uniformly.
+
+    With `goal_steps`, which needs a layout that is one corridor, a goal lies that many cells further along than its
+    start instead: the number of cells is drawn uniformly from `goal_steps`, then the start from where it fits. They
+    are scaling-crl's `_gen_` mazes, `_gen_1f2f3f` is `goal_steps=[1,2,3]`.
 
     `layout` is a name of `deepcrl.envs.mazes.LAYOUTS` or an own layout such as `"#####/#RG.#/#####"`.
     """
@@ -138,10 +155,12 @@ class AntMaze(AntTask):
         reset_noise: float = 0.1,
         success_radius: float = 0.5,
         density: float = DENSITY,
+        goal_steps: list[int] = (),  # type: ignore[assignment] - the registry makes it a list
     ) -> None:
         super().__init__(reset_noise=reset_noise, success_radius=success_radius, density=density)
         above("wall_height", wall_height, 0)
         self.maze = parse_layout(layout, cell_size)
+        self._pairs = corridor_pairs(self.maze, goal_steps) if goal_steps else []
         self.wall_height = wall_height
         self._starts, self._goals = self.maze.centres("R"), self.maze.centres("G")
 
@@ -149,9 +168,20 @@ class AntMaze(AntTask):
         return self.add_ant(maze_arena(self.maze, self.wall_height))
 
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return pick(self._starts, num, generator), pick(self._goals, num, generator)
+        if not self._pairs:
+            return pick(self._starts, num, generator), pick(self._goals, num, generator)
+        kind = torch.randint(len(self._pairs), (num,), generator=generator, device=generator.device)
+        origin = torch.empty(num, 2, dtype=torch.float64, device=generator.device)
+        goal = torch.empty_like(origin)
+        for k, (starts, goals) in enumerate(self._pairs):
+            rows = (kind == k).nonzero()[:, 0]
+            drawn = pick(torch.cat((starts, goals), dim=1), len(rows), generator)
+            origin[rows], goal[rows] = drawn[:, :2], drawn[:, 2:]
+        return origin, goal
 
 
 ENVS.register("ant_maze")(AntMaze)
 for _layout in LAYOUTS:
     ENVS.register(f"ant_{_layout}", layout=_layout)(AntMaze)
+for _layout in ("u_maze", "u2_maze", "u3_maze", "u4_maze", "u5_maze"):
+    ENVS.register(f"ant_{_layout}_gen_1f2f3f", layout=_layout, goal_steps=(1, 2, 3))(AntMaze)

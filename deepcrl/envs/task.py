@@ -37,6 +37,10 @@ class GoalTask(ABC):
     """
 
     spec: EnvSpec
+    state_labels: tuple[str, ...]
+    """What each entry of the state is, with its unit: the documentation is made from it."""
+    action_labels: tuple[str, ...]
+    """What each entry of the action drives."""
     success_radius: float
     """A state succeeds when its distance to the goal is strictly smaller."""
     substeps: int = 5
@@ -84,6 +88,11 @@ class GoalTask(ABC):
         from deepcrl.envs.vector import TaskVectorEnv
 
         return TaskVectorEnv(self, settings)
+
+    @property
+    def goal_labels(self) -> tuple[str, ...]:
+        """What each entry of the goal is: the state's labels at the goal indices."""
+        return tuple(self.state_labels[index] for index in self.spec.goal_indices)
 
     @cached_property
     def model(self) -> mujoco.MjModel:

@@ -33,6 +33,32 @@ def test_nearer_goals_have_a_uniform_radius():
     assert stats.kstest(radius.numpy(), "uniform", args=(2.0, 4.0)).pvalue > 1e-3
 
 
+def test_random_starts_are_as_far_from_their_goals_in_every_direction():
+    start = _starts(Ant(random_start=True, reset_noise=0.0))
+    goal, way = start.goal.double(), start.qpos[:, :2] - start.goal.double()
+    for vector in (goal, way):
+        assert torch.allclose(vector.norm(dim=1), torch.tensor(10.0).double(), atol=1e-5)
+        angle = torch.atan2(vector[:, 1], vector[:, 0])
+        assert stats.kstest(angle.numpy(), "uniform", args=(-math.pi, 2 * math.pi)).pvalue > 1e-3
+    assert abs(stats.pearsonr(goal[:, 0], way[:, 0]).statistic) < 0.1
+
+
+def test_corridor_goals_are_uniform_over_distances_then_starts():
+    task = AntMaze(layout="u_maze", goal_steps=[1, 3], reset_noise=0.0)
+    start = _starts(task)
+    path = [(1, 1), (1, 2), (1, 3), (2, 3), (3, 3), (3, 2), (3, 1)]
+    cells = [
+        [path.index(tuple(cell)) for cell in (places / 4).long().tolist()] for places in (start.qpos[:, :2], start.goal)
+    ]
+    steps = torch.tensor(cells[1]) - torch.tensor(cells[0])
+    assert set(steps.tolist()) == {1, 3}
+    assert stats.binomtest(int((steps == 1).sum()), len(steps)).pvalue > 1e-3
+    for k in (1, 3):
+        counts = torch.tensor(cells[0])[steps == k].bincount()
+        assert len(counts) == 7 - k
+        assert stats.chisquare(counts.numpy()).pvalue > 1e-3
+
+
 @pytest.mark.parametrize("layout", ["u_maze", "u_maze_eval", "big_maze", "big_maze_eval", "hardest_maze"])
 def test_maze_goals_are_uniform_over_goal_cells(layout):
     task = AntMaze(layout=layout)

@@ -74,4 +74,5 @@ def test_hyperparameters_are_a_schema():
         "reset_noise": 0.1,
         "success_radius": 0.5,
         "density": 40.0,
+        "random_start": False,
     }
