@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,11 @@ from deepcrl.core.report.read import SCORE, RunRecord
 
 # Which copy of an experiment a run is, and where, how long and how watched it ran: none of it is what was tried.
 NOT_COMPARED = ("seed", "run_dir", "resume", "device", "num_eval_envs", *FREE_ON_RESUME)
+MAX_NAMED_KEYS = 3
+UNSET = "unset"
+"""Of a setting that a group does not have."""
 POINTS = 80
+"""Of a curve, at most."""
 
 
 @dataclass
@@ -93,12 +98,24 @@ def _task(name: str, runs: list[RunRecord]) -> Task:
     for run in runs:
         values = {key: flat[id(run)][key] for key in keys if key in flat[id(run)]}
         groups.setdefault(repr(values), Group(values, [])).runs.append(run)
-    names = shortest(keys)
-    for group in groups.values():
+    for group, label in zip(groups.values(), _labels(list(groups.values()), shortest(keys)), strict=True):
         group.runs.sort(key=lambda run: (run.seed, str(run.path)))
-        if group.values:
-            group.label = ", ".join(f"{names[key]}={plain(value)}" for key, value in group.values.items())
+        group.label = label
     return Task(name, keys, sorted(groups.values(), key=lambda group: [_order(group.values.get(key)) for key in keys]))
+
+
+def _labels(groups: list[Group], names: dict[str, str]) -> list[str]:
+    """Names each group by its values; where much differs, only by those that are not the most common ones.
+
+    The group of the most common values is then named by all of them. No two groups get the same name.
+    """
+    values = [{key: plain(group.values[key]) if key in group.values else UNSET for key in names} for group in groups]
+    if len(names) <= MAX_NAMED_KEYS:
+        telling = [{key: value for key, value in own.items() if value != UNSET} for own in values]
+    else:
+        usual = {key: Counter(own[key] for own in values).most_common(1)[0][0] for key in names}
+        telling = [{key: value for key, value in own.items() if value != usual[key]} or own for own in values]
+    return [", ".join(f"{names[key]}={value}" for key, value in items.items()) or "all runs" for items in telling]
 
 
 def _order(value: Any) -> tuple[int, float, str]:
@@ -142,6 +159,9 @@ def shortest(keys: list[str]) -> dict[str, str]:
 
 
 def plain(value: Any) -> str:
+    """Spells a value as its YAML does."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -194,7 +194,7 @@ function differences(task, items) {
   if (!task.keys.length || items.length < 2) return null;
   const rows = items.map((item) => html("tr", {}, html("td", {}, swatch(item)), ...item.group.values.map((v) => html("td", {}, v === null ? "–" : String(v)))));
   return card(html("h3", {}, "What differs"), html("p", { class: "sub" }, "Settings that are not the same everywhere; seed, length and machine aside."),
-    html("div", { class: "scroll" }, html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, ""), ...task.keys.map(([key]) => html("th", {}, key)))), html("tbody", {}, ...rows))));
+    html("div", { class: "scroll" }, html("table", { class: "wide" }, html("thead", {}, html("tr", {}, html("th", {}, ""), ...task.keys.map(([key]) => html("th", {}, key)))), html("tbody", {}, ...rows))));
 }
 
 function blockNorms(items) {

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from deepcrl.core.report.groups import Group, by_task, differing, shortest, thinned
+from deepcrl.core.report.groups import Group, by_task, differing, plain, shortest, thinned
 from deepcrl.core.report.read import read_runs
 
 
@@ -57,6 +58,42 @@ def test_tasks_are_kept_apart_by_where_they_are_scored(write, tmp_path: Path) ->
     assert [(task.name, task.keys) for task in tasks] == [
         ("ant_u_maze", []), ("point_u_maze", []), ("point_u_maze_eval", []),
     ]  # fmt: skip
+
+
+def test_where_much_differs_a_group_is_named_by_what_is_unusual(write, tmp_path: Path) -> None:
+    usual = {"depth": 4, "batch_size": 512, "num_envs": 512, "reset": "resample"}
+    for i, change in enumerate(({}, {"depth": 8}, {"batch_size": 64}, {"num_envs": 8, "reset": "fixed"})):
+        write(tmp_path / str(i), [0, 1], **(usual | change))
+    labels = {group.label for group in groups_of(tmp_path)}
+    everything = "depth=4, num_envs=512, reset=resample, batch_size=512"
+    assert labels == {everything, "depth=8", "batch_size=64", "num_envs=8, reset=fixed"}
+
+
+def test_groups_that_differ_have_different_names(write, tmp_path: Path) -> None:
+    for i, depth in enumerate((4, 8, 16)):
+        for j, size in enumerate((64, 128)):
+            more = {"num_envs": 8 + i, "unroll_length": 60 + j, "prefill_steps": 1000 + i}
+            write(tmp_path / f"{i}{j}", [0, 1], depth=depth, batch_size=size, **more)
+    assert len({group.label for group in groups_of(tmp_path)}) == 6
+
+
+def test_a_group_that_lacks_a_setting_is_told_from_the_usual_ones(write, tmp_path: Path) -> None:
+    for i, goals in enumerate((None, 0.5, 0.8, 0.8)):
+        more = {"num_envs": 8, "unroll_length": 60 + i % 2, "batch_size": 64 + i % 2, "prefill_steps": 900 + i % 2}
+        path = write(tmp_path / str(i), [0, 1], seed=i, **more)
+        config = yaml.safe_load((path / "config.yaml").read_text())
+        config["agent"]["random_goals"] = goals
+        if goals is None:
+            del config["agent"]["random_goals"]  # as in a run that is older than the setting
+        (path / "config.yaml").write_text(yaml.safe_dump(config))
+    labels = [group.label for group in groups_of(tmp_path)]
+    assert len(set(labels)) == len(labels) == 4
+    assert any("random_goals=unset" in label for label in labels)
+
+
+@pytest.mark.parametrize(("value", "said"), [(None, "null"), (True, "true"), (3, "3"), (3e-4, "0.0003"), ("l2", "l2")])
+def test_values_are_spelled_as_in_yaml(value, said: str) -> None:
+    assert plain(value) == said
 
 
 def test_names_are_as_short_as_is_clear() -> None:
