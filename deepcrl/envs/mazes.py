@@ -1,6 +1,6 @@
 """Mazes as ASCII layouts, and what a scene needs of them: walls, start cells and goal cells.
 
-`#` wall, `R` start, `G` goal, `.` free. Row r and column c of the layout are centred on x = r * cell_size and
+`#` wall, `R` start, `G` goal, `B` ball, `.` free. Row r and column c of the layout are centred on x = r * cell_size and
 y = c * cell_size, as in scaling-crl and JaxGCRL. Layouts from scaling-crl's ant_maze.py; `hardest_maze_eval` is ours:
 its goals are the cells at least 13 steps from the start.
 """
@@ -9,7 +9,7 @@ its goals are the cells at least 13 steps from the start.
 # mujoco's names come from compiled modules without stubs
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -53,7 +53,12 @@ LAYOUTS: dict[str, str] = {
         "#.####.###G#/#..#G#....G#/##.#G#.#.###/#..#G..#GGG#/############"
     ),
 }
-_LEGEND = "#RG."
+BALL_LAYOUTS: dict[str, str] = {
+    "u_maze": "#####/#RGB#/###G#/#GGG#/#####",
+    "big_maze": "########/#R.##GG#/#..#GGG#/##BGB###/#GG#GGG#/#G#GG#G#/#GGG#GG#/########",
+}
+"""From JaxGCRL's ant_ball_maze.py."""
+_LEGEND = "#RGB."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ def _claim(free: list[list[bool]], r: int, c: int) -> tuple[int, int, int, int]:
     return r, c, bottom, right
 
 
-def parse_layout(layout: str, cell_size: float) -> Maze:
+def parse_layout(layout: str, cell_size: float, known: Mapping[str, str] = LAYOUTS) -> Maze:
     """Returns the maze of a layout's name, or of an own layout: rows separated by `/` or new lines.
 
     Raises ValueError for an unknown name and for a layout that is ragged, open to the outside, has an unknown
@@ -123,9 +128,9 @@ def parse_layout(layout: str, cell_size: float) -> Maze:
     """
     above("cell_size", cell_size, 0)
     if "#" not in layout:
-        if layout not in LAYOUTS:
-            raise ValueError(suggest("layout", layout, LAYOUTS))
-        layout = LAYOUTS[layout]
+        if layout not in known:
+            raise ValueError(suggest("layout", layout, known))
+        layout = known[layout]
     rows = tuple(row.strip() for row in layout.strip().replace("/", "\n").split("\n"))
     for number, row in enumerate(rows):
         if len(row) != len(rows[0]):

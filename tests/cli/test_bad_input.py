@@ -45,6 +45,7 @@ BAD = [
     ("eval_env=3", "eval_env=3: eval_env is chosen by name, "),
     ("loss=infonce,mine", "loss=infonce,mine names several values: add -m to run each of them"),
     ("experiment=ant_laptop env=point_u_maze", "experiment/ant_laptop: Unknown setting of env=point_u_maze: "),
+    ("env=cheetah", "env 'cheetah' is called 'half_cheetah' here"),
     # Spelling
     ("seed", "Cannot read the override 'seed'; an override is KEY=VALUE, "),
     ("seed=[1", "Cannot read the override 'seed=[1'; "),

@@ -109,7 +109,7 @@ def test_slashes_and_lines_are_the_same():
         ("####/#R.#/####", "no goal cell, G"),
         ("####/#G.#/####", "no start cell, R"),
         ("####/#RG#/###", "row 2 '###' has 3 cells, but row 0 has 4"),
-        ("####/#RX#/#GG#/####", "row 1 '#RX#' has 'X'; cells are one of #, R, G, ."),
+        ("####/#RX#/#GG#/####", "row 1 '#RX#' has 'X'; cells are one of #, R, G, B, ."),
         ("####/#RG./####", "open"),
         ("#G##/#R.#/####", "open"),
         ("######/#R#G.#/######", r"goal cell \(row, column\) \(1, 3\) cannot be reached from its start cell \(1, 1\)"),

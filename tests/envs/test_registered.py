@@ -16,7 +16,18 @@ from deepcrl.envs.task import GoalTask
 discover()
 NAMES = [name for name in ENVS if isinstance(make_task({"name": name}), GoalTask)]
 EXPECTED = (
-    ["half_cheetah", "ant", "ant_random_start", "ant_maze", "point_maze", "ant_u5_maze_gen_1f2f3f"]
+    [
+        "half_cheetah",
+        "ant",
+        "ant_random_start",
+        "ant_maze",
+        "point_maze",
+        "ant_u5_maze_gen_1f2f3f",
+        "ant_ball",
+        "ant_push",
+        "ant_ball_u_maze",
+        "ant_ball_big_maze",
+    ]
     + [f"humanoid{maze}" for maze in ("", "_maze", "_u_maze", "_u_maze_eval", "_big_maze_eval", "_hardest_maze_eval")]
     + [f"{robot}_{layout}" for robot in ("ant", "point") for layout in LAYOUTS]
 )
