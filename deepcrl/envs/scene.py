@@ -122,6 +122,34 @@ def add_goal_marker(spec: mujoco.MjSpec, radius: float) -> None:
     goal.add_geom(type=pole, size=(0.04, 0.75, 0), pos=(0, 0, 0.79), material="goal", contype=0, conaffinity=0, mass=0)
 
 
+def add_goal_ball(spec: mujoco.MjSpec, radius: float) -> None:
+    """Adds the mocap body `goal`: a ball, for goals in space. Without contacts."""
+    goal = spec.worldbody.add_body(name="goal", mocap=True)
+    ball = mujoco.mjtGeom.mjGEOM_SPHERE
+    goal.add_geom(type=ball, size=(radius, 0, 0), material="goal_area", contype=0, conaffinity=0, mass=0)
+
+
+def add_table_cameras(spec: mujoco.MjSpec, target: tuple[float, float, float], distance: float) -> None:
+    """Adds the sun, and the cameras `overview` and `track`: from above and from the side, `distance` metres off."""
+    spec.worldbody.add_light(
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        pos=(*target[:2], 6),
+        dir=(0, 0, -1),
+        diffuse=(0.36, 0.36, 0.36),
+        specular=(0.1, 0.1, 0.1),
+        castshadow=True,
+    )
+    for name, azimuth, elevation in (("overview", 35, 38), ("track", 80, 15)):
+        a, e = math.radians(azimuth), math.radians(elevation)
+        backwards = (math.cos(a) * math.cos(e), math.sin(a) * math.cos(e), math.sin(e))
+        spec.worldbody.add_camera(
+            name=name,
+            pos=[t + distance * b for t, b in zip(target, backwards, strict=True)],
+            xyaxes=(-math.sin(a), math.cos(a), 0, -math.cos(a) * math.sin(e), -math.sin(a) * math.sin(e), math.cos(e)),
+            fovy=_FOVY,
+        )
+
+
 def add_overview(spec: mujoco.MjSpec, centre: tuple[float, float], half_extent: float, top: float = 0.0) -> None:
     """Adds the camera `overview`, straight above: a square of half size `half_extent` metres at height `top` fits.
 
@@ -155,3 +183,13 @@ def follow(body: mujoco.MjsBody) -> None:
         xyaxes=(0, 1, 0, -sin, 0, cos),
         fovy=_FOVY,
     )
+
+
+def add_sensors(spec: mujoco.MjSpec, body: str, *, velocity: bool) -> None:
+    """Adds sensors of the world position of `body`'s origin [3] and, if asked, of its linear velocity [3].
+
+    Their values follow those of earlier sensors in the physics field `sensordata`.
+    """
+    kinds = [mujoco.mjtSensor.mjSENS_FRAMEPOS, mujoco.mjtSensor.mjSENS_FRAMELINVEL]
+    for kind in kinds if velocity else kinds[:1]:
+        spec.add_sensor(type=kind, objtype=mujoco.mjtObj.mjOBJ_XBODY, objname=body)

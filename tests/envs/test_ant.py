@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -40,7 +41,7 @@ def test_random_starts_are_as_far_from_their_goals_in_every_direction():
         assert torch.allclose(vector.norm(dim=1), torch.tensor(10.0).double(), atol=1e-5)
         angle = torch.atan2(vector[:, 1], vector[:, 0])
         assert stats.kstest(angle.numpy(), "uniform", args=(-math.pi, 2 * math.pi)).pvalue > 1e-3
-    assert abs(stats.pearsonr(goal[:, 0], way[:, 0]).statistic) < 0.1
+    assert abs(np.corrcoef(goal[:, 0], way[:, 0])[0, 1]) < 0.1
 
 
 def test_corridor_goals_are_uniform_over_distances_then_starts():

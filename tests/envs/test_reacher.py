@@ -1,0 +1,84 @@
+"""The reacher: its numbers, its state, its goals."""
+
+# pyright: reportAttributeAccessIssue=false
+# mujoco's names come from compiled modules without stubs
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from deepcrl.envs.reacher import Reacher
+
+
+def _starts(task, num=4000):
+    return task.sample_start(num, torch.Generator().manual_seed(0))
+
+
+def test_the_model_has_the_numbers_of_the_source():
+    model = Reacher().model
+    assert (model.nq, model.nv, model.nu) == (2, 2, 2)
+    assert model.body("robot/body0").mass[0] == pytest.approx(0.0356, abs=5e-5)
+    assert model.body("robot/body1").mass[0] == pytest.approx(0.0356, abs=5e-5)
+    assert model.body("robot/fingertip").mass[0] == pytest.approx(0.00419, abs=5e-6)
+    assert model.jnt_limited.tolist() == [0, 1]
+    assert model.jnt_range[1].tolist() == [-3, 3]
+    assert (model.dof_armature == 1).all()
+    assert (model.dof_damping == 1).all()
+    assert (model.actuator_gear[:, 0] == 200).all()
+    assert np.array_equal(model.actuator_ctrlrange, [[-1, 1]] * 2)
+    assert not model.geom_conaffinity.any()
+    assert Reacher().ctrl_dt == pytest.approx(0.02)
+    assert (Reacher().spec.state_dim, Reacher().spec.goal_indices) == (10, (4, 5, 6))
+
+
+def test_the_state_is_trigonometry_of_the_joint_angles(make, actions):
+    envs = make("reacher")
+    envs.reset()
+    state = [envs.step(action).next_state for action in actions(envs, 20)][-1].double()
+    a, b = envs.physics.field("qpos").T
+    da, db = envs.physics.field("qvel").T
+    tip = torch.stack((0.1 * a.cos() + 0.11 * (a + b).cos(), 0.1 * a.sin() + 0.11 * (a + b).sin()), 1)
+    velocity = torch.stack(
+        (
+            -0.1 * a.sin() * da - 0.11 * (a + b).sin() * (da + db),
+            0.1 * a.cos() * da + 0.11 * (a + b).cos() * (da + db),
+        ),
+        1,
+    )
+    level, still = torch.full((5, 1), 0.01).double(), torch.zeros(5, 1).double()
+    angles = torch.stack((a.cos(), b.cos(), a.sin(), b.sin()), 1)
+    assert torch.allclose(state, torch.cat((angles, tip, level, velocity, still), 1), atol=1e-5)
+    assert velocity.abs().max() > 0.1
+
+
+def test_starts_are_within_the_noise():
+    start = _starts(Reacher(reset_noise=0.2))
+    assert stats.kstest(start.qpos.flatten().numpy(), "uniform", args=(-0.2, 0.4)).pvalue > 1e-3
+    assert stats.kstest(start.qvel.flatten().numpy(), "uniform", args=(-0.005, 0.01)).pvalue > 1e-3
+
+
+def test_goals_have_uniform_radius_and_angle_in_the_plane_of_the_fingertip():
+    goal = _starts(Reacher(goal_distance=0.15)).goal.double()
+    angle = torch.atan2(goal[:, 1], goal[:, 0])
+    assert stats.kstest(goal[:, :2].norm(dim=1).numpy(), "uniform", args=(0, 0.15)).pvalue > 1e-3
+    assert stats.kstest(angle.numpy(), "uniform", args=(-math.pi, 2 * math.pi)).pvalue > 1e-3
+    assert torch.allclose(goal[:, 2], torch.tensor(0.01).double())
+
+
+def test_every_goal_is_within_reach():
+    """The arm reaches 0.01 to 0.21 m; what lies nearer to the shoulder is within the success radius."""
+    radius = _starts(Reacher()).goal[:, :2].norm(dim=1)
+    assert radius.max() <= 0.21
+    assert Reacher().success_radius > 0.01
+
+
+@pytest.mark.parametrize("name", ["goal_distance", "success_radius"])
+def test_bad_hyperparameters_are_named(name):
+    with pytest.raises(ValueError, match=f"{name} must be greater than 0, got -1"):
+        Reacher(**{name: -1.0})
+    with pytest.raises(ValueError, match="reset_noise must be at least 0, got -1"):
+        Reacher(reset_noise=-1.0)
