@@ -57,6 +57,7 @@ def test_an_update_is_a_step_of_adam_up_the_log_likelihood():
 def test_it_clones_actions_that_depend_on_state_and_goal():
     agent, batch = make_agent(actor_lr=1e-2), make_batch(256)
     action = (batch.state[:, :3] + batch.goal[:, :1]).mul(0.5).tanh()
+    metrics = {}
     for _ in range(400):
         metrics = agent.update(Batch(batch.state, action, batch.goal))
     assert metrics["actor/mse"] < 0.01
