@@ -45,6 +45,16 @@ class TanhGaussian:
         log_normal = -0.5 * noise.square() - self.log_std - 0.5 * math.log(2 * math.pi)
         return action, (log_normal - (1 - action.square() + 1e-6).log()).sum(dim=-1)
 
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Returns the log density [...] of actions [..., A], by the same formula.
+
+        Actions are first drawn back into [-1 + 1e-6, 1 - 1e-6]: tanh rounds to 1, whose preimage is infinite.
+        """
+        action = action.clamp(-1 + 1e-6, 1 - 1e-6)
+        noise = (action.atanh() - self.mean) * (-self.log_std).exp()
+        log_normal = -0.5 * noise.square() - self.log_std - 0.5 * math.log(2 * math.pi)
+        return (log_normal - (1 - action.square() + 1e-6).log()).sum(dim=-1)
+
 
 def _normal_like(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)

@@ -52,3 +52,11 @@ def test_gradient_reaches_mean_and_log_std():
         return action.sum() + log_prob.sum()
 
     assert torch.autograd.gradcheck(loss, (mean, log_std))
+
+
+def test_log_prob_of_an_action_is_that_of_its_draw():
+    policy = TanhGaussian(torch.tensor([[0.3, -0.5]]).double().expand(1000, 2), torch.tensor([[-0.5, 0.2]]).double())
+    action, log_prob = policy.rsample_with_log_prob(torch.Generator().manual_seed(0))
+    inside = (action.abs() < 1 - 1e-6).all(dim=-1)
+    assert inside.sum() > 990
+    torch.testing.assert_close(policy.log_prob(action)[inside], log_prob[inside])
