@@ -42,7 +42,7 @@ class ResidualMLP(nn.Module):
         checkpoint_blocks: int = 0,
     ) -> None:
         super().__init__()
-        _check(depth, width, block_layers, activation, checkpoint_blocks)
+        check_sizes(depth, width, block_layers, activation, checkpoint_blocks)
         dispatch.check_width(width)
         self.block_layers, self.activation, self.checkpoint_blocks = block_layers, activation, checkpoint_blocks
         self.stem = dense(in_dim, width, generator)
@@ -91,7 +91,8 @@ def dense(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
-def _check(depth: int, width: int, block_layers: int, activation: str, checkpoint_blocks: int) -> None:
+def check_sizes(depth: int, width: int, block_layers: int, activation: str, checkpoint_blocks: int) -> None:
+    """Raises ValueError for a shape or a name that no residual trunk can have."""
     if block_layers <= 0:
         raise ValueError(f"encoder.block_layers is {block_layers}; it must be at least 1")
     if depth <= 0 or depth % block_layers:
