@@ -16,7 +16,6 @@ MuJoCo cannot match; this is the same robot file with MuJoCo's own dynamics. Dif
 # mujoco's names come from compiled modules without stubs
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 
 import mujoco
@@ -28,6 +27,7 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.envs.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
 from deepcrl.envs.mazes import LAYOUTS, corridor_pairs, maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
+from deepcrl.envs.places import around, nearest_goal
 from deepcrl.envs.robots.ant import ACTUATORS, DENSITY, INIT_QPOS, JOINTS, ant
 from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.settings import above, at_least
@@ -111,11 +111,8 @@ class Ant(AntTask):
         super().__init__(reset_noise=reset_noise, success_radius=success_radius, density=density)
         self.random_start = random_start
         at_least("goal_distance", goal_distance, 0)
-        nearest = goal_distance if goal_distance_min is None else goal_distance_min
-        if not 0 <= nearest <= goal_distance:
-            raise ValueError(f"goal_distance_min must be within 0 and goal_distance {goal_distance}, got {nearest}")
         self.goal_distance = goal_distance
-        self.goal_distance_min = nearest
+        self.goal_distance_min = nearest_goal(goal_distance, goal_distance_min)
 
     def build(self) -> mujoco.MjSpec:
         scene = arena(floor_half_size=self.goal_distance + 30)
@@ -128,9 +125,7 @@ class Ant(AntTask):
 
     def _around(self, num: int, generator: torch.Generator) -> Tensor:
         """Draws points [num, 2] around the origin at the goals' distances."""
-        uniform = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)
-        radius = self.goal_distance_min + (self.goal_distance - self.goal_distance_min) * uniform[0]
-        return torch.view_as_real(torch.polar(radius, 2 * math.pi * uniform[1]))
+        return around(num, self.goal_distance_min, self.goal_distance, generator)
 
 
 ENVS.register("ant_random_start", random_start=True)(Ant)
@@ -155,7 +150,7 @@ class AntMaze(AntTask):
         reset_noise: float = 0.1,
         success_radius: float = 0.5,
         density: float = DENSITY,
-        goal_steps: list[int] = (),  # type: ignore[assignment] - the registry makes it a list
+        goal_steps: list[int] | None = None,
     ) -> None:
         super().__init__(reset_noise=reset_noise, success_radius=success_radius, density=density)
         above("wall_height", wall_height, 0)

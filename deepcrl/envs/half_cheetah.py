@@ -12,6 +12,7 @@ from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.labels import angle_rates, angles, torques
 from deepcrl.envs.physics import Physics
+from deepcrl.envs.places import nearest_goal
 from deepcrl.envs.robots.half_cheetah import JOINTS, half_cheetah
 from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.settings import above, at_least
@@ -43,11 +44,8 @@ class HalfCheetah(GoalTask):
     ) -> None:
         at_least("reset_noise", reset_noise, 0)
         above("success_radius", success_radius, 0)
-        nearest = goal_distance if goal_distance_min is None else goal_distance_min
-        if not 0 <= nearest <= goal_distance:
-            raise ValueError(f"goal_distance_min must be within 0 and goal_distance {goal_distance}, got {nearest}")
         self.goal_distance = goal_distance
-        self.goal_distance_min = nearest
+        self.goal_distance_min = nearest_goal(goal_distance, goal_distance_min)
         self.reset_noise = reset_noise
         self.success_radius = success_radius
 

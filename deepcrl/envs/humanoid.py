@@ -17,7 +17,6 @@ Differences, beside those of the robot (`deepcrl.envs.robots.humanoid`):
 # mujoco's names come from compiled modules without stubs
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 
 import mujoco
@@ -29,6 +28,7 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.envs.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
 from deepcrl.envs.mazes import maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
+from deepcrl.envs.places import around, nearest_goal
 from deepcrl.envs.robots.humanoid import ACTUATORS, JOINTS, LINKS, START_Z, humanoid
 from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.settings import above, at_least
@@ -132,12 +132,8 @@ class Humanoid(HumanoidTask):
         success_radius: float = 0.5,
     ) -> None:
         super().__init__(reset_noise=reset_noise, success_radius=success_radius)
-        if not 0 <= goal_distance_min <= goal_distance:
-            raise ValueError(
-                f"goal_distance_min must be within 0 and goal_distance {goal_distance}, got {goal_distance_min}"
-            )
         self.goal_distance = goal_distance
-        self.goal_distance_min = goal_distance_min
+        self.goal_distance_min = nearest_goal(goal_distance, goal_distance_min)
 
     def build(self) -> mujoco.MjSpec:
         scene = arena(floor_half_size=self.goal_distance + 30)
@@ -145,9 +141,7 @@ class Humanoid(HumanoidTask):
         return self.add_humanoid(scene)
 
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        uniform = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)
-        radius = self.goal_distance_min + (self.goal_distance - self.goal_distance_min) * uniform[0]
-        goal = torch.view_as_real(torch.polar(radius, 2 * math.pi * uniform[1]))
+        goal = around(num, self.goal_distance_min, self.goal_distance, generator)
         return torch.zeros_like(goal), goal
 
 

@@ -1,0 +1,23 @@
+"""Places around the origin, where the tasks without a maze put their goals."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def nearest_goal(goal_distance: float, goal_distance_min: float | None) -> float:
+    """Returns the distance of the nearest goal: `goal_distance` unless a smaller one is set, else ValueError."""
+    nearest = goal_distance if goal_distance_min is None else goal_distance_min
+    if not 0 <= nearest <= goal_distance:
+        raise ValueError(f"goal_distance_min must be within 0 and goal_distance {goal_distance}, got {nearest}")
+    return nearest
+
+
+def around(num: int, nearest: float, farthest: float, generator: torch.Generator) -> Tensor:
+    """Draws points [num, 2] float64 at a uniform angle and a uniform distance from the origin, in metres."""
+    uniform = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)
+    radius = nearest + (farthest - nearest) * uniform[0]
+    return torch.view_as_real(torch.polar(radius, 2 * math.pi * uniform[1]))

@@ -1,0 +1,25 @@
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from deepcrl.envs.places import around, nearest_goal
+
+
+def test_places_are_uniform_in_angle_and_distance():
+    place = around(5000, 2.0, 6.0, torch.Generator().manual_seed(0))
+    angle = torch.atan2(place[:, 1], place[:, 0])
+    assert stats.kstest(place.norm(dim=1).numpy(), "uniform", args=(2, 4)).pvalue > 1e-3
+    assert stats.kstest(angle.numpy(), "uniform", args=(-math.pi, 2 * math.pi)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("nearest", "expected"), [(None, 5.0), (0.0, 0.0), (2.5, 2.5), (5.0, 5.0)])
+def test_the_nearest_goal_is_the_farthest_unless_set(nearest, expected):
+    assert nearest_goal(5.0, nearest) == expected
+
+
+@pytest.mark.parametrize("nearest", [-1.0, 5.1, math.nan])
+def test_a_nearest_goal_out_of_range_is_one_line(nearest):
+    with pytest.raises(ValueError, match=f"goal_distance_min must be within 0 and goal_distance 5.0, got {nearest}"):
+        nearest_goal(5.0, nearest)
