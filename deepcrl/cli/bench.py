@@ -15,6 +15,7 @@ NAMES = {
     "train": "environment steps per second on ant, learning included",
     "update": "one gradient step against plain PyTorch and a jitted Flax + Optax version",
     "gpu": "the gradient step and the kernels on a GPU, with and without CUDA graphs",
+    "memory": "memory predicted before training against the measured peak",
     "env_step": "env.step against the raw physics rate",
     "envs": "every environment family beside Gymnasium and Brax",
 }

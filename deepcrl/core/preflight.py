@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 import torch
 
 from deepcrl.core.build import build_agent, build_buffer, check_device
 from deepcrl.core.config import RunConfig, Schedule
+from deepcrl.core.dry_run import peak_bytes
 from deepcrl.core.types import EnvSpec
 
 GIB = 2**30
@@ -24,7 +25,12 @@ class Preflight:
     parameters: dict[str, int]
     """Parameter count of each network."""
     ring_bytes: int
+    step_bytes: int | None
+    """The most that a gradient step takes beside those two: activations, temporaries, scratch. None: not known."""
+    process_bytes: int
+    """What the process has taken before anything is built: the interpreter and its libraries. 0 on a GPU."""
     available_bytes: int
+    """Free memory of the device, with that of the process."""
 
     @property
     def network_bytes(self) -> int:
@@ -33,17 +39,21 @@ class Preflight:
 
     @property
     def total_bytes(self) -> int:
-        return self.ring_bytes + self.network_bytes
+        return self.process_bytes + self.ring_bytes + self.network_bytes + (self.step_bytes or 0)
 
     def check(self) -> None:
         """Raises ValueError that says what to lower, if the memory cannot suffice."""
         if self.total_bytes <= self.available_bytes:
             return
-        ring_is_larger = self.ring_bytes > self.network_bytes
-        lower = "buffer.capacity or num_envs" if ring_is_larger else "encoder.depth or encoder.width"
+        parts = (
+            (self.ring_bytes, "the ring", "buffer.capacity or num_envs"),
+            (self.network_bytes, "networks with their optimisers", "encoder.depth or encoder.width"),
+            (self.step_bytes or 0, "the activations of a gradient step", "batch_size, or set encoder.checkpoint_blocks"),
+        )
+        taken = ", ".join(f"{what} {count / GIB:.1f} GiB" for count, what, _ in parts)
+        lower = max(parts)[2]
         raise ValueError(
-            f"Not enough memory: the ring takes {self.ring_bytes / GIB:.1f} GiB and networks with their optimisers "
-            f"{self.network_bytes / GIB:.1f} GiB, of {self.available_bytes / GIB:.1f} GiB available; lower {lower}"
+            f"Not enough memory: {taken}, of {self.available_bytes / GIB:.1f} GiB available; lower {lower}"
         )
 
     def rows(self) -> list[tuple[str, str, str]]:
@@ -57,10 +67,17 @@ class Preflight:
             ("", f"{per_grad_step:.1f}", "env steps per gradient step"),
             ("parameters", f"{sum(self.parameters.values()):,}", ""),
             *(("", f"{count:,}", name) for name, count in self.parameters.items()),
-            ("memory", format_bytes(self.total_bytes), f"of {format_bytes(self.available_bytes)} available"),
+            ("memory", format_bytes(self.total_bytes), f"at most, of {format_bytes(self.available_bytes)} available"),
+            ("", format_bytes(self.process_bytes), "process"),
             ("", format_bytes(self.ring_bytes), "ring"),
             ("", format_bytes(self.network_bytes), "networks, gradients and Adam"),
+            ("", *self._step_row()),
         ]
+
+    def _step_row(self) -> tuple[str, str]:
+        if self.step_bytes is None:
+            return "?", "activations: the agent or an encoder computes with real tensors only"
+        return format_bytes(self.step_bytes), "activations of a gradient step"
 
 
 def format_bytes(count: int) -> str:
@@ -69,19 +86,28 @@ def format_bytes(count: int) -> str:
 
 
 def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflight:
-    """Sizes up a run by building its networks and its ring without memory (on PyTorch's `meta` device).
+    """Sizes up a run by building its networks and its ring, and taking gradient steps, all without memory.
 
-    Raises ValueError for a setting that `device` cannot serve.
+    On a GPU the steps are counted as those of the eager kernels. Raises ValueError for a setting that `device` cannot
+    serve.
     """
     check_device(config, device)
-    meta = torch.device("meta")
+    meta, on_gpu = torch.device("meta"), device.type == "cuda"
+    process = 0 if on_gpu else psutil.Process().memory_info().rss
+    available = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
     with meta:
         agent = build_agent(config, spec, meta)
-    ring = build_buffer(config, spec, meta)
-    available = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return Preflight(
+    parameters = {name: sum(p.numel() for p in net.parameters()) for name, net in agent.networks.items()}
+    sizes = Preflight(
         schedule=Schedule.of(config),
-        parameters={name: sum(p.numel() for p in net.parameters()) for name, net in agent.networks.items()},
-        ring_bytes=ring.nbytes,
-        available_bytes=available,
+        parameters=parameters,
+        ring_bytes=build_buffer(config, spec, meta).nbytes,
+        step_bytes=None,
+        process_bytes=process,
+        available_bytes=available + process,
     )
+    try:
+        peak = peak_bytes(replace(config, kernels="eager") if on_gpu else config, spec)
+    except Exception:  # a user's agent or encoder may do what only real tensors can; it need not be predictable to run
+        return sizes
+    return replace(sizes, step_bytes=max(peak - sizes.ring_bytes - sizes.network_bytes, 0))

@@ -126,6 +126,14 @@ def backward(grad: Tensor, trunk: Trunk, saved: Saved, wanted: Wanted, into: Gra
     return grad
 
 
+def backward_scratch_bytes(grad: Tensor, trunk: Trunk, wanted: Wanted) -> int:
+    """Returns the bytes that `backward` takes beside its arguments and its result."""
+    num_layers, width, _ = trunk.weight.shape
+    weights = num_layers * width * width if wanted.weight else 0
+    dense = (num_layers if wanted.weight else 1) * grad.numel()
+    return (weights + dense) * trunk.dtype.itemsize + 8 * grad.nbytes  # and the elementwise steps of one layer
+
+
 def _backward_elementwise(g: Tensor, trunk: Trunk, saved: Saved, layer: int, vectors: Tensor | None) -> Tensor:
     """Returns the gradient [B, W] of a layer's matmul, and fills `vectors[layer]` unless it is None."""
     z = saved.dense[layer].to(g.dtype) + trunk.bias[layer]

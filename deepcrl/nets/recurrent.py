@@ -31,7 +31,7 @@ class Recurrent(ResidualMLP):
         activation: str = "swish",
         layer_norm: bool = True,
     ) -> None:
-        check_sizes(depth, width, block_layers, activation, checkpoint_blocks=0)
+        check_sizes(depth, width, block_layers, activation)
         super().__init__(
             in_dim,
             out_dim,

@@ -24,8 +24,10 @@ class ResidualMLP(nn.Module):
     [depth, width, width], `bias`, `scale`, `shift` [depth, width].
     Under `torch.autocast` to bfloat16 the trunk's matmuls run in bf16, the rest in float32: the stem's and the head's
     are so small that casting their operands costs more than bf16 saves.
-    `checkpoint_blocks=k` saves memory: activations are kept every k blocks and recomputed between; 0 keeps all.
-    Raises ValueError for a shape or a name that it cannot build.
+    `checkpoint_blocks=k` saves memory: activations are kept every k blocks and recomputed between; `none` (or 0) keeps
+    all, `sqrt` takes the root of the number of blocks (Chen et al. 2016).
+    `zero_init_residual` starts the last LayerNorm's scale of each block at 0, so that the trunk starts as the identity
+    at any depth (Goyal et al. 2017, section 5.1). Raises ValueError for a shape or a name that it cannot build.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class ResidualMLP(nn.Module):
         block_layers: int = 4,
         activation: str = "swish",
         layer_norm: bool = True,
-        checkpoint_blocks: int = 0,
+        zero_init_residual: bool = False,
+        checkpoint_blocks: int | str = "none",
     ) -> None:
         super().__init__()
-        check_sizes(depth, width, block_layers, activation, checkpoint_blocks)
+        check_sizes(depth, width, block_layers, activation)
         dispatch.check_width(width)
-        self.block_layers, self.activation, self.checkpoint_blocks = block_layers, activation, checkpoint_blocks
+        self.block_layers, self.activation = block_layers, activation
+        self.checkpoint_blocks = _checkpoint_blocks(checkpoint_blocks, depth // block_layers)
         self.stem = dense(in_dim, width, generator)
         self.stem_norm = nn.LayerNorm(width, eps=LN_EPS) if layer_norm else nn.Identity()
         self.weight = nn.Parameter(_uniform((depth, width, width), generator))
@@ -52,6 +56,14 @@ class ResidualMLP(nn.Module):
         self.scale = nn.Parameter(torch.ones_like(self.bias)) if layer_norm else None
         self.shift = nn.Parameter(torch.zeros_like(self.bias)) if layer_norm else None
         self.head = dense(width, out_dim, generator)
+        if zero_init_residual:
+            if self.scale is None or activation != "swish":
+                raise ValueError(
+                    "encoder.zero_init_residual needs layer_norm=true and activation=swish: it starts a LayerNorm's "
+                    "scale at 0, where relu passes no gradient"
+                )
+            with torch.no_grad():
+                self.scale[block_layers - 1 :: block_layers] = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the embedding [B, out_dim] of x [B, in_dim], float32."""
@@ -63,7 +75,7 @@ class ResidualMLP(nn.Module):
 
     def _run(self, x: Tensor, *, bf16: bool) -> Tensor:
         h = residual_trunk(
-            ACTIVATIONS[self.activation](self.stem_norm(self.stem(x.float()))),
+            self._first(x),
             self.weight,
             self.bias,
             self.scale,
@@ -74,6 +86,35 @@ class ResidualMLP(nn.Module):
             checkpoint_blocks=self.checkpoint_blocks,
         )
         return self.head(h)
+
+    def _first(self, x: Tensor) -> Tensor:
+        """Returns what enters the trunk [B, width]."""
+        return ACTIVATIONS[self.activation](self.stem_norm(self.stem(x.float())))
+
+    @torch.no_grad()
+    def stream_rms(self, x: Tensor) -> Tensor:
+        """Returns the residual stream's root mean square [depth / block_layers + 1] on x [B, in_dim].
+
+        The first is what enters the trunk, then the stream after each block (Wang et al. 2025, figure 17, shows
+        norms: sqrt(width) times as large). In float32, a block at a time: for looking, not for speed.
+        """
+        stream = self._first(x)
+        rms = [stream.square().mean().sqrt()]
+        layers = (self.weight, self.bias, self.scale, self.shift)
+        for first in range(0, self.weight.shape[0], self.block_layers):
+            block = (None if p is None else p[first : first + self.block_layers] for p in layers)
+            stream = residual_trunk(stream, *block, block_layers=self.block_layers, activation=self.activation)
+            rms.append(stream.square().mean().sqrt())
+        return torch.stack(rms)
+
+    def block_gradient_norms(self) -> Tensor:
+        """Returns the norm of the gradients of each block's weights [depth / block_layers], as backward left them.
+
+        Raises ValueError if there are none.
+        """
+        if self.weight.grad is None:
+            raise ValueError("the trunk has no gradients: call backward first")
+        return self.weight.grad.unflatten(0, (-1, self.block_layers)).flatten(1).norm(dim=1)
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -91,7 +132,19 @@ def dense(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
-def check_sizes(depth: int, width: int, block_layers: int, activation: str, checkpoint_blocks: int) -> None:
+def _checkpoint_blocks(blocks: int | str, num_blocks: int) -> int:
+    """Returns the blocks between checkpoints, 0 for none, from a number or its name."""
+    if isinstance(blocks, str):
+        named = {"none": 0, "sqrt": math.ceil(math.sqrt(num_blocks))}
+        if blocks not in named:
+            raise ValueError(suggest("encoder.checkpoint_blocks", blocks, [*named, "a number"]))
+        return named[blocks]
+    if blocks < 0:
+        raise ValueError(f"encoder.checkpoint_blocks is {blocks}; it must be 0 (off) or more, or none or sqrt")
+    return blocks
+
+
+def check_sizes(depth: int, width: int, block_layers: int, activation: str) -> None:
     """Raises ValueError for a shape or a name that no residual trunk can have."""
     if block_layers <= 0:
         raise ValueError(f"encoder.block_layers is {block_layers}; it must be at least 1")
@@ -107,5 +160,3 @@ def check_sizes(depth: int, width: int, block_layers: int, activation: str, chec
         raise ValueError(f"encoder.width is {width}; it must be a positive multiple of 16, such as {near}")
     if activation not in ACTIVATIONS:
         raise ValueError(suggest("activation", activation, ACTIVATIONS))
-    if checkpoint_blocks < 0:
-        raise ValueError(f"encoder.checkpoint_blocks is {checkpoint_blocks}; it must be 0 (off) or more")

@@ -114,6 +114,48 @@ def test_checkpointing_changes_nothing():
     assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
 
 
+@pytest.mark.parametrize(("name", "depth", "blocks"), [("none", 64, 0), ("sqrt", 64, 4), ("sqrt", 40, 4), (3, 64, 3)])
+def test_checkpointing_by_name(name, depth, blocks):
+    assert make(depth=depth, checkpoint_blocks=name).checkpoint_blocks == blocks
+
+
+def test_zero_init_residual_starts_as_the_identity_and_learns():
+    """The trunk passes on what the stem gives it; the next step moves the last layer of each block, then the others."""
+    net, x = make(depth=64, zero_init_residual=True), torch.randn(6, 10, generator=generator(4))
+    same_draws = make(depth=64)
+    assert torch.equal(net.weight, same_draws.weight)
+    torch.testing.assert_close(net(x), net.head(net._first(x)))
+    for learns in ((net.scale[3::4], net.shift[3::4]), (net.weight, net.bias, net.scale)):
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        before = [p.detach().clone() for p in learns]
+        optimizer.zero_grad()
+        net(x).square().sum().backward()
+        optimizer.step()
+        for p, old in zip(learns, before, strict=True):
+            assert (p != old).flatten(1).any(1).all()  # every layer of them
+
+
+def test_stream_rms_is_that_of_the_plain_blocks():
+    net, x = make(depth=12, width=32), torch.randn(6, 10, generator=generator(4))
+    plain = plain_copy(net)
+    stream = plain.stem(x)
+    expected = [stream.square().mean().sqrt()]
+    for block in plain.blocks:
+        stream = stream + block(stream)
+        expected.append(stream.square().mean().sqrt())
+    torch.testing.assert_close(net.stream_rms(x), torch.stack(expected))
+    assert make(depth=4, layer_norm=False).stream_rms(x).shape == (2,)
+
+
+def test_block_gradient_norms():
+    net, x = make(depth=8, width=32), torch.randn(6, 10, generator=generator(4))
+    with pytest.raises(ValueError, match="call backward first"):
+        net.block_gradient_norms()
+    net(x).square().sum().backward()
+    expected = [net.weight.grad[:4].square().sum().sqrt(), net.weight.grad[4:].square().sum().sqrt()]
+    torch.testing.assert_close(net.block_gradient_norms(), torch.stack(expected))
+
+
 @pytest.mark.parametrize("bf16", [False, True])
 def test_1024_layers(bf16):
     net = ResidualMLP(39, 64, generator(), depth=1024, width=64)
@@ -160,6 +202,9 @@ def test_registered_with_its_settings():
         ({"width": 0}, r"encoder.width is 0; .* such as 16$"),
         ({"activation": "swich"}, r"Unknown activation 'swich'. Did you mean 'swish'\? Known: relu, swish$"),
         ({"checkpoint_blocks": -1}, r"encoder.checkpoint_blocks is -1; it must be 0 \(off\) or more"),
+        ({"checkpoint_blocks": "sqr"}, r"Unknown encoder.checkpoint_blocks 'sqr'. Did you mean 'sqrt'\?"),
+        ({"zero_init_residual": True, "layer_norm": False}, r"zero_init_residual needs layer_norm=true and .*=swish"),
+        ({"zero_init_residual": True, "activation": "relu"}, r"zero_init_residual needs layer_norm=true and .*=swish"),
     ],
 )
 def test_bad_settings(settings, message):

@@ -41,10 +41,20 @@ def backward(grad: Tensor, trunk: Trunk, saved: Saved, wanted: Wanted, into: Gra
     return grad
 
 
+def backward_scratch_bytes(grad: Tensor, trunk: Trunk, wanted: Wanted) -> int:
+    """Returns the bytes that `backward` takes beside its arguments and its result."""
+    stack = Stack(*_sizes(grad, trunk), trunk.activation == "swish", None, None, None, None, LN_EPS)
+    job = Job(grad_weight=wanted.weight or None, grad_vectors=wanted.vectors or None, want_x=wanted.x)
+    return stack_library().stack_backward_scratch(stack, job, trunk.dtype == torch.bfloat16)
+
+
 def _stack(x: Tensor, trunk: Trunk) -> Stack:
     vectors = (trunk.weight, trunk.bias, trunk.scale, trunk.shift)
-    sizes = (*x.shape, trunk.weight.shape[0], trunk.block_layers, torch.get_num_threads())
-    return Stack(*sizes, trunk.activation == "swish", *map(_pointer, vectors), LN_EPS)
+    return Stack(*_sizes(x, trunk), trunk.activation == "swish", *map(_pointer, vectors), LN_EPS)
+
+
+def _sizes(x: Tensor, trunk: Trunk) -> tuple[int, ...]:
+    return (*x.shape, trunk.weight.shape[0], trunk.block_layers, torch.get_num_threads())
 
 
 def _pointer(tensor: Tensor | None) -> int | None:

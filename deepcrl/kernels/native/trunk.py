@@ -11,7 +11,7 @@ from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted, prepare
 from deepcrl.kernels.native.build import Shape, library
 from deepcrl.kernels.reference import LN_EPS
 
-__all__ = ("backward", "forward", "prepare")
+__all__ = ("backward", "backward_scratch_bytes", "forward", "prepare")
 _CHUNK = 8
 """Layers per weight-gradient matmul: enough to share its cost, few enough to convert while still in cache."""
 
@@ -81,6 +81,15 @@ def backward(grad: Tensor, trunk: Trunk, saved: Saved, wanted: Wanted, into: Gra
     if sums is not None:
         torch.sum(sums, 1, out=into.vectors)
     return grad
+
+
+def backward_scratch_bytes(grad: Tensor, trunk: Trunk, wanted: Wanted) -> int:
+    """Returns the bytes that `backward` takes beside its arguments and its result."""
+    num_layers, width, _ = trunk.weight.shape
+    chunk = min(_CHUNK, num_layers) if wanted.weight else 1
+    weights = chunk * width * width if wanted.weight else 0
+    sums = num_layers * torch.get_num_threads() * 3 * width if wanted.vectors else 0
+    return (weights + (chunk + 1) * grad.numel()) * trunk.dtype.itemsize + 4 * sums
 
 
 def _weight_gradient(dz: Tensor, inputs: Tensor, out: Tensor) -> None:

@@ -1,0 +1,82 @@
+"""The memory of gradient steps, counted by taking them on tensors that have shapes but no data."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from deepcrl.core.build import build_agent, build_buffer
+from deepcrl.core.config import RunConfig
+from deepcrl.core.types import EnvSpec
+from deepcrl.kernels.scratch import scratch_bytes
+
+STAND_INS = {"energy": {"name": "norm"}, "loss": {"name": "infonce"}}
+"""What is counted in place of a run's own energy and loss, whose code is not to be run before the run."""
+
+
+def peak_bytes(config: RunConfig, spec: EnvSpec) -> int:
+    """Returns the most that a run's agent and ring take on a CPU, in bytes, while it takes gradient steps.
+
+    Two of them are counted: the second has Adam's moments and the first one's gradients to carry. An agent or an
+    encoder that looks at the values of tensors raises what PyTorch raises for tensors that have none.
+    """
+    config, cpu = replace(config, **STAND_INS), torch.device("cpu")
+    with counted_without_memory() as count:
+        agent, ring = build_agent(config, spec, cpu), build_buffer(config, spec, cpu)
+        for _ in range(2):
+            agent.update(ring.sample(config.batch_size))
+    return count.peak
+
+
+class CountBytes(TorchDispatchMode):
+    """Counts the bytes of the tensors made while it is active: those alive now, and the most at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = self.peak = 0
+        self._counted: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: tuple[type, ...],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        del types
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor) and tensor.device.type != "meta":
+                self._count(tensor.untyped_storage())
+        self.peak = max(self.peak, self.live + scratch_bytes(func, args))
+        return out
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage not in self._counted:
+            self._counted.add(storage)
+            self.live += storage.nbytes()
+            weakref.finalize(storage, self._forget, storage.nbytes())
+
+    def _forget(self, count: int) -> None:
+        self.live -= count
+
+
+@contextmanager
+def counted_without_memory() -> Iterator[CountBytes]:
+    """Counts what is built and computed inside, all on the CPU, without allocating or computing anything.
+
+    Modules stay where they are: PyTorch cannot move those without data, not even from the CPU to the CPU.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode  # takes a second to import
+
+    with patch.object(nn.Module, "to", lambda module, *_, **__: module), FakeTensorMode(), CountBytes() as count:
+        yield count

@@ -1,0 +1,68 @@
+"""Memory counted on tensors without data, against what PyTorch's allocator hands out in real gradient steps."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from deepcrl.core.build import build_agent, build_buffer, env_spec
+from deepcrl.core.dry_run import CountBytes, counted_without_memory
+from deepcrl.core.preflight import preflight
+from deepcrl.core.types import Observation, Step
+
+CPU = torch.device("cpu")
+
+
+def allocated_at_most(config, tmp_path: Path) -> int:
+    """Returns the peak of the bytes held from the allocator while a run is built and takes two gradient steps."""
+    spec = env_spec(config)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        agent, ring = build_agent(config, spec, CPU), build_buffer(config, spec, CPU)
+        for _ in range(3):
+            observation = Observation(torch.randn(4, spec.state_dim), torch.randn(4, spec.goal_dim))
+            no, first = torch.zeros(4, dtype=torch.bool), torch.zeros(4, dtype=torch.int64)
+            step = Step(observation, observation.state, torch.zeros(4), no, no, no, first)
+            ring.insert(observation, torch.rand(4, spec.action_dim), step)
+        for _ in range(2):
+            agent.update(ring.sample(config.batch_size))
+    profiler.export_chrome_trace(str(tmp_path / "trace.json"))
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    memory = sorted((event["ts"], event["args"]["Bytes"]) for event in events if event["name"] == "[memory]")
+    return max(itertools.accumulate(change for _, change in memory))
+
+
+@pytest.mark.parametrize("kernels", ["auto", "eager"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("checkpoint_blocks", [0, 2])
+def test_predicts_what_the_allocator_hands_out(tiny, tmp_path, kernels, precision, checkpoint_blocks):
+    encoder = {"name": "residual_mlp", "depth": 32, "width": 64, "checkpoint_blocks": checkpoint_blocks}
+    config = tiny(encoder=encoder, batch_size=256, precision=precision, kernels=kernels)
+    sizes = preflight(config, env_spec(config), CPU)
+    predicted = sizes.ring_bytes + sizes.network_bytes + sizes.step_bytes
+    assert sizes.step_bytes > 0.2 * predicted  # activations matter here
+    assert predicted == pytest.approx(allocated_at_most(config, tmp_path), rel=0.05)
+
+
+def test_counts_what_is_alive_and_the_most_there_was():
+    with CountBytes() as count:
+        kept = torch.zeros(1000)
+        view = kept[:10]
+        assert count.live == 4000
+        temporary = torch.zeros(500, dtype=torch.float64)
+        assert count.live == 8000
+        del temporary, view
+        assert (count.live, count.peak) == (4000, 8000)
+        del kept
+    assert count.live == 0
+
+
+def test_takes_no_memory():
+    with counted_without_memory() as count:
+        tensor = torch.ones(2**40).square()
+    assert tensor.shape == (2**40,)
+    assert count.peak == 2 * 4 * 2**40
