@@ -11,6 +11,7 @@ import torch
 from deepcrl.core import seeding
 from deepcrl.core.agents.graphed import graphed
 from deepcrl.core.agents.parts import MakeEncoder, Parts
+from deepcrl.core.block_norms import check_has_blocks
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.config import RunConfig, Schedule, select_device
 from deepcrl.core.loop import Run
@@ -107,6 +108,8 @@ def build_run(config: RunConfig) -> Run:
     envs = build_envs(config, config.env, config.num_envs, "envs")
     eval_envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval_envs")
     agent = build_agent(config, spec, device)
+    if config.log_blocks:
+        check_has_blocks(agent.networks)
     return Run(
         config=config,
         schedule=Schedule.of(config),

@@ -74,6 +74,8 @@ class RunConfig:
     """CPU threads for physics and networks; 0 is all of them."""
     video: bool = True
     """Whether to film the policy at the end, into the run directory's `videos`."""
+    log_blocks: bool = False
+    """Whether evaluations also log the size of each residual block's stream and gradients; see `core.block_norms`."""
     run_dir: str = ""
     resume: str = ""
     """Run directory to go on with."""
@@ -164,6 +166,8 @@ def _check(config: RunConfig) -> None:
         for name, value in (getattr(config, group) or {}).items():
             if isinstance(value, float) and not math.isfinite(value):  # NaN passes most comparisons
                 raise ValueError(f"{group}.{name} must be a finite number, got {value}")
+    if config.log_blocks and config.cuda_graph:
+        raise ValueError("log_blocks=true looks into a gradient step, which cuda_graph=true replays unseen; choose one")
     select_device(config.device)
     Schedule.of(config)
 
@@ -199,6 +203,7 @@ FREE_ON_RESUME = (
     "logger",
     "num_threads",
     "video",
+    "log_blocks",
 )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 
+from deepcrl.core.block_norms import watched
 from deepcrl.core.config import RunConfig, Schedule
 from deepcrl.core.evaluate import evaluate
 from deepcrl.core.interrupt import Interrupt
@@ -53,8 +55,17 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        done = self.schedule.prefill_unrolls + self.schedule.training_unrolls
-        return self.progress.unrolls >= done and not self.progress.row
+        return self._in_last_unroll and not self.progress.row
+
+    @property
+    def _in_last_unroll(self) -> bool:
+        return self.progress.unrolls >= self.schedule.prefill_unrolls + self.schedule.training_unrolls
+
+    @property
+    def evaluation_due(self) -> bool:
+        """Whether the unroll that is being learned from, or was, ends with an evaluation."""
+        per_unroll = self.schedule.env_steps_per_unroll
+        return self._in_last_unroll or _passes(self.config.eval_every, self.progress.env_steps, per_unroll)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -93,7 +104,7 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
             break
         row = progress.take_row()
         _stop_if_not_finite(row, run, recorder)
-        if run.finished or _passes(config.eval_every, progress.env_steps, per_unroll):
+        if run.evaluation_due:
             row |= evaluate(run.agent, run.eval_envs)
         recorder.log(row)
         if _passes(config.checkpoint_every, progress.env_steps, per_unroll):
@@ -132,7 +143,10 @@ def learn(run: Run, interrupt: Interrupt) -> None:
     """Takes the gradient steps that are due, each on a fresh batch, until done or interrupted."""
     started, progress = time.perf_counter(), run.progress
     while progress.pending_grad_steps > 0 and not interrupt.requested:
-        progress.add(run.agent.update(run.buffer.sample(run.config.batch_size)))
+        look = run.config.log_blocks and progress.pending_grad_steps == 1 and run.evaluation_due
+        batch = run.buffer.sample(run.config.batch_size)
+        with watched(run.agent.networks, progress.row) if look else nullcontext():
+            progress.add(run.agent.update(batch))
         progress.grad_steps += 1
         progress.pending_grad_steps -= 1
     spent = time.perf_counter() - started

@@ -15,6 +15,8 @@ from deepcrl.core.types import EnvSpec
 GIB = 2**30
 # fp32 weight, gradient and the two moments of Adam
 BYTES_PER_PARAMETER = 16
+# What a heap that keeps freed blocks for the next step takes beyond the blocks in use: 6 to 15% measured, `bench memory`
+HEAP_OVERHEAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Preflight:
     """Parameter count of each network."""
     ring_bytes: int
     step_bytes: int | None
-    """The most that a gradient step takes beside those two: activations, temporaries, scratch. None: not known."""
+    """The most that a gradient step takes beside those two: activations, temporaries, the heap. None: not known."""
     process_bytes: int
     """What the process has taken before anything is built: the interpreter and its libraries. 0 on a GPU."""
     available_bytes: int
@@ -48,7 +50,7 @@ class Preflight:
         parts = (
             (self.ring_bytes, "the ring", "buffer.capacity or num_envs"),
             (self.network_bytes, "networks with their optimisers", "encoder.depth or encoder.width"),
-            (self.step_bytes or 0, "the activations of a gradient step", "batch_size, or set encoder.checkpoint_blocks"),
+            (self.step_bytes or 0, "activations of a gradient step", "batch_size, or set encoder.checkpoint_blocks"),
         )
         taken = ", ".join(f"{what} {count / GIB:.1f} GiB" for count, what, _ in parts)
         lower = max(parts)[2]
@@ -110,4 +112,5 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
         peak = peak_bytes(replace(config, kernels="eager") if on_gpu else config, spec)
     except Exception:  # a user's agent or encoder may do what only real tensors can; it need not be predictable to run
         return sizes
-    return replace(sizes, step_bytes=max(peak - sizes.ring_bytes - sizes.network_bytes, 0))
+    heap = 0 if on_gpu else HEAP_OVERHEAD * (peak - sizes.ring_bytes)
+    return replace(sizes, step_bytes=max(round(peak + heap) - sizes.ring_bytes - sizes.network_bytes, 0))

@@ -100,10 +100,11 @@ class ResidualMLP(nn.Module):
         """
         stream = self._first(x)
         rms = [stream.square().mean().sqrt()]
-        layers = (self.weight, self.bias, self.scale, self.shift)
         for first in range(0, self.weight.shape[0], self.block_layers):
-            block = (None if p is None else p[first : first + self.block_layers] for p in layers)
-            stream = residual_trunk(stream, *block, block_layers=self.block_layers, activation=self.activation)
+            block = slice(first, first + self.block_layers)
+            norm = [None if p is None else p[block] for p in (self.scale, self.shift)]
+            layers = (self.weight[block], self.bias[block], *norm)
+            stream = residual_trunk(stream, *layers, block_layers=self.block_layers, activation=self.activation)
             rms.append(stream.square().mean().sqrt())
         return torch.stack(rms)
 

@@ -11,9 +11,11 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from deepcrl.core.build import build_agent, build_buffer, env_spec
-from deepcrl.core.dry_run import CountBytes, counted_without_memory
-from deepcrl.core.preflight import preflight
+from deepcrl.core.components import LOSSES
+from deepcrl.core.dry_run import CountBytes, counted_without_memory, peak_bytes
+from deepcrl.core.preflight import HEAP_OVERHEAD, preflight
 from deepcrl.core.types import Observation, Step
+from deepcrl.nets.residual_mlp import ResidualMLP
 
 CPU = torch.device("cpu")
 
@@ -42,10 +44,33 @@ def allocated_at_most(config, tmp_path: Path) -> int:
 def test_predicts_what_the_allocator_hands_out(tiny, tmp_path, kernels, precision, checkpoint_blocks):
     encoder = {"name": "residual_mlp", "depth": 32, "width": 64, "checkpoint_blocks": checkpoint_blocks}
     config = tiny(encoder=encoder, batch_size=256, precision=precision, kernels=kernels)
-    sizes = preflight(config, env_spec(config), CPU)
+    spec, allocated = env_spec(config), allocated_at_most(config, tmp_path)
+    assert peak_bytes(config, spec) == pytest.approx(allocated, rel=0.05)
+    sizes = preflight(config, spec, CPU)
+    assert sizes.step_bytes is not None
+    assert sizes.step_bytes > 0.2 * allocated  # activations matter here
     predicted = sizes.ring_bytes + sizes.network_bytes + sizes.step_bytes
-    assert sizes.step_bytes > 0.2 * predicted  # activations matter here
-    assert predicted == pytest.approx(allocated_at_most(config, tmp_path), rel=0.05)
+    assert predicted == pytest.approx((1 + HEAP_OVERHEAD) * allocated, rel=0.05)
+
+
+def test_a_loss_of_the_users_is_not_run_before_the_run(tiny):
+    @LOSSES.register("counts_its_calls")
+    def counts_its_calls(logits):
+        raise AssertionError
+
+    try:
+        config = tiny(loss={"name": "counts_its_calls"})
+        assert preflight(config, env_spec(config), CPU).step_bytes
+    finally:
+        del LOSSES._items["counts_its_calls"]
+
+
+def test_what_cannot_be_predicted_is_said(tiny, monkeypatch):
+    monkeypatch.setattr(ResidualMLP, "forward", lambda self, x: self.head(self._first(x)) * x.sum().item())
+    sizes = preflight(tiny(), env_spec(tiny()), CPU)
+    assert sizes.step_bytes is None
+    assert ("", "?", "activations: the agent or an encoder computes with real tensors only") in sizes.rows()
+    sizes.check()
 
 
 def test_counts_what_is_alive_and_the_most_there_was():

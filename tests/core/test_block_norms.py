@@ -1,0 +1,73 @@
+"""Looking into residual blocks: what is logged, when, and that it changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from deepcrl.core.block_norms import watched
+from deepcrl.core.build import build_run
+from deepcrl.core.interrupt import Interrupt
+from deepcrl.core.loop import fit
+from deepcrl.nets.mlp import MLP
+from deepcrl.nets.residual_mlp import ResidualMLP
+
+
+class Memory:
+    def __init__(self):
+        self.rows = []
+
+    def log(self, row):
+        self.rows.append(row)
+
+    def save(self, run):
+        pass
+
+    def dump(self, run):
+        return ""
+
+
+def rows_of(config):
+    memory, run = Memory(), build_run(config)
+    fit(run, memory, Interrupt())
+    return memory.rows, run
+
+
+def deeper(tiny, **changes):
+    return tiny(encoder={"name": "residual_mlp", "depth": 8, "width": 16}, **changes)
+
+
+def test_evaluations_log_every_block_and_training_stays_what_it_was(tiny, same):
+    rows, run = rows_of(deeper(tiny, log_blocks=True))
+    plain_rows, plain_run = rows_of(deeper(tiny))
+    same(run.agent.state_dict(), plain_run.agent.state_dict())
+    for row, plain in zip(rows, plain_rows, strict=True):
+        looked = {key for key in row if key.startswith("blocks/")}
+        evaluated = "eval/time_at_goal" in row and row["grad_steps"] > 0
+        assert len(looked) == (3 * (3 + 2) if evaluated else 0)
+        same({key: row[key] for key in row.keys() - looked}, plain)
+    assert rows[-1]["blocks/sa_encoder/stream_rms/0002"] > 0
+    assert rows[-1]["blocks/actor/gradient_norm/0001"] > 0
+
+
+def test_looks_at_the_last_input_and_the_gradients_left_behind():
+    net, row = ResidualMLP(3, 2, torch.Generator().manual_seed(0), depth=8, width=16), {}
+    first, last = torch.randn(5, 3), torch.randn(5, 3)
+    with watched({"actor": net, "plain": MLP(3, 2, torch.Generator())}, row):
+        net(first)
+        net(last).sum().backward()
+    expected = {f"blocks/actor/stream_rms/{i:04}": float(v) for i, v in enumerate(net.stream_rms(last))}
+    expected |= {f"blocks/actor/gradient_norm/{i:04}": float(v) for i, v in enumerate(net.block_gradient_norms())}
+    assert row == expected
+    net(first)
+    assert row == expected  # no longer watched
+
+
+def test_needs_a_network_with_blocks(tiny):
+    with pytest.raises(ValueError, match="log_blocks=true, but no network has residual blocks .*actor is MLP"):
+        build_run(tiny(encoder={"name": "mlp"}, log_blocks=True))
+
+
+def test_cannot_look_into_a_replayed_step(tiny):
+    with pytest.raises(ValueError, match="log_blocks=true looks into a gradient step, which cuda_graph=true replays"):
+        tiny(log_blocks=True, cuda_graph=True)
