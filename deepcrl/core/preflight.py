@@ -15,7 +15,7 @@ from deepcrl.core.types import EnvSpec
 GIB = 2**30
 # fp32 weight, gradient and the two moments of Adam
 BYTES_PER_PARAMETER = 16
-# What a heap that keeps freed blocks for the next step takes beyond the blocks in use: 6 to 15% measured, `bench memory`
+# What a heap that keeps freed blocks for the next step takes beyond those in use: 6 to 15% in `bench memory`
 HEAP_OVERHEAD = 0.1
 
 
