@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.learner import Learner, check_positive, check_share, frozen
+from deepcrl.core.agents.learner import Learner, check_not_negative, check_positive, check_share, frozen
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Batch, Observation
@@ -48,8 +48,7 @@ class CRL(Learner):
         super().__init__(parts)
         check_positive(embedding_dim=embedding_dim)
         check_share(random_goals=random_goals)
-        if not embedding_l2_coef >= 0:
-            raise ValueError(f"agent.embedding_l2_coef must not be negative, got {embedding_l2_coef}")
+        check_not_negative(embedding_l2_coef=embedding_l2_coef)
         self._random_goals, self._embedding_l2_coef = random_goals, embedding_l2_coef
         self._energy, self._loss, self._entropy_bonus = parts.energy, parts.loss, entropy_bonus
         spec = parts.spec

@@ -67,8 +67,9 @@ class GaussianActor:
         """Returns the policy at states [B, S] and goals [B, G]."""
         return TanhGaussian.from_features(self._learner.encode(self.net, state, goal))
 
+    @torch.no_grad()
     def draw(self, state: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-        """Draws actions [B, A] of the policy for an update, differentiably, with their log density [B]."""
+        """Draws actions [B, A] of the policy, with their log density [B], for a target."""
         return self.policy(state, goal).rsample_with_log_prob(self._learner.generators["actor_noise"])
 
     def climb(

@@ -126,6 +126,13 @@ def check_positive(**hyperparameters: float) -> None:
             raise ValueError(f"agent.{name} must be positive, got {value}")
 
 
+def check_not_negative(**hyperparameters: float) -> None:
+    """Raises ValueError for the first hyperparameter of an agent that is negative."""
+    for name, value in hyperparameters.items():
+        if not value >= 0:
+            raise ValueError(f"agent.{name} must not be negative, got {value}")
+
+
 def check_share(**hyperparameters: float) -> None:
     """Raises ValueError for the first hyperparameter of an agent that is no share."""
     for name, value in hyperparameters.items():
