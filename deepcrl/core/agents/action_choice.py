@@ -42,9 +42,7 @@ WITHOUT_CRITIC = ("deterministic", "sample")
 
 def action_choice(name: str, *, has_critic: bool) -> Choice:
     """Returns the choice of that name; ValueError with the list of those that the agent can make otherwise."""
-    kind, known = (
-        ("action choice", ACTION_CHOICES) if has_critic else ("action choice without a critic", WITHOUT_CRITIC)
-    )
+    kind, known = ("action choice", ACTION_CHOICES) if has_critic else ("action choice of this agent", WITHOUT_CRITIC)
     if name not in known:
         raise ValueError(suggest(kind, name, known))
     return ACTION_CHOICES[name]

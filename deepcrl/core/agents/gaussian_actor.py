@@ -19,7 +19,7 @@ Critic = Callable[[Observation, Tensor], Tensor]
 
 
 def no_critic(observation: Observation, actions: Tensor) -> Tensor:
-    raise AssertionError("an agent without a critic knows only choices that ask none")
+    raise AssertionError("an agent without a critic to ask knows only choices that ask none")
 
 
 class GaussianActor:
@@ -52,7 +52,7 @@ class GaussianActor:
             "actor", parts.actor_encoder, spec.state_dim + spec.goal_dim, 2 * spec.action_dim
         )
         learner.add_optimizer("actor", list(self.net.parameters()), lr)
-        for name in ("explore", "evaluate", *(["actor_noise"] if has_critic else [])):
+        for name in ("explore", "evaluate", "actor_noise"):
             learner.add_generator(name)
 
     @torch.no_grad()

@@ -101,7 +101,7 @@ def test_bf16_changes_the_numbers_a_little():
     ("hyperparameter", "value", "message"),
     [
         ("actor_lr", 0.0, "agent.actor_lr must be positive, got 0.0"),
-        ("exploration", "best_of", "action choice without a critic 'best_of'"),
+        ("exploration", "best_of", "action choice of this agent 'best_of'"),
         ("evaluation", "determinstic", "Did you mean 'deterministic'"),
     ],
 )
