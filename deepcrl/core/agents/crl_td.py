@@ -1,4 +1,4 @@
-"""TD-InfoNCE, contrastive RL by temporal differences: "Contrastive Difference Predictive Coding" (Zheng et al. 2024)."""
+"""TD-InfoNCE, contrastive RL by temporal differences (Zheng et al. 2024, Contrastive Difference Predictive Coding)."""
 
 from __future__ import annotations
 
