@@ -1,4 +1,4 @@
-"""Goal-conditioned behaviour cloning (Ding et al. 2019) and, with another relabelling, GCSL (Ghosh et al. 2021)."""
+"""Goal-conditioned behaviour cloning (Ding et al. 2019), and GCSL (Ghosh et al. 2021) by another relabelling."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from deepcrl.core.types import Batch, Observation
 
 
 @AGENTS.register("gcbc")
+@AGENTS.register("gcsl", choices={"relabel": "uniform_future"})
 class GCBC(Learner):
-    """Behaviour cloning: what was done on the way to a goal is what to do to reach it. GCSL with uniform future goals.
+    """Behaviour cloning: what was done on the way to a goal is what to do to reach it.
 
     The loss is minus the mean log likelihood of the actions under the squashed Gaussian. The goals are those of the
-    buffer: `relabel=uniform_future` makes it GCSL. There is no critic.
+    buffer; `gcsl` comes with `relabel=uniform_future`, every later step alike, and without the remaining horizon that
+    its authors offer as a further input. There is no critic.
     """
 
     unused_groups = ("energy", "loss", "critic_encoder", "sa_encoder", "goal_encoder")
