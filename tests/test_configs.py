@@ -50,6 +50,20 @@ def test_every_component_is_an_option(group: str, name: str) -> None:
     assert compose_values([f"{group}={name}"])[group] == kind.defaults(name)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "relabel"),
+    [
+        (["agent=gcbc"], "geometric"),
+        (["agent=gcsl"], "uniform_future"),
+        (["agent=gcsl", "relabel=final"], "final"),
+        (["relabel=final", "agent=gcsl"], "final"),
+    ],
+)
+def test_an_option_brings_its_choices_and_gives_way_to_the_command_line(arguments: list[str], relabel: str) -> None:
+    values = compose_values(arguments)
+    assert (values["relabel"]["name"], "defaults" in values["agent"]) == (relabel, False)
+
+
 def test_every_group_of_a_run_has_options() -> None:
     offered = {group for registry in REGISTRIES.values() for group in registry.groups}
     assert offered == {*GROUPS, *OPTIONAL_GROUPS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
+from deepcrl.core.components import AGENTS
 from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS
 from deepcrl.core.registry import suggest
 
@@ -56,6 +57,15 @@ def _is_no_name(override: str) -> bool:
         return isinstance(OverridesParser.create().parse_override(override).value(), bool | int | float)
     except OverrideParseException:
         return False  # which Hydra will say
+
+
+def check_used(agent: str, overrides: list[str]) -> None:
+    """Raises ValueError for an override of a group that has no effect on the agent of that name."""
+    unused = getattr(AGENTS[agent], "unused_groups", ())
+    for override in overrides:
+        group = split(override)[0].partition(".")[0]
+        if group in unused:
+            raise ValueError(f"{override} has no effect: agent={agent} uses no {group}; leave it out")
 
 
 def is_sweep(arguments: list[str]) -> bool:

@@ -52,6 +52,7 @@ def train(cfg: DictConfig) -> float | None:
             if values["resume"]:
                 values, saved, origin = resumed(values, HydraConfig.get().overrides.task)
             else:
+                overrides.check_used(values["agent"]["name"], HydraConfig.get().overrides.task)
                 values["run_dir"], saved, origin = _new_run_dir(values), None, None
             session = Session(RunConfig.from_dict(values), saved, origin)
         return session.run()

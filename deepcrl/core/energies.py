@@ -18,7 +18,7 @@ from deepcrl.core.components import ENERGIES
 
 
 class Energy(Protocol):
-    """A similarity of embeddings."""
+    """A similarity of embeddings. One that is minus a quasimetric says so: `quasimetric = True`."""
 
     def paired(self, sa: Tensor, g: Tensor) -> Tensor:
         """Energies [B] of the rows of sa [B, D] with the same rows of g [B, D]."""
@@ -44,6 +44,8 @@ def pairwise_squared_distance(sa: Tensor, g: Tensor) -> Tensor:
 @ENERGIES.register("norm")
 class Norm:
     """Minus the L2 distance, -sqrt(|x - y|^2 + eps): the paper's critic."""
+
+    quasimetric = True
 
     def __init__(self, *, eps: float = 1e-6) -> None:
         """`eps` keeps the gradient finite where embeddings coincide (JaxGCRL's value; the paper's code has none)."""
@@ -109,6 +111,8 @@ class ScaledDot(Dot):
 class L1:
     """Minus the L1 distance, -sum_k |x_k - y_k|."""
 
+    quasimetric = True
+
     def paired(self, sa: Tensor, g: Tensor) -> Tensor:
         return -(sa - g).abs().sum(dim=-1)
 
@@ -131,7 +135,7 @@ class MRN:
         """`eps` keeps the gradient finite where embeddings coincide. Raises ValueError if it is not positive."""
         if not eps > 0:
             raise ValueError(f"energy.eps must be positive, got {eps}: at distance 0 the gradient would be infinite")
-        self.potential, self.eps = potential, eps
+        self.potential, self.eps, self.quasimetric = potential, eps, not potential
 
     def paired(self, sa: Tensor, g: Tensor) -> Tensor:
         if not self.potential:
@@ -158,6 +162,8 @@ class IQE(nn.Module):
     The mix starts at one half. Source: Wang and Isola 2022, "Improved Representation of Asymmetrical Distances with
     Interval Quasimetric Embeddings" (IQE-maxmean).
     """
+
+    quasimetric = True
 
     def __init__(self, *, component_dim: int = 8) -> None:
         """`component_dim` intervals make a component; it must divide the embedding's dimension, else ValueError."""

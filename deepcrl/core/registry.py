@@ -40,9 +40,10 @@ class Registry(Mapping[str, Callable[..., Any]]):
         self.renamed: dict[str, str] = {}
         """Names that others use for what is registered here under another one."""
 
-    def register(self, name: str, **defaults: Any) -> Callable[[Any], Any]:
+    def register(self, name: str, *, choices: Mapping[str, str] | None = None, **defaults: Any) -> Callable[[Any], Any]:
         """Registers the decorated object as `name`; `defaults` replaces hyperparameter defaults under this name.
 
+        `choices` maps other Hydra groups to the options that come with this one, unless those groups are chosen too.
         Raises ValueError for a name that is taken and TypeError for a signature that is no schema.
         """
 
@@ -52,8 +53,9 @@ class Registry(Mapping[str, Callable[..., Any]]):
                     f"{self.kind} {name!r} of {obj.__module__} is already registered by {self._items[name].__module__}"
                 )
             schema = _schema(name, obj, defaults)
+            node = _with_choices(schema, choices) if choices else schema
             for group in self.groups:
-                ConfigStore.instance().store(group=group, name=name, node=schema, provider="deepcrl")
+                ConfigStore.instance().store(group=group, name=name, node=node, provider="deepcrl")
             self._items[name], self._schemas[name] = obj, schema
             return obj
 
@@ -125,3 +127,10 @@ def _schema(name: str, obj: Any, overrides: Mapping[str, Any]) -> type:
         if key not in fields:
             raise TypeError(f"{name}: " + suggest("hyperparameter", key, fields))
     return make_dataclass(f"{name}_config", list(fields.values()))
+
+
+def _with_choices(schema: type, choices: Mapping[str, str]) -> type:
+    """Returns the schema with a defaults list, which Hydra reads and takes out again."""
+    overrides = [{f"override /{group}@_global_.{group}": option} for group, option in choices.items()]
+    defaults = ("defaults", list[Any], field(default_factory=lambda: overrides))
+    return make_dataclass(schema.__name__, [defaults], bases=(schema,))

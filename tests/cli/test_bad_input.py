@@ -111,6 +111,24 @@ def test_what_to_lower(deepcrl, tiny) -> None:
     assert error.endswith("lower encoder.depth or encoder.width")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("agent=gcbc energy=dot", "energy=dot has no effect: agent=gcbc uses no energy; leave it out"),
+        ("agent=gcbc loss.logsumexp_coef=0.2", "loss.logsumexp_coef=0.2 has no effect: agent=gcbc uses no loss; "),
+        ("sa_encoder=mlp agent=gcbc", "sa_encoder=mlp has no effect: agent=gcbc uses no sa_encoder; leave it out"),
+    ],
+)
+def test_train_refuses_what_the_agent_does_not_use(deepcrl, tiny, tmp_path: Path, arguments: str, message: str) -> None:
+    common = [override for override in tiny if not override.startswith("agent.")]
+    assert deepcrl("train", *common, "run_dir=run", *arguments.split()).error.startswith(message)
+    assert list(tmp_path.iterdir()) == []
+    # which says nothing of what is left alone, or of other agents
+    assert deepcrl("train", *common, "run_dir=one", "agent=gcbc", "actor_encoder=mlp").code == 0
+    assert deepcrl("train", *common, "run_dir=two", *arguments.replace("gcbc", "crl").split()).code == 0
+    assert deepcrl("train", "resume=one", "total_env_steps=500").code == 0
+
+
 def test_a_run_dir_below_a_file(deepcrl, tiny, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     assert deepcrl("train", *tiny, "run_dir=file/run").error.startswith("Cannot write to run_dir file/run: ")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from deepcrl.core import checkpoint
-from deepcrl.core.components import LOSSES
+from deepcrl.core.components import AGENTS, LOSSES
 from deepcrl.core.loggers import read_rows
 
 
@@ -55,6 +55,17 @@ def test_a_sweep_over_every_loss(deepcrl, tiny, tmp_path: Path) -> None:
     assert (result.code, result.err) == (0, "")
     runs = sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir())
     assert runs == [f"loss={name}" for name in LOSSES]
+    for run in runs:
+        assert read_rows(tmp_path / "sweep" / run / "metrics.jsonl")[0][-1]["grad_steps"] == 2
+
+
+def test_a_sweep_over_every_agent(deepcrl, tiny, tmp_path: Path) -> None:
+    common = [override for override in tiny if not override.startswith("agent.")]
+    two_updates = ("prefill_steps=5", "grad_steps_per_unroll=2", "total_env_steps=40", "num_eval_envs=1")
+    result = deepcrl("train", *common, *two_updates, "-m", "agent=glob(*)", "hydra.sweep.dir=sweep")
+    assert (result.code, result.err) == (0, "")
+    runs = sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    assert runs == [f"agent={name}" for name in AGENTS]
     for run in runs:
         assert read_rows(tmp_path / "sweep" / run / "metrics.jsonl")[0][-1]["grad_steps"] == 2
 

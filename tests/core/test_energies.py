@@ -123,6 +123,11 @@ def test_triangle_inequality(name):
     assert (d[:, None, :] <= d[:, :, None] + d[None] + 1e-9).all()
 
 
+@pytest.mark.parametrize("name", sorted(ENERGIES))
+def test_an_energy_says_whether_it_is_minus_a_quasimetric(name):
+    assert getattr(build(name), "quasimetric", False) == (name in METRICS + QUASIMETRICS)
+
+
 @pytest.mark.parametrize("name", METRICS + QUASIMETRICS)
 def test_is_symmetric_only_if_it_is_a_metric(name):
     x = torch.randn(40, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)

@@ -36,8 +36,13 @@ def best_of(policy: TanhGaussian, score: Score, num_candidates: int, generator: 
 ACTION_CHOICES: dict[str, Choice] = {"deterministic": deterministic, "sample": sample, "best_of": best_of}
 
 
-def action_choice(name: str) -> Choice:
-    """Returns the choice of that name; ValueError with the list of names otherwise."""
-    if name not in ACTION_CHOICES:
-        raise ValueError(suggest("action choice", name, ACTION_CHOICES))
+WITHOUT_CRITIC = ("deterministic", "sample")
+"""The choices that ask no critic."""
+
+
+def action_choice(name: str, *, has_critic: bool) -> Choice:
+    """Returns the choice of that name; ValueError with the list of those that the agent can make otherwise."""
+    kind, known = ("action choice", ACTION_CHOICES) if has_critic else ("action choice of this agent", WITHOUT_CRITIC)
+    if name not in known:
+        raise ValueError(suggest(kind, name, known))
     return ACTION_CHOICES[name]

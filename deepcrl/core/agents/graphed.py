@@ -139,6 +139,8 @@ def graphed(agent: Agent) -> Graphed:
     """Returns `agent`, which lives on a GPU, with graphed updates; ValueError for one that cannot be recorded."""
     if not isinstance(agent, Recordable):
         raise ValueError(f"cuda_graph=true: {type(agent).__name__} has no `optimizers` and `generators` to record")
+    if why_not := getattr(agent, "unrecordable", ""):
+        raise ValueError(f"cuda_graph=true: {why_not}")
     return Graphed(agent, CudaCapture(agent.generators.values()))
 
 

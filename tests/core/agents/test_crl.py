@@ -54,8 +54,8 @@ def make_batch(size=32):
 
 def reference_update(agent, batch, noise, lr=3e-4, entropy_bonus=True):
     """One update by the paper's equations and the released code's order; returns losses and new parameters."""
-    actor, phi, psi = (copy.deepcopy(net) for net in (agent.actor, agent.sa_encoder, agent.goal_encoder))
-    log_alpha = agent.log_alpha.detach().clone().requires_grad_()
+    actor, phi, psi = (copy.deepcopy(net) for net in (agent.networks["actor"], agent.sa_encoder, agent.goal_encoder))
+    log_alpha = agent.scalars["log_alpha"].detach().clone().requires_grad_()
     out = actor(torch.cat([batch.state, batch.goal], 1))
     mean, log_std = out[:, :3], -5 + 3.5 * (torch.tanh(out[:, 3:]) + 1)
     before = mean + log_std.exp() * noise
@@ -89,7 +89,7 @@ def reference_update(agent, batch, noise, lr=3e-4, entropy_bonus=True):
 def test_an_update_is_the_papers(entropy_bonus):
     agent, batch = make_agent(entropy_bonus=entropy_bonus), make_batch()
     draws = torch.Generator()
-    draws.set_state(agent._generators["actor_noise"].get_state())
+    draws.set_state(agent.generators["actor_noise"].get_state())
     noise = torch.randn(32, 3, generator=draws)
     losses, after = reference_update(agent, batch, noise, entropy_bonus=entropy_bonus)
     metrics = agent.update(batch)
@@ -97,7 +97,11 @@ def test_an_update_is_the_papers(entropy_bonus):
     torch.testing.assert_close(metrics["critic/loss"], losses["critic"].detach())
     torch.testing.assert_close(metrics["actor/entropy"], -losses["log_prob"].mean().detach())
     critic = [*agent.sa_encoder.parameters(), *agent.goal_encoder.parameters()]
-    trained = {"actor": list(agent.actor.parameters()), "temperature": [agent.log_alpha], "critic": critic}
+    trained = {
+        "actor": list(agent.networks["actor"].parameters()),
+        "temperature": [agent.scalars["log_alpha"]],
+        "critic": critic,
+    }
     for name, parameters in trained.items():
         for ours, expected in zip(parameters, after[name], strict=True):
             # a step has the size lr whatever the gradient: only where |gradient| ~ eps may rounding show
@@ -175,21 +179,21 @@ def test_the_temperature_raises_entropy_that_is_too_low():
     agent, batch = make_agent(target_entropy_per_action=5.0, temperature_lr=0.01), make_batch()
     for _ in range(5):
         agent.update(batch)
-    assert agent.log_alpha > 0
+    assert agent.scalars["log_alpha"] > 0
 
 
 def test_deterministic_is_the_mode_and_draws_nothing():
     agent = make_agent(evaluation="deterministic")
     observation = Observation(torch.randn(4, 5), torch.randn(4, 2))
     action = agent.act(observation, explore=False)
-    mean = agent.actor(torch.cat([observation.state, observation.goal], 1))[:, :3]
+    mean = agent.networks["actor"](torch.cat([observation.state, observation.goal], 1))[:, :3]
     assert torch.equal(action, mean.tanh())
 
 
 def test_sample_follows_the_squashed_gaussian():
     agent = make_agent(exploration="sample")
     observation = Observation(torch.zeros(1, 5).expand(20_000, 5), torch.zeros(1, 2).expand(20_000, 2))
-    features = agent.actor(torch.zeros(1, 7))[0].detach()
+    features = agent.networks["actor"](torch.zeros(1, 7))[0].detach()
     action = agent.act(observation, explore=True)
     for i in range(3):
         std = math.exp(-5 + 3.5 * (math.tanh(features[3 + i]) + 1))

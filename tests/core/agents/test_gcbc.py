@@ -35,7 +35,7 @@ def make_batch(size=32):
 
 def test_an_update_is_a_step_of_adam_up_the_log_likelihood():
     agent, batch = make_agent(), make_batch()
-    actor = copy.deepcopy(agent.actor).double()
+    actor = copy.deepcopy(agent.networks["actor"]).double()
     out = actor(torch.cat([batch.state, batch.goal], 1).double())
     std = (-5 + 3.5 * (torch.tanh(out[:, 3:]) + 1)).exp()
     squashed = torch.distributions.TransformedDistribution(
@@ -49,7 +49,7 @@ def test_an_update_is_a_step_of_adam_up_the_log_likelihood():
     torch.testing.assert_close(metrics["actor/mse"].double(), error)
     norm = torch.stack([g.square().sum() for g in gradients]).sum().sqrt()
     torch.testing.assert_close(metrics["actor/gradient_norm"].double(), norm, rtol=1e-4, atol=0)
-    for ours, before, g in zip(agent.actor.parameters(), actor.parameters(), gradients, strict=True):
+    for ours, before, g in zip(agent.networks["actor"].parameters(), actor.parameters(), gradients, strict=True):
         expected = before.detach() - 3e-4 * g / (g.abs() + 1e-8)
         torch.testing.assert_close(ours.detach().double(), expected, rtol=0, atol=2e-5)
 
@@ -69,7 +69,7 @@ def test_saturated_actions_keep_the_step_finite():
     agent, batch = make_agent(), make_batch()
     metrics = agent.update(Batch(batch.state, batch.action.sign(), batch.goal))
     assert all(value.isfinite() for value in metrics.values())
-    assert all(p.isfinite().all() for p in agent.actor.parameters())
+    assert all(p.isfinite().all() for p in agent.networks["actor"].parameters())
 
 
 def test_state_dict_goes_on_exactly():
@@ -82,7 +82,10 @@ def test_state_dict_goes_on_exactly():
     other.load_state_dict(copy.deepcopy(agent.state_dict()))
     a, b = agent.update(batch), other.update(batch)
     assert all(torch.equal(a[name], b[name]) for name in a)
-    assert all(torch.equal(p, q) for p, q in zip(agent.actor.parameters(), other.actor.parameters(), strict=True))
+    assert all(
+        torch.equal(p, q)
+        for p, q in zip(agent.networks["actor"].parameters(), other.networks["actor"].parameters(), strict=True)
+    )
     first, second = agent.act(observation, explore=True), other.act(observation, explore=True)
     assert torch.equal(first, second)
     assert not torch.equal(first, agent.act(observation, explore=True))
@@ -98,7 +101,7 @@ def test_bf16_changes_the_numbers_a_little():
     ("hyperparameter", "value", "message"),
     [
         ("actor_lr", 0.0, "agent.actor_lr must be positive, got 0.0"),
-        ("exploration", "best_of", "action choice without a critic 'best_of'"),
+        ("exploration", "best_of", "action choice of this agent 'best_of'"),
         ("evaluation", "determinstic", "Did you mean 'deterministic'"),
     ],
 )

@@ -1,0 +1,140 @@
+"""What agents share: networks, their slow copies, optimisers and random streams, and how all of it is saved."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepcrl.core.agents.parts import MakeEncoder, Parts
+from deepcrl.core.seeding import generator
+
+
+class Learner:
+    """Keeps what an agent learns and draws from, each by its name: it is saved, and goes on bit for bit.
+
+    An agent adds to it in its constructor, and brings `act` and `update`. Nothing here waits for the device.
+    """
+
+    needs_transitions = False
+    unused_groups: tuple[str, ...] = ()
+    """Groups of the run that have no effect on this agent."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._seed, self._device, self._bf16 = parts.seed, parts.device, parts.precision == "bf16"
+        self.networks: dict[str, nn.Module] = {}
+        self.targets: dict[str, nn.Module] = {}
+        """By the name of the network that each one follows."""
+        self.scalars: dict[str, nn.Parameter] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.generators: dict[str, torch.Generator] = {}
+        """Everything that `act` and `update` draw from."""
+
+    def add_network(self, name: str, make: MakeEncoder, in_dim: int, out_dim: int) -> nn.Module:
+        """Builds a network. It is drawn on the CPU: the same weights on every device."""
+        self.networks[name] = make(in_dim, out_dim, generator(self._seed, f"init/{name}")).to(self._device)
+        return self.networks[name]
+
+    def add_parts(self, **parts: object) -> list[nn.Module]:
+        """Adds those parts of the critic, such as its energy, that own parameters; returns them."""
+        owners = {name: part.to(self._device) for name, part in parts.items() if isinstance(part, nn.Module)}
+        self.networks |= owners
+        return list(owners.values())
+
+    def add_target(self, name: str) -> nn.Module:
+        """Builds a copy of network `name` that no gradient moves, only `move_targets`."""
+        self.targets[name] = copy.deepcopy(self.networks[name]).requires_grad_(False)
+        return self.targets[name]
+
+    def add_scalar(self, name: str, value: float) -> nn.Parameter:
+        self.scalars[name] = nn.Parameter(torch.full((), value, device=self._device))
+        return self.scalars[name]
+
+    def add_optimizer(self, name: str, parameters: list[nn.Parameter], lr: float) -> None:
+        """Adds an Adam with PyTorch's defaults; ValueError for a learning rate, `{name}_lr`, that is not positive."""
+        check_positive(**{f"{name}_lr": lr})
+        self.optimizers[name] = torch.optim.Adam(parameters, lr=lr, fused=True)
+
+    def add_generator(self, name: str) -> None:
+        draws = "cpu" if self._device.type == "meta" else self._device
+        self.generators[name] = generator(self._seed, name, draws)
+
+    def step(self, name: str, loss: Tensor) -> Tensor:
+        """Takes one step of optimiser `name` down the loss; returns the gradient's norm."""
+        parameters = [p for group in self.optimizers[name].param_groups for p in group["params"]]
+        for parameter in parameters:
+            parameter.grad = None
+        loss.backward()
+        self.optimizers[name].step()
+        return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+    def move_targets(self, tau: float) -> None:
+        """Moves every target by the share `tau` of the way to its network."""
+        for name, target in self.targets.items():
+            slow, fast = list[Tensor](target.parameters()), list[Tensor](self.networks[name].parameters())
+            with torch.no_grad():
+                torch._foreach_lerp_(slow, fast, tau)  # pyright: ignore[reportPrivateImportUsage]
+
+    def encode(self, net: nn.Module, *inputs: Tensor) -> Tensor:
+        """Runs `net` on the concatenated inputs [B, .] at the run's precision; the result is fp32."""
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            return net(torch.cat(inputs, dim=-1)).float()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "networks": {name: net.state_dict() for name, net in self.networks.items()},
+            "targets": {name: net.state_dict() for name, net in self.targets.items()},
+            **{name: scalar.detach() for name, scalar in self.scalars.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "generators": {name: g.get_state() for name, g in self.generators.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for kind, nets in (("networks", self.networks), ("targets", self.targets)):
+            for name, net in nets.items():
+                net.load_state_dict(state[kind][name])
+        with torch.no_grad():
+            for name, scalar in self.scalars.items():
+                scalar.copy_(state[name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        for name, g in self.generators.items():
+            g.set_state(state["generators"][name])
+
+
+@contextmanager
+def frozen(*modules: nn.Module) -> Iterator[None]:
+    """Spares autograd the gradients of the modules' parameters; those of their inputs are still computed."""
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def check_positive(**hyperparameters: float) -> None:
+    """Raises ValueError for the first hyperparameter of an agent that is not positive."""
+    for name, value in hyperparameters.items():
+        if not value > 0:
+            raise ValueError(f"agent.{name} must be positive, got {value}")
+
+
+def check_not_negative(**hyperparameters: float) -> None:
+    """Raises ValueError for the first hyperparameter of an agent that is negative."""
+    for name, value in hyperparameters.items():
+        if not value >= 0:
+            raise ValueError(f"agent.{name} must not be negative, got {value}")
+
+
+def check_share(**hyperparameters: float) -> None:
+    """Raises ValueError for the first hyperparameter of an agent that is no share."""
+    for name, value in hyperparameters.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"agent.{name} is a share between 0 and 1, got {value}")

@@ -1,0 +1,83 @@
+"""Soft actor-critic (Haarnoja et al. 2018) for goals, in hindsight or commanded (HER, Andrychowicz et al. 2017)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.learner import Learner
+from deepcrl.core.agents.parts import Parts
+from deepcrl.core.agents.twin_q import TwinQ
+from deepcrl.core.components import AGENTS
+from deepcrl.core.types import Observation, TransitionBatch
+
+
+@AGENTS.register("sac")
+class SAC(Learner):
+    """Soft actor-critic on a sparse reward: twin critics by temporal differences, an actor that also seeks entropy.
+
+    The goals are those of the buffer. `relabel=uniform_future` or `final` makes them hindsight goals (HER),
+    `buffer.commanded_goals=1` keeps the commanded ones (no HER), a share of 0.2 mixes both as HER does. One update
+    steps the critics, then the actor with the new critics, then the temperature, then the targets.
+    """
+
+    needs_transitions = True
+    unused_groups = ("energy", "loss", "goal_encoder")
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        actor_lr: float = 3e-4,
+        critic_lr: float = 3e-4,
+        temperature_lr: float = 3e-4,
+        target_entropy_per_action: float = -0.5,
+        discount: float = 0.99,
+        tau: float = 0.005,
+        exploration: str = "sample",
+        evaluation: str = "deterministic",
+        num_candidates: int = 8,
+    ) -> None:
+        """Builds the actor and two critics, which are of `critic_encoder` or `sa_encoder`.
+
+        The targets move by the share `tau` of the way to their critics. The rest is as in `crl`. Raises ValueError for
+        a value out of range, or a task that states no success radius.
+        """
+        super().__init__(parts)
+        self._critics = TwinQ(self, parts, lr=critic_lr, discount=discount, tau=tau)
+        self._tau = tau
+        self._actor = GaussianActor(
+            self,
+            parts,
+            lr=actor_lr,
+            exploration=exploration,
+            evaluation=evaluation,
+            num_candidates=num_candidates,
+            critic=self._critics.score,
+        )
+        target_entropy = target_entropy_per_action * parts.spec.action_dim
+        self._temperature = Temperature(self, lr=temperature_lr, target_entropy=target_entropy)
+
+    def act(self, observation: Observation, *, explore: bool) -> Tensor:
+        """Chooses actions [N, A] in [-1, 1] for N observations."""
+        return self._actor.act(observation, explore=explore)
+
+    def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
+        """Takes one gradient step of the critics, the actor and the temperature; returns 0-dim metrics."""
+        alpha = self._temperature.alpha
+        metrics = self._critics.update(batch, self._target(batch, alpha))
+        more, log_prob = self._actor.climb(
+            batch.state,
+            batch.goal,
+            lambda action: self._critics.value(batch.state, action, batch.goal),
+            alpha,
+            value_name="value",
+        )
+        metrics |= more | self._temperature.update(log_prob)
+        self.move_targets(self._tau)
+        return metrics
+
+    def _target(self, batch: TransitionBatch, alpha: Tensor) -> Tensor:
+        """Returns r + discount (min_i Q'_i(s', a', g) - alpha log pi(a' | s', g)) [B], with a' of the policy."""
+        next_action, log_prob = self._actor.draw(batch.next_state, batch.goal)
+        return self._critics.target(batch, next_action, -alpha * log_prob)

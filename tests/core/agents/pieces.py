@@ -1,0 +1,70 @@
+"""Small pieces for tests of agents: encoders that know nothing of ours, batches, and Adam's first step."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepcrl.core.agents.parts import Parts
+from deepcrl.core.components import ENERGIES, LOSSES
+from deepcrl.core.types import EnvSpec, TransitionBatch
+
+SPEC = EnvSpec(state_dim=5, action_dim=3, goal_indices=(0, 1), success_radius=1.0)
+
+
+def plain(in_dim: int, out_dim: int, generator: torch.Generator) -> nn.Module:
+    net = nn.Sequential(nn.Linear(in_dim, 16), nn.SiLU(), nn.Linear(16, out_dim))
+    for p in net.parameters():
+        nn.init.uniform_(p, -0.4, 0.4, generator=generator)
+    return net
+
+
+def make_parts(spec: EnvSpec = SPEC, encoder: Any = plain, energy: str = "norm", precision: str = "fp32") -> Parts:
+    built = ENERGIES.build({"name": energy}), LOSSES.build({"name": "infonce"})
+    return Parts(spec, encoder, encoder, encoder, *built, torch.device("cpu"), precision, seed=0)
+
+
+def make_batch(size: int = 32, seed: int = 1) -> TransitionBatch:
+    """Transitions of which some end at their goal, and some terminate."""
+    g = torch.Generator().manual_seed(seed)
+    state, next_state = torch.randn(2, size, 5, generator=g)
+    goal, next_achieved = torch.randn(2, size, 2, generator=g)
+    action = torch.rand(size, 3, generator=g) * 1.8 - 0.9
+    return TransitionBatch(state, action, goal, next_state, next_achieved, torch.arange(size) % 5 == 0)
+
+
+def double(module: nn.Module) -> nn.Module:
+    return copy.deepcopy(module).double()
+
+
+def noise_of(generator: torch.Generator, *shape: int) -> Tensor:
+    """What `generator` will draw next, in fp64; the generator stays where it is."""
+    clone = torch.Generator()
+    clone.set_state(generator.get_state())
+    return torch.randn(*shape, generator=clone).double()
+
+
+def squashed(features: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """The action of a squashed Gaussian and its log density, by PyTorch's distributions."""
+    mean, raw = features.chunk(2, dim=-1)
+    normal = torch.distributions.Normal(mean, (-5 + 3.5 * (torch.tanh(raw) + 1)).exp())
+    before = mean + normal.scale * noise
+    action = before.tanh()
+    return action, (normal.log_prob(before) - torch.log(1 - action**2 + 1e-6)).sum(-1)
+
+
+def after_adam(loss: Tensor, parameters: Iterable[Tensor], lr: float) -> list[Tensor]:
+    """The parameters after Adam's first step down the loss, with PyTorch's defaults."""
+    parameters = list(parameters)
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
+    return [p.detach() - lr * g / (g.abs() + 1e-8) for p, g in zip(parameters, gradients, strict=True)]
+
+
+def assert_parameters(module: nn.Module, expected: Iterable[Tensor], atol: float = 2e-5) -> None:
+    """Adam's step has the size lr whatever the gradient: only where |gradient| ~ eps may rounding show."""
+    for ours, want in zip(module.parameters(), expected, strict=True):
+        torch.testing.assert_close(ours.detach().double(), want.double(), rtol=0, atol=atol)
