@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from deepcrl.core.agents.action_choice import action_choice
 from deepcrl.core.agents.parts import Parts
+from deepcrl.core.agents.projection import project_after_steps
 from deepcrl.core.components import AGENTS
 from deepcrl.core.seeding import generator
 from deepcrl.core.types import Batch, Observation
@@ -89,6 +90,8 @@ class CRL:
             "critic": torch.optim.Adam(self._critic_parameters, lr=critic_lr, fused=True),
             "temperature": torch.optim.Adam([self.log_alpha], lr=temperature_lr, fused=True),
         }
+        for optimizer in self.optimizers.values():
+            project_after_steps(optimizer, self.networks.values())
         names = ("explore", "evaluate", "actor_noise")
         draws = "cpu" if self._device.type == "meta" else self._device
         self._generators = {name: generator(seed, name, draws) for name in names}

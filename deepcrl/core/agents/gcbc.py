@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from deepcrl.core.agents.action_choice import action_choice
 from deepcrl.core.agents.parts import Parts
+from deepcrl.core.agents.projection import project_after_steps
 from deepcrl.core.components import AGENTS
 from deepcrl.core.registry import suggest
 from deepcrl.core.seeding import generator
@@ -46,6 +47,7 @@ class GCBC:
         ).to(self._device)
         self._parameters = list(self.actor.parameters())
         self.optimizers = {"actor": torch.optim.Adam(self._parameters, lr=actor_lr, fused=True)}
+        project_after_steps(self.optimizers["actor"], [self.actor])
         draws = "cpu" if self._device.type == "meta" else self._device
         self._generators = {name: generator(seed, name, draws) for name in ("explore", "evaluate")}
 
