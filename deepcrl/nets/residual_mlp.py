@@ -11,6 +11,9 @@ from deepcrl.kernels.reference import ACTIVATIONS, LN_EPS
 from deepcrl.kernels.trunk import residual_trunk
 from deepcrl.nets.layers import Dense, check_multiple, check_name, check_positive, uniform
 
+NORMS = ("layer_norm", "none")
+"""The norms that the trunk's kernels know."""
+
 
 @ENCODERS.register("residual_mlp")
 class ResidualMLP(nn.Module):
@@ -36,19 +39,19 @@ class ResidualMLP(nn.Module):
         width: int = 256,
         block_layers: int = 4,
         activation: str = "swish",
-        layer_norm: bool = True,
+        norm: str = "layer_norm",
         checkpoint_blocks: int = 0,
     ) -> None:
         super().__init__()
-        check_sizes(depth, width, block_layers, activation, checkpoint_blocks)
+        check_sizes(depth, width, block_layers, activation, norm, checkpoint_blocks)
         dispatch.check_width(width)
         self.block_layers, self.activation, self.checkpoint_blocks = block_layers, activation, checkpoint_blocks
         self.stem = Dense(in_dim, width, generator)
-        self.stem_norm = nn.LayerNorm(width, eps=LN_EPS) if layer_norm else nn.Identity()
+        self.stem_norm = nn.LayerNorm(width, eps=LN_EPS) if norm == "layer_norm" else nn.Identity()
         self.weight = nn.Parameter(uniform((depth, width, width), generator))
         self.bias = nn.Parameter(torch.zeros(depth, width))
-        self.scale = nn.Parameter(torch.ones_like(self.bias)) if layer_norm else None
-        self.shift = nn.Parameter(torch.zeros_like(self.bias)) if layer_norm else None
+        self.scale = nn.Parameter(torch.ones_like(self.bias)) if norm == "layer_norm" else None
+        self.shift = nn.Parameter(torch.zeros_like(self.bias)) if norm == "layer_norm" else None
         self.head = Dense(width, out_dim, generator)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,11 +77,12 @@ class ResidualMLP(nn.Module):
         return self.head(h)
 
 
-def check_sizes(depth: int, width: int, block_layers: int, activation: str, checkpoint_blocks: int) -> None:
+def check_sizes(depth: int, width: int, block_layers: int, activation: str, norm: str, checkpoint_blocks: int) -> None:
     """Raises ValueError for a shape or a name that no residual trunk can have."""
     check_positive(block_layers=block_layers)
     check_multiple("depth", depth, block_layers, f"block_layers={block_layers}")
     check_multiple("width", width, 16, "16")
-    check_name("activation", activation, ACTIVATIONS)
+    check_name("activation of a residual trunk", activation, ACTIVATIONS)
+    check_name("norm of a residual trunk", norm, NORMS)
     if checkpoint_blocks < 0:
         raise ValueError(f"encoder.checkpoint_blocks is {checkpoint_blocks}; it must be 0 (off) or more")

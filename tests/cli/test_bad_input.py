@@ -30,7 +30,7 @@ BAD = [
     ("env.foo=1", "Unknown setting of env=point_u_maze: 'foo'. Known: cell_size, layout, "),
     ("loss.foo.bar=1", "Unknown setting of loss=infonce: 'foo'. Known: logsumexp_coef"),
     ("+encoder.foo=1", "Unknown hyperparameter of encoder 'residual_mlp' 'foo'. Known: "),
-    ("encoder.activation=swihs", "Unknown activation 'swihs'. Did you mean 'swish'? Known: "),
+    ("encoder.activation=swihs", "Unknown activation of a residual trunk 'swihs'. Did you mean 'swish'? Known: "),
     ("agent.evaluation=best", "Unknown action choice 'best'. Did you mean 'best_of'? Known: "),
     ("env.layout=maze", "Unknown layout 'maze'. Did you mean 'u_maze'? Known: "),
     ("logger=wandb logger.mode=oflfine", "Unknown logger.mode of wandb 'oflfine'. Did you mean 'offline'? Known: "),
