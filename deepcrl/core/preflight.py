@@ -76,12 +76,17 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
     check_device(config, device)
     meta = torch.device("meta")
     with meta:
-        agent = build_agent(config, spec, meta)
+        agents = {"": build_agent(config, spec, meta)}
+        agents |= {f"{name}/": build_agent(config.learner(name), spec, meta) for name in config.learners}
     ring = build_buffer(config, spec, meta)
     available = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     return Preflight(
         schedule=Schedule.of(config),
-        parameters={name: sum(p.numel() for p in net.parameters()) for name, net in agent.networks.items()},
+        parameters={
+            f"{owner}{name}": sum(p.numel() for p in net.parameters())
+            for owner, agent in agents.items()
+            for name, net in agent.networks.items()
+        },
         ring_bytes=ring.nbytes,
         available_bytes=available,
     )
