@@ -116,6 +116,8 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
     if not error.full_key or error.full_key == key:
         return suggest("setting", key, known)
     group = str(error.full_key).rpartition(".")[0]
+    if group == "learners":
+        return f"{suggest('learner', key, known or ['none'])} (a + adds one: +learners.{key}.encoder.depth=4)"
     name = parent.get("name") if isinstance(parent, DictConfig) else None
     of = f"{group}={name}" if name else group
     return suggest(f"setting of {of}:", key, known)

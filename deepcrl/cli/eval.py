@@ -20,11 +20,12 @@ def main(arguments: list[str]) -> None:
         nargs="*",
         help="such as env=ant_u_maze_eval, seed=7, num_eval_envs=256, agent.evaluation=best_of agent.num_candidates=16",
     )
+    parser.add_argument("--learner", default="", help="one of the run's learners, instead of the agent that acts")
     options = parser.parse_intermixed_args(arguments)
     with user_errors():
         saved = Saved.read(options.run_dir)
         config = with_overrides(saved, options.overrides)
-        agent = saved.agent(config)
+        agent = saved.agent(config, options.learner)
         envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval")
     scores = evaluate(agent, envs)
     print(
@@ -33,6 +34,6 @@ def main(arguments: list[str]) -> None:
     for name, value in scores.items():
         if not name.endswith("_stderr"):
             print(f"  {name:<22}{value:>10.3f} ± {scores.get(f'{name}_stderr', float('nan')):.3f}")
-    row = {"env_steps": saved.env_steps, "overrides": options.overrides, **scores}
+    row = {"env_steps": saved.env_steps, "learner": options.learner, "overrides": options.overrides, **scores}
     with (saved.run_dir / "evaluations.jsonl").open("a") as file:
         file.write(json.dumps(row) + "\n")

@@ -18,6 +18,7 @@ def main(arguments: list[str]) -> None:
     parser = ArgumentParser("deepcrl play", description=__doc__)
     parser.add_argument("run_dir", help="a run directory, or one of its checkpoints")
     parser.add_argument("overrides", nargs="*", help="such as env=ant_u_maze_eval seed=7 agent.evaluation=sample")
+    parser.add_argument("--learner", default="", help="one of the run's learners, instead of the agent that acts")
     parser.add_argument("--live", action="store_true", help="open MuJoCo's viewer instead")
     parser.add_argument("--camera", default="overview", help="a camera of the scene (default: overview)")
     parser.add_argument("--tiles", type=at_least(1), default=TILES, help=f"episodes side by side (default: {TILES})")
@@ -27,13 +28,20 @@ def main(arguments: list[str]) -> None:
     with user_errors():
         saved = Saved.read(options.run_dir)
         config = with_overrides(saved, options.overrides)
-        agent = saved.agent(config)
+        agent = saved.agent(config, options.learner)
         if options.live:
             _show(agent, config)
             return
         shape = {"num_steps": options.steps, "num_tiles": options.tiles, "size": options.size}
         try:
-            paths = film(agent, config, saved.run_dir / "videos", saved.env_steps, camera=options.camera, **shape)
+            paths = film(
+                agent,
+                config,
+                saved.run_dir / "videos" / options.learner,
+                saved.env_steps,
+                camera=options.camera,
+                **shape,
+            )
         except RuntimeError as error:  # no OpenGL here
             raise UserError(str(error)) from error
     print("\n".join(map(str, paths)))

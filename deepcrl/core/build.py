@@ -88,14 +88,15 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
 
 
 def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:
-    """Builds the empty replay buffer, which stores what the agent needs.
+    """Builds the empty replay buffer, which stores what the agent and the learners need.
 
     On the `meta` device it takes no memory, but knows its size.
     """
     draws = "cpu" if device.type == "meta" else device
     generator, relabel = seeding.generator(config.seed, "buffer", draws), RELABELS.build(config.relabel)
-    agent = cast("type[Agent]", AGENTS[config.agent["name"]])
-    return BUFFERS.build(config.buffer, spec, config.num_envs, device, generator, relabel, agent.needs_transitions)
+    agents = [cast("type[Agent]", AGENTS[c.agent["name"]]) for c in (config, *map(config.learner, config.learners))]
+    transitions = any(agent.needs_transitions for agent in agents)
+    return BUFFERS.build(config.buffer, spec, config.num_envs, device, generator, relabel, transitions)
 
 
 def build_run(config: RunConfig) -> Run:
@@ -107,17 +108,22 @@ def build_run(config: RunConfig) -> Run:
     spec = env_spec(config)
     envs = build_envs(config, config.env, config.num_envs, "envs")
     eval_envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval_envs")
-    agent = build_agent(config, spec, device)
-    if config.log_blocks:
-        check_has_blocks(agent.networks)
+
+    def learning(config: RunConfig) -> Agent:
+        agent = build_agent(config, spec, device)
+        if config.log_blocks:
+            check_has_blocks(agent.networks)
+        return graphed(agent) if config.cuda_graph else agent
+
     return Run(
         config=config,
         schedule=Schedule.of(config),
         envs=envs,
         eval_envs=eval_envs,
-        agent=graphed(agent) if config.cuda_graph else agent,
+        agent=learning(config),
         buffer=build_buffer(config, spec, device),
         device=device,
         progress=Progress(),
         observation=envs.reset(),
+        learners={name: learning(config.learner(name)) for name in config.learners},
     )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from deepcrl.core.registry import suggest
+from deepcrl.core.seeding import derive_seed
 from deepcrl.envs.physics import ENGINES
 from deepcrl.envs.settings import RESET_POLICIES
 from deepcrl.kernels.dispatch import KERNELS
@@ -16,6 +17,9 @@ from deepcrl.kernels.dispatch import KERNELS
 PRECISIONS = ("fp32", "bf16", "tf32")
 GROUPS = ("env", "agent", "encoder", "energy", "loss", "buffer", "relabel", "logger")
 OPTIONAL_GROUPS = ("eval_env", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
+OF_AN_AGENT = ("agent", "encoder", "energy", "loss", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
+"""The groups that an agent is built of, which a learner may have otherwise."""
+METRIC_GROUPS = ("train", "critic", "actor", "buffer", "env", "eval", "time")
 
 
 @dataclass
@@ -43,6 +47,9 @@ class RunConfig:
     """The critic's goal network; None is `critic_encoder`."""
     actor_encoder: dict[str, Any] | None = None
     """The actor's network; None is `encoder`."""
+    learners: dict[str, Any] = field(default_factory=dict)
+    """Agents that learn from the same batches and never act, by name, each as changes to these settings: see `learner`.
+    `{deep: {encoder: {depth: 32}}}`: as the agent that acts, but deeper."""
 
     seed: int = 0
     num_envs: int = 512
@@ -104,6 +111,36 @@ class RunConfig:
             return self.actor_encoder or self.encoder
         own = self.sa_encoder if network == "sa_encoder" else self.goal_encoder
         return own or self.critic_encoder or self.encoder
+
+    def learner(self, name: str) -> RunConfig:
+        """Returns the settings of learner `name`: these with its changes to what an agent is built of.
+
+        Hyperparameters that it does not name stay, unless it names another component. Its seed is derived from the
+        run's, so that it starts from other weights than the agent that acts. Raises ValueError for an unknown name, or
+        a change that a learner cannot make.
+        """
+        if name not in self.learners:
+            raise ValueError(suggest("learner", name, self.learners))
+        changed: dict[str, Any] = {"seed": derive_seed(self.seed, f"learner/{name}"), "learners": {}}
+        for group, change in _mapping(self.learners[name], f"learners.{name}", "encoder.depth=4").items():
+            if group not in OF_AN_AGENT:
+                raise ValueError(suggest(f"setting of learner {name!r}", group, OF_AN_AGENT))
+            changed[group] = _changed(getattr(self, group), change, f"learners.{name}.{group}")
+        return RunConfig.from_dict(self.to_dict() | changed)
+
+
+def _mapping(value: Any, key: str, example: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{key}={value} sets nothing; name what differs, such as {key}.{example}")
+    return value
+
+
+def _changed(group: dict[str, Any] | None, change: Any, key: str) -> dict[str, Any]:
+    """Returns a group's choice with changes on top, or another choice alone; `key` is where the changes are from."""
+    name = _mapping(change, key, "name=NAME").get("name")
+    if group is None and name is None:
+        raise ValueError(f"{key} needs a name, since the run has no {key.rpartition('.')[2]} to change")
+    return change if group is None or name not in (None, group["name"]) else group | change
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +205,10 @@ def _check(config: RunConfig) -> None:
                 raise ValueError(f"{group}.{name} must be a finite number, got {value}")
     if config.log_blocks and config.cuda_graph:
         raise ValueError("log_blocks=true looks into a gradient step, which cuda_graph=true replays unseen; choose one")
+    for name in config.learners:
+        if not name.isidentifier() or name in METRIC_GROUPS:
+            raise ValueError(f"A learner cannot be called {name!r}: its name comes before those of its metrics")
+        config.learner(name)
     select_device(config.device)
     Schedule.of(config)
 
@@ -232,4 +273,4 @@ def lookup(values: dict[str, Any], key: str) -> Any:
 
 
 def _choice(value: Any) -> Any:
-    return value.get("name") if isinstance(value, dict) else value
+    return value.get("name", value) if isinstance(value, dict) else value

@@ -24,16 +24,19 @@ STAND_INS = {"energy": {"name": "norm"}, "loss": {"name": "infonce"}}
 
 
 def peak_bytes(config: RunConfig, spec: EnvSpec) -> int:
-    """Returns the most that a run's agent and ring take on a CPU, in bytes, while it takes gradient steps.
+    """Returns the most that a run's agents and ring take on a CPU, in bytes, while it takes gradient steps.
 
     Two of them are counted: the second has Adam's moments and the first one's gradients to carry. An agent or an
     encoder that looks at the values of tensors raises what PyTorch raises for tensors that have none.
     """
     config, cpu = replace(config, **STAND_INS), torch.device("cpu")
     with counted_without_memory() as count:
-        agent, ring = build_agent(config, spec, cpu), build_buffer(config, spec, cpu)
+        agents = [build_agent(c, spec, cpu) for c in (config, *map(config.learner, config.learners))]
+        ring = build_buffer(config, spec, cpu)
         for _ in range(2):
-            agent.update(ring.sample(config.batch_size))
+            batch = ring.sample(config.batch_size)
+            for agent in agents:
+                agent.update(batch)
     return count.peak
 
 

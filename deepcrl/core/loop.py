@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor, nn
 
 from deepcrl.core.block_norms import watched
 from deepcrl.core.config import RunConfig, Schedule
 from deepcrl.core.evaluate import evaluate
 from deepcrl.core.interrupt import Interrupt
 from deepcrl.core.progress import Progress
-from deepcrl.core.types import Agent, Buffer, Observation, VectorEnv
+from deepcrl.core.types import Agent, Batch, Buffer, Observation, VectorEnv
 
 
 class NonFiniteError(RuntimeError):
@@ -52,6 +53,8 @@ class Run:
     progress: Progress
     observation: Observation
     """What the agent acts on next."""
+    learners: dict[str, Agent] = field(default_factory=dict)
+    """Agents that learn from the same batches and never act."""
 
     @property
     def finished(self) -> bool:
@@ -72,6 +75,7 @@ class Run:
             "envs": self.envs.state_dict(),
             "eval_envs": self.eval_envs.state_dict(),
             "agent": self.agent.state_dict(),
+            "learners": {name: learner.state_dict() for name, learner in self.learners.items()},
             "buffer": self.buffer.state_dict(),
             "progress": self.progress.state_dict(),
             "observation": {"state": self.observation.state, "goal": self.observation.goal},
@@ -81,9 +85,31 @@ class Run:
         self.envs.load_state_dict(state["envs"])
         self.eval_envs.load_state_dict(state["eval_envs"])
         self.agent.load_state_dict(state["agent"])
+        for name, learner in self.learners.items():
+            learner.load_state_dict(state["learners"][name])
         self.buffer.load_state_dict(state["buffer"])
         self.progress.load_state_dict(state["progress"], self.device)
         self.observation = Observation(**state["observation"])
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The agent's, and those of each learner behind its name."""
+        of_learners = {f"{owner}/{name}": net for owner, a in self.learners.items() for name, net in a.networks.items()}
+        return dict(self.agent.networks) | of_learners
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Takes a gradient step of the agent and of each learner on one batch; returns their metrics, 0-dim."""
+        metrics = dict(self.agent.update(batch))
+        for name, learner in self.learners.items():
+            metrics |= {f"{name}/{key}": value for key, value in learner.update(batch).items()}
+        return metrics
+
+    def evaluate(self) -> dict[str, float]:
+        """Returns the scores of the agent and of each learner, every one on episodes of its own."""
+        scores = evaluate(self.agent, self.eval_envs)
+        for name, learner in self.learners.items():
+            scores |= {f"{name}/{key}": value for key, value in evaluate(learner, self.eval_envs).items()}
+        return scores
 
 
 def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
@@ -93,7 +119,7 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
     """
     progress, config, per_unroll = run.progress, run.config, run.schedule.env_steps_per_unroll
     if progress.env_steps == 0 and not progress.started:
-        recorder.log(progress.take_row() | evaluate(run.agent, run.eval_envs))
+        recorder.log(progress.take_row() | run.evaluate())
         progress.started = True
     while not (run.finished or interrupt.requested):
         if not progress.row:  # else an interrupted unroll goes on
@@ -105,7 +131,7 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
         row = progress.take_row()
         _stop_if_not_finite(row, run, recorder)
         if run.evaluation_due:
-            row |= evaluate(run.agent, run.eval_envs)
+            row |= run.evaluate()
         recorder.log(row)
         if _passes(config.checkpoint_every, progress.env_steps, per_unroll):
             recorder.save(run)
@@ -145,8 +171,8 @@ def learn(run: Run, interrupt: Interrupt) -> None:
     while progress.pending_grad_steps > 0 and not interrupt.requested:
         look = run.config.log_blocks and progress.pending_grad_steps == 1 and run.evaluation_due
         batch = run.buffer.sample(run.config.batch_size)
-        with watched(run.agent.networks, progress.row) if look else nullcontext():
-            progress.add(run.agent.update(batch))
+        with watched(run.networks, progress.row) if look else nullcontext():
+            progress.add(run.update(batch))
         progress.grad_steps += 1
         progress.pending_grad_steps -= 1
     spent = time.perf_counter() - started

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,7 @@ def _curves(rows: Rows, run: RunDir) -> Figure:
     drawn = []
     for panel in PANELS:
         read = _speed if panel.metrics[0][0] in ("env_steps", "grad_steps") else _series
-        curves = [(key, label, *read(rows, key)) for key, label in panel.metrics]
+        curves = [(key, label, *read(rows, key)) for key, label in _with_learners(panel.metrics, rows)]
         curves = [curve for curve in curves if len(curve[2])]
         if curves:
             drawn.append((panel, curves))
@@ -186,6 +187,14 @@ def _curves(rows: Rows, run: RunDir) -> Figure:
     return figure
 
 
+def _with_learners(metrics: tuple[tuple[str, str], ...], rows: Rows) -> list[tuple[str, str]]:
+    """Adds the scores of learners beside that of the agent which acts, such as `deep/eval/time_at_goal`."""
+    key, label = metrics[0]
+    scores = sorted({name for row in rows for name in row if name.endswith(f"/{key}")}) if key[:5] == "eval/" else []
+    own = [(key, "acting" if scores else label), *metrics[1:]]
+    return [*own, *((name, name.removesuffix(f"/{key}")) for name in scores)]
+
+
 def _header(figure: Figure, name: str, summary: str) -> None:
     inch = 1 / figure.get_figheight()
     note = "band: standard error over episodes    thin line: every row    thick line: running mean"
@@ -202,8 +211,8 @@ def _summary(rows: Rows, run: RunDir) -> str:
         config = None
     parts = []
     if isinstance(config, dict):
-        named = {key: value["name"] if isinstance(value, dict) else value for key, value in config.items() if value}
-        parts = [str(named[key]) for key in ("env", "agent", "loss") if key in named]
+        groups = [config.get(group) for group in ("env", "agent", "loss")]
+        parts = [str(group["name"]) for group in groups if isinstance(group, dict)]
         depth = (config.get("encoder") or {}).get("depth")
         parts += [f"depth {depth}"] if depth else []
         parts += [f"seed {config['seed']}"] if "seed" in config else []
@@ -214,13 +223,15 @@ def _summary(rows: Rows, run: RunDir) -> str:
 
 
 def _draw_panel(ax: Axes, panel: Panel, curves: list[tuple[str, str, np.ndarray, np.ndarray]], rows: Rows) -> None:
-    for (key, label, steps, values), color in zip(curves, (panel.color, ORANGE), strict=False):
+    for (key, label, steps, values), color in zip(
+        curves, cycle((panel.color, ORANGE, GREEN, PURPLE, SKY)), strict=False
+    ):
         _draw_curve(ax, steps, values, color, label)
         error_steps, errors = _series([row for row in rows if key in row], f"{key}_stderr")
         if len(errors) and len(errors) == len(values):
             ax.fill_between(error_steps, values - errors, values + errors, color=color, alpha=0.18, linewidth=0)
     headline = curves[0][3]
-    if len(panel.metrics) > 1:
+    if len(curves) > 1:
         ax.legend(loc="best")
     else:
         ax.set_title(format_number(_smooth(headline)[-1]), loc="right", size=10, color=panel.color, weight="bold")

@@ -98,11 +98,15 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
     process = 0 if on_gpu else psutil.Process().memory_info().rss
     available = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
     with meta:
-        agent = build_agent(config, spec, meta)
-    parameters = {name: sum(p.numel() for p in net.parameters()) for name, net in agent.networks.items()}
+        agents = {"": build_agent(config, spec, meta)}
+        agents |= {f"{name}/": build_agent(config.learner(name), spec, meta) for name in config.learners}
     sizes = Preflight(
         schedule=Schedule.of(config),
-        parameters=parameters,
+        parameters={
+            f"{owner}{name}": sum(p.numel() for p in net.parameters())
+            for owner, agent in agents.items()
+            for name, net in agent.networks.items()
+        },
         ring_bytes=build_buffer(config, spec, meta).nbytes,
         step_bytes=None,
         process_bytes=process,

@@ -69,7 +69,9 @@ class Registry(Mapping[str, Callable[..., Any]]):
             if key != "name":
                 if key not in kwargs:
                     raise ValueError(suggest(f"hyperparameter of {self.kind} {cfg['name']!r}", key, kwargs))
-                kwargs[key] = value
+                kwargs[key] = _checked(
+                    f"{self.kind}.{key}", value, self.schema(cfg["name"]).__annotations__[key], kwargs[key]
+                )
         return obj(*args, **kwargs) if inspect.isclass(obj) else functools.partial(obj, *args, **kwargs)
 
     def schema(self, name: str) -> type:
@@ -102,6 +104,14 @@ class Registry(Mapping[str, Callable[..., Any]]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+
+def _checked(key: str, value: Any, kind: Any, default: Any) -> Any:
+    """Returns `value`; ValueError if it is not of type `kind`, where that is a number, a flag or text."""
+    whole_for_fraction = kind is float and type(value) is int
+    if kind in (bool, int, float, str) and type(value) is not kind and not whole_for_fraction:
+        raise ValueError(f"{key}={value!r} is no {kind.__name__}, such as {default!r}")
+    return value
 
 
 def _schema(name: str, obj: Any, overrides: Mapping[str, Any]) -> type:

@@ -34,14 +34,17 @@ class Saved:
     def env_steps(self) -> int:
         return self.state["run"]["progress"]["env_steps"]
 
-    def agent(self, config: RunConfig) -> Agent:
+    def agent(self, config: RunConfig, learner: str = "") -> Agent:
         """Builds the agent of `config`, which may choose its actions otherwise, with the trained networks.
 
-        Raises CheckpointError if these do not fit, and ValueError for kernels that the device cannot run.
+        `learner` names one that learned beside it, to be built instead. Raises CheckpointError if the networks do not
+        fit, and ValueError for an unknown learner or kernels that the device cannot run.
         """
+        own = config.learner(learner) if learner else config
         device = select_device(config.device)
         dispatch.check(config.kernels, device)
-        agent = build_agent(config, env_spec(config), device)
+        agent = build_agent(own, env_spec(config), device)
         with checkpoint.fitting(self.run_dir):
-            agent.load_state_dict(self.state["run"]["agent"])
+            run = self.state["run"]
+            agent.load_state_dict(run["learners"][learner] if learner else run["agent"])
         return agent

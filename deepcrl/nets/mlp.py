@@ -8,14 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from deepcrl.core.components import ENCODERS
-from deepcrl.core.registry import suggest
-from deepcrl.kernels.reference import ACTIVATIONS, LN_EPS
-from deepcrl.nets.residual_mlp import dense
+from deepcrl.nets.layers import Dense, activation_of, check_positive, norms_of
 
 
 @ENCODERS.register("mlp")
 class MLP(nn.Module):
-    """Maps [B, in_dim] to float32 [B, out_dim]: `depth` times [Dense -> LayerNorm -> activation], then Dense.
+    """Maps [B, in_dim] to float32 [B, out_dim]: `depth` times [Dense -> norm -> activation], then Dense.
 
     Weights are U(+-1/sqrt(fan_in)), biases 0, as in `residual_mlp`. Raises ValueError for a shape or a name that it
     cannot build.
@@ -30,23 +28,18 @@ class MLP(nn.Module):
         depth: int = 2,
         width: int = 256,
         activation: str = "swish",
-        layer_norm: bool = True,
+        norm: str = "layer_norm",
     ) -> None:
         super().__init__()
-        for name, value in (("depth", depth), ("width", width)):
-            if value < 1:
-                raise ValueError(f"encoder.{name} is {value}; it must be at least 1")
-        if activation not in ACTIVATIONS:
-            raise ValueError(suggest("activation", activation, ACTIVATIONS))
-        self._activation = ACTIVATIONS[activation]
+        check_positive(depth=depth, width=width)
+        self._activation = activation_of(activation)
         sizes = [in_dim, *depth * [width]]
-        self.layers = nn.ModuleList(dense(a, b, generator) for a, b in pairwise(sizes))
-        norms = (nn.LayerNorm(width, eps=LN_EPS) if layer_norm else nn.Identity() for _ in range(depth))
-        self.norms = nn.ModuleList(norms)
-        self.head = dense(width, out_dim, generator)
+        self.dense = nn.ModuleList(Dense(a, b, generator) for a, b in pairwise(sizes))
+        self.norms = norms_of(norm, depth, width)
+        self.head = Dense(width, out_dim, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the embedding [B, out_dim] of x [B, in_dim], float32."""
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = self._activation(norm(layer(x)))
-        return self.head(x).float()
+        for dense, norm in zip(self.dense, self.norms.layers(), strict=True):
+            x = self._activation(norm(dense(x)))
+        return self.head(x)

@@ -29,9 +29,9 @@ class Recurrent(ResidualMLP):
         width: int = 256,
         block_layers: int = 4,
         activation: str = "swish",
-        layer_norm: bool = True,
+        norm: str = "layer_norm",
     ) -> None:
-        check_sizes(depth, width, block_layers, activation)
+        check_sizes(depth, width, block_layers, activation, norm)
         super().__init__(
             in_dim,
             out_dim,
@@ -40,7 +40,7 @@ class Recurrent(ResidualMLP):
             width=width,
             block_layers=block_layers,
             activation=activation,
-            layer_norm=layer_norm,
+            norm=norm,
         )
         self.repeats = depth // block_layers
 

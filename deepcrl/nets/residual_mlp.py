@@ -12,6 +12,10 @@ from deepcrl.core.registry import suggest
 from deepcrl.kernels import dispatch
 from deepcrl.kernels.reference import ACTIVATIONS, LN_EPS
 from deepcrl.kernels.trunk import residual_trunk
+from deepcrl.nets.layers import Dense, check_multiple, check_name, check_positive, uniform
+
+NORMS = ("layer_norm", "none")
+"""The norms that the trunk's kernels know."""
 
 
 @ENCODERS.register("residual_mlp")
@@ -40,26 +44,26 @@ class ResidualMLP(nn.Module):
         width: int = 256,
         block_layers: int = 4,
         activation: str = "swish",
-        layer_norm: bool = True,
+        norm: str = "layer_norm",
         zero_init_residual: bool = False,
         checkpoint_blocks: int | str = "none",
     ) -> None:
         super().__init__()
-        check_sizes(depth, width, block_layers, activation)
+        check_sizes(depth, width, block_layers, activation, norm)
         dispatch.check_width(width)
         self.block_layers, self.activation = block_layers, activation
         self.checkpoint_blocks = _checkpoint_blocks(checkpoint_blocks, depth // block_layers)
-        self.stem = dense(in_dim, width, generator)
-        self.stem_norm = nn.LayerNorm(width, eps=LN_EPS) if layer_norm else nn.Identity()
-        self.weight = nn.Parameter(_uniform((depth, width, width), generator))
+        self.stem = Dense(in_dim, width, generator)
+        self.stem_norm = nn.LayerNorm(width, eps=LN_EPS) if norm == "layer_norm" else nn.Identity()
+        self.weight = nn.Parameter(uniform((depth, width, width), generator))
         self.bias = nn.Parameter(torch.zeros(depth, width))
-        self.scale = nn.Parameter(torch.ones_like(self.bias)) if layer_norm else None
-        self.shift = nn.Parameter(torch.zeros_like(self.bias)) if layer_norm else None
-        self.head = dense(width, out_dim, generator)
+        self.scale = nn.Parameter(torch.ones_like(self.bias)) if norm == "layer_norm" else None
+        self.shift = nn.Parameter(torch.zeros_like(self.bias)) if norm == "layer_norm" else None
+        self.head = Dense(width, out_dim, generator)
         if zero_init_residual:
             if self.scale is None or activation != "swish":
                 raise ValueError(
-                    "encoder.zero_init_residual needs layer_norm=true and activation=swish: it starts a LayerNorm's "
+                    "encoder.zero_init_residual needs norm=layer_norm and activation=swish: it starts a LayerNorm's "
                     "scale at 0, where relu passes no gradient"
                 )
             with torch.no_grad():
@@ -118,46 +122,22 @@ class ResidualMLP(nn.Module):
         return self.weight.grad.unflatten(0, (-1, self.block_layers)).flatten(1).norm(dim=1)
 
 
-def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Draws U(+-1/sqrt(fan_in)) weights, fan_in last: Flax's variance_scaling(1/3, fan_in, uniform)."""
-    weight = torch.empty(shape)
-    bound = 1 / math.sqrt(shape[-1])
-    return weight.uniform_(-bound, bound, generator=generator)
-
-
-def dense(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
-    """Returns a Dense layer with weights U(+-1/sqrt(fan_in)), drawn from the generator, and biases 0."""
-    layer = nn.Linear(fan_in, fan_out, device="meta")  # both tensors are replaced below
-    layer.weight = nn.Parameter(_uniform((fan_out, fan_in), generator))
-    layer.bias = nn.Parameter(torch.zeros(fan_out))
-    return layer
-
-
 def _checkpoint_blocks(blocks: int | str, num_blocks: int) -> int:
     """Returns the blocks between checkpoints, 0 for none, from a number or its name."""
     if isinstance(blocks, str):
         named = {"none": 0, "sqrt": math.ceil(math.sqrt(num_blocks))}
         if blocks not in named:
-            raise ValueError(suggest("encoder.checkpoint_blocks", blocks, [*named, "a number"]))
+            raise ValueError(suggest("encoder.checkpoint_blocks", blocks, (*named, "a number")))
         return named[blocks]
     if blocks < 0:
         raise ValueError(f"encoder.checkpoint_blocks is {blocks}; it must be 0 (off) or more, or none or sqrt")
     return blocks
 
 
-def check_sizes(depth: int, width: int, block_layers: int, activation: str) -> None:
+def check_sizes(depth: int, width: int, block_layers: int, activation: str, norm: str) -> None:
     """Raises ValueError for a shape or a name that no residual trunk can have."""
-    if block_layers <= 0:
-        raise ValueError(f"encoder.block_layers is {block_layers}; it must be at least 1")
-    if depth <= 0 or depth % block_layers:
-        low = max(depth // block_layers, 0) * block_layers
-        near = f"{low} or {low + block_layers}" if low else f"{block_layers}"
-        raise ValueError(
-            f"encoder.depth is {depth}; it must be a positive multiple of block_layers={block_layers}, such as {near}"
-        )
-    if width <= 0 or width % 16:
-        low = max(width // 16, 0) * 16
-        near = f"{low} or {low + 16}" if low else "16"
-        raise ValueError(f"encoder.width is {width}; it must be a positive multiple of 16, such as {near}")
-    if activation not in ACTIVATIONS:
-        raise ValueError(suggest("activation", activation, ACTIVATIONS))
+    check_positive(block_layers=block_layers)
+    check_multiple("depth", depth, block_layers, f"block_layers={block_layers}")
+    check_multiple("width", width, 16, "16")
+    check_name("activation of a residual trunk", activation, ACTIVATIONS)
+    check_name("norm of a residual trunk", norm, NORMS)

@@ -30,7 +30,7 @@ BAD = [
     ("env.foo=1", "Unknown setting of env=point_u_maze: 'foo'. Known: cell_size, layout, "),
     ("loss.foo.bar=1", "Unknown setting of loss=infonce: 'foo'. Known: logsumexp_coef"),
     ("+encoder.foo=1", "Unknown hyperparameter of encoder 'residual_mlp' 'foo'. Known: "),
-    ("encoder.activation=swihs", "Unknown activation 'swihs'. Did you mean 'swish'? Known: "),
+    ("encoder.activation=swihs", "Unknown activation of a residual trunk 'swihs'. Did you mean 'swish'? Known: "),
     ("agent.evaluation=best", "Unknown action choice 'best'. Did you mean 'best_of'? Known: "),
     ("env.layout=maze", "Unknown layout 'maze'. Did you mean 'u_maze'? Known: "),
     ("logger=wandb logger.mode=oflfine", "Unknown logger.mode of wandb 'oflfine'. Did you mean 'offline'? Known: "),
@@ -82,6 +82,13 @@ BAD = [
     ("device=gpu", "Unknown device 'gpu'. Did you mean 'cpu'? Known: auto, cpu, cuda"),
     ("physics=mujco", "Unknown physics 'mujco'. Did you mean 'mujoco'? Known: "),
     ("reset=resmple", "Unknown reset policy 'resmple'. Did you mean 'resample'? Known: fixed, resample"),
+    # Learners beside the agent that acts
+    ("learners.deep.encoder.depth=8", "Unknown learner 'deep'. Known: none (a + adds one: +learners.deep.encoder."),
+    ("+learners.deep.encoder.depth=deep", "encoder.depth='deep' is no int, such as 4"),
+    ("+learners.deep.encoder.dpeth=8", "Unknown hyperparameter of encoder 'residual_mlp' 'dpeth'. Did you mean"),
+    ("+learners.deep.encoder=simba", "learners.deep.encoder=simba sets nothing; name what differs, such as learners."),
+    ("+learners.deep.num_envs=3", "Unknown setting of learner 'deep' 'num_envs'. Known: actor_encoder, agent, "),
+    ("+learners.eval.encoder.depth=8", "A learner cannot be called 'eval': "),
     # Values beside others
     ("cuda_graph=true device=cpu", "cuda_graph=true needs a GPU, and the device is cpu"),
     ("precision=tf32 device=cpu", "precision=tf32 needs a GPU, and the device is cpu; use fp32 or bf16"),

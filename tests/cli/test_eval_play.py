@@ -85,6 +85,20 @@ def test_eval_of_an_older_checkpoint(deepcrl, run: Path) -> None:
     assert (run / "evaluations.jsonl").exists()
 
 
+def test_a_learner_is_scored_and_filmed_by_name(deepcrl, tiny, tmp_path: Path) -> None:
+    arguments = ("+learners.deep.encoder.depth=8", "run_dir=collector", "total_env_steps=120")
+    assert deepcrl("train", *tiny, *arguments).code == 0
+    assert deepcrl("eval", "collector", "seed=3").code == 0
+    assert deepcrl("eval", "collector", "seed=3", "--learner", "deep").code == 0
+    rows = [json.loads(line) for line in (tmp_path / "collector" / "evaluations.jsonl").read_text().splitlines()]
+    assert [row["learner"] for row in rows] == ["", "deep"]
+    assert rows[0]["eval/final_distance"] != rows[1]["eval/final_distance"]
+    film = ("--learner", "deep", "--tiles", "1", "--size", "64", "--steps", "4")
+    assert deepcrl("play", "collector", *film).out.split()[1] == "collector/videos/deep/point_u_maze_120.gif"
+    error = deepcrl("eval", "collector", "--learner", "shallow").error
+    assert error == "Unknown learner 'shallow'. Known: deep"
+
+
 @pytest.mark.parametrize("verb", ["eval", "play"])
 @pytest.mark.parametrize(
     ("override", "message"),

@@ -52,6 +52,23 @@ def test_without_any_metric_there_is_still_a_picture(tmp_path: Path) -> None:
     assert ink(plot_run(make_run(tmp_path / "run", 1, drop))[0]) > 0
 
 
+def test_learners_are_drawn_beside_who_acts(tmp_path: Path) -> None:
+    metrics = (("eval/time_at_goal", "evaluation"),)
+    rows = [{"eval/time_at_goal": 1.0, "deep/eval/time_at_goal": 2.0, "deep/eval/time_at_goal_stderr": 1.0}]
+    both = [("eval/time_at_goal", "acting"), ("deep/eval/time_at_goal", "deep")]
+    assert plots._with_learners(metrics, rows) == both
+    assert plots._with_learners(metrics, [{"eval/time_at_goal": 1.0}]) == list(metrics)
+    losses = (("critic/loss", ""),)
+    assert plots._with_learners(losses, [{"critic/loss": 1.0, "deep/critic/loss": 2.0}]) == list(losses)
+    alone, run = make_run(tmp_path / "alone", 30), make_run(tmp_path / "run", 30)
+    logger = JsonlLogger(run / "metrics.jsonl")
+    for i in range(30, 60):
+        scores = {f"{name}/eval/time_at_goal": i % 7 for name in ("deep", "shallow")}
+        logger.log({"env_steps": 1000 * i, "grad_steps": 40 * i, "wall_seconds": 2.0 * i, **scores})
+    logger.close()
+    assert ink(plot_run(run)[0]) > ink(plot_run(alone)[0])
+
+
 def test_values_that_are_not_finite_and_a_missing_config(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", 5)
     logger = JsonlLogger(run / "metrics.jsonl")

@@ -69,6 +69,13 @@ def test_unknown_hyperparameter_is_answered_with_the_nearest():
         make().build({"name": "scaled", "factr": 1.0})
 
 
+@pytest.mark.parametrize("value", ["two", True, [1.0], None])
+def test_a_hyperparameter_of_another_type_is_refused(value):
+    with pytest.raises(ValueError, match=r"^test_thing.factor=.* is no float, such as 2.0$"):
+        make().build({"name": "scaled", "factor": value})
+    assert make().build({"name": "scaled", "factor": 3})(3.0) == 9.0  # a whole number will do
+
+
 def test_duplicate_name_names_both_owners():
     def scaled(x: float) -> float:
         return x

@@ -12,7 +12,7 @@ import torch
 from deepcrl.core import checkpoint, loggers
 from deepcrl.core.build import build_run
 from deepcrl.core.checkpoint import CheckpointError
-from deepcrl.core.components import AGENTS
+from deepcrl.core.components import AGENTS, ENCODERS
 from deepcrl.core.interrupt import Interrupt
 from deepcrl.core.loop import Run, fit
 from deepcrl.core.session import Session
@@ -108,6 +108,21 @@ def test_each_agent_and_reset_policy_resumes(tiny, same, name: str, reset: str) 
     run.load_state_dict(load(straight.states[100, 4]))
     fit(run, memory, Interrupt())
     same(load(memory.states[160, 16]), load(straight.states[160, 16]))
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_each_encoder_learns_and_resumes(tiny, same, name: str, precision: str) -> None:
+    encoder = ENCODERS.defaults(name) | {"depth": 8, "width": 16}
+    config = tiny(encoder=encoder, precision=precision, total_env_steps=160)
+    before = [p.detach().clone() for net in build_run(config).agent.networks.values() for p in net.parameters()]
+    straight = trained(config)
+    run, memory = build_run(config), Snapshots()
+    run.load_state_dict(load(straight.states[100, 4]))
+    fit(run, memory, Interrupt())
+    same(load(memory.states[160, 16]), load(straight.states[160, 16]))
+    after = [p for net in run.agent.networks.values() for p in net.parameters()]
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_going_back_to_an_older_checkpoint(tiny, tmp_path: Path, same) -> None:

@@ -13,10 +13,10 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-@pytest.mark.parametrize("layer_norm", [True, False])
-def test_is_a_residual_mlp_whose_blocks_are_copies(layer_norm: bool) -> None:
-    tied = Recurrent(10, 5, generator(), depth=6, width=32, block_layers=2, layer_norm=layer_norm)
-    free = ResidualMLP(10, 5, generator(), depth=6, width=32, block_layers=2, layer_norm=layer_norm)
+@pytest.mark.parametrize("norm", ["layer_norm", "none"])
+def test_is_a_residual_mlp_whose_blocks_are_copies(norm: str) -> None:
+    tied = Recurrent(10, 5, generator(), depth=6, width=32, block_layers=2, norm=norm)
+    free = ResidualMLP(10, 5, generator(), depth=6, width=32, block_layers=2, norm=norm)
     trunk = ("weight", "bias", "scale", "shift")
     state = {k: torch.cat(3 * [v]) if k in trunk else v for k, v in tied.state_dict().items()}
     free.load_state_dict(state)

@@ -97,7 +97,7 @@ def test_autocast_is_bf16_inside_and_float32_outside():
     assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in net.parameters())
 
 
-@pytest.mark.parametrize("settings", [{"activation": "relu"}, {"layer_norm": False}, {"block_layers": 2}])
+@pytest.mark.parametrize("settings", [{"activation": "relu"}, {"norm": "none"}, {"block_layers": 2}])
 def test_ablations_run(settings):
     net = make(**settings)
     net(torch.randn(3, 10, generator=generator(4))).sum().backward()
@@ -144,7 +144,7 @@ def test_stream_rms_is_that_of_the_plain_blocks():
         stream = stream + block(stream)
         expected.append(stream.square().mean().sqrt())
     torch.testing.assert_close(net.stream_rms(x), torch.stack(expected))
-    assert make(depth=4, layer_norm=False).stream_rms(x).shape == (2,)
+    assert make(depth=4, norm="none").stream_rms(x).shape == (2,)
 
 
 def test_block_gradient_norms():
@@ -200,11 +200,15 @@ def test_registered_with_its_settings():
         ({"block_layers": 0}, r"encoder.block_layers is 0; it must be at least 1"),
         ({"width": 100}, r"encoder.width is 100; .* multiple of 16, such as 96 or 112$"),
         ({"width": 0}, r"encoder.width is 0; .* such as 16$"),
-        ({"activation": "swich"}, r"Unknown activation 'swich'. Did you mean 'swish'\? Known: relu, swish$"),
+        ({"norm": "rms_norm"}, r"Unknown norm of a residual trunk 'rms_norm'. .*Known: layer_norm, none$"),
+        (
+            {"activation": "swich"},
+            r"Unknown activation of a residual trunk 'swich'. Did you mean 'swish'\? Known: relu, swish$",
+        ),
         ({"checkpoint_blocks": -1}, r"encoder.checkpoint_blocks is -1; it must be 0 \(off\) or more"),
         ({"checkpoint_blocks": "sqr"}, r"Unknown encoder.checkpoint_blocks 'sqr'. Did you mean 'sqrt'\?"),
-        ({"zero_init_residual": True, "layer_norm": False}, r"zero_init_residual needs layer_norm=true and .*=swish"),
-        ({"zero_init_residual": True, "activation": "relu"}, r"zero_init_residual needs layer_norm=true and .*=swish"),
+        ({"zero_init_residual": True, "norm": "none"}, r"zero_init_residual needs norm=layer_norm and .*=swish"),
+        ({"zero_init_residual": True, "activation": "relu"}, r"zero_init_residual needs norm=layer_norm and .*=swish"),
     ],
 )
 def test_bad_settings(settings, message):

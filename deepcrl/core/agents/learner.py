@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcrl.core.agents.parts import MakeEncoder, Parts
+from deepcrl.core.agents.projection import project_after_steps
 from deepcrl.core.seeding import generator
 
 
@@ -58,6 +59,7 @@ class Learner:
         """Adds an Adam with PyTorch's defaults; ValueError for a learning rate, `{name}_lr`, that is not positive."""
         check_positive(**{f"{name}_lr": lr})
         self.optimizers[name] = torch.optim.Adam(parameters, lr=lr, fused=True)
+        project_after_steps(self.optimizers[name], self.networks.values())
 
     def add_generator(self, name: str) -> None:
         draws = "cpu" if self._device.type == "meta" else self._device

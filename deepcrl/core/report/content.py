@@ -151,7 +151,7 @@ def _blocks(run: RunRecord) -> dict[str, list[float | None]]:
     keys = sorted({key for row in run.rows for key in row if key.startswith("blocks/")})
     blocks: dict[str, list[float | None]] = {}
     for key in keys:
-        _, network, statistic, _ = key.split("/", 3)
+        network, statistic, _ = key.removeprefix("blocks/").rsplit("/", 2)
         value = run.series(key)["value"]
         blocks.setdefault(f"{network} {statistic}", []).append(_number(value[-1]) if len(value) else None)
     return blocks

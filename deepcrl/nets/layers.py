@@ -1,0 +1,149 @@
+"""What encoders are built of: activations and norms by name, and stacks of equal layers that are one parameter each.
+
+A stack is run through its `layers()`, functions of [B, in] in the order of the layers. They come from one `unbind`,
+whose backward writes all gradients at once: indexing the parameter would add up L gradients of its whole size. Results
+have the dtype of the parameters, also under autocast, which therefore rounds the matmuls and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from deepcrl.core.registry import suggest
+from deepcrl.kernels import reference
+from deepcrl.kernels.reference import LN_EPS
+
+Layer = Callable[[Tensor], Tensor]
+"""[B, in] -> [B, out]."""
+
+ACTIVATIONS: dict[str, Layer] = {**reference.ACTIVATIONS, "gelu": F.gelu, "tanh": torch.tanh}
+
+
+def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Draws U(+-1/sqrt(fan_in)) weights, fan_in last: Flax's variance_scaling(1/3, fan_in, uniform)."""
+    weight = torch.empty(shape)
+    bound = 1 / math.sqrt(shape[-1])
+    return weight.uniform_(-bound, bound, generator=generator)
+
+
+class Dense(nn.Linear):
+    """A Dense layer [B, fan_in] -> [B, fan_out] with weights U(+-1/sqrt(fan_in)) and biases 0."""
+
+    def __init__(self, fan_in: int, fan_out: int, generator: torch.Generator) -> None:
+        super().__init__(fan_in, fan_out, device="meta")  # both tensors are replaced
+        self.weight = nn.Parameter(uniform((fan_out, fan_in), generator))
+        self.bias = nn.Parameter(torch.zeros(fan_out))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input).to(self.weight.dtype)
+
+
+class DenseStack(nn.Module):
+    """`count` Dense layers of one shape: weight [count, fan_out, fan_in], as in `Dense`, and bias [count, fan_out]."""
+
+    def __init__(self, count: int, fan_in: int, fan_out: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(uniform((count, fan_out, fan_in), generator))
+        self.bias = nn.Parameter(torch.zeros(count, fan_out))
+
+    def layers(self) -> list[Layer]:
+        return [
+            partial(_dense, weight=weight, bias=bias)
+            for weight, bias in zip(self.weight.unbind(), self.bias.unbind(), strict=True)
+        ]
+
+
+def _dense(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.linear(x, weight, bias).to(weight.dtype)
+
+
+class LayerNorms(nn.Module):
+    """`count` LayerNorms (Ba et al. 2016): scale and shift [count, width]."""
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(count, width))
+        self.shift = nn.Parameter(torch.zeros(count, width))
+
+    def layers(self) -> list[Layer]:
+        return [
+            partial(F.layer_norm, normalized_shape=scale.shape, weight=scale, bias=shift, eps=LN_EPS)
+            for scale, shift in zip(self.scale.unbind(), self.shift.unbind(), strict=True)
+        ]
+
+
+class RMSNorms(nn.Module):
+    """`count` RMSNorms, x / sqrt(mean(x^2) + eps) times a scale [count, width] (Zhang and Sennrich 2019)."""
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(count, width))
+
+    def layers(self) -> list[Layer]:
+        return [
+            partial(F.rms_norm, normalized_shape=scale.shape, weight=scale, eps=LN_EPS) for scale in self.scale.unbind()
+        ]
+
+
+class NoNorms(nn.Module):
+    """`count` times nothing: the ablation."""
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self._count = count
+
+    def layers(self) -> list[Layer]:
+        return self._count * [_identity]
+
+
+def _identity(x: Tensor) -> Tensor:
+    return x
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Returns a @ b in the dtype of both, also under autocast: a sum over blocks would lose digits in bfloat16."""
+    with torch.autocast(a.device.type, enabled=False):
+        return a @ b
+
+
+NormStack = LayerNorms | RMSNorms | NoNorms
+NORMS: dict[str, type[NormStack]] = {"layer_norm": LayerNorms, "rms_norm": RMSNorms, "none": NoNorms}
+
+
+def activation_of(name: str) -> Layer:
+    """Returns the activation of that name; ValueError with a suggestion otherwise."""
+    check_name("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]
+
+
+def norms_of(name: str, count: int, width: int) -> NormStack:
+    """Returns `count` norms of that name; ValueError with a suggestion if there is none."""
+    check_name("norm", name, NORMS)
+    return NORMS[name](count, width)
+
+
+def check_name(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raises ValueError for a name that is not known."""
+    if name not in known:
+        raise ValueError(suggest(kind, name, known))
+
+
+def check_positive(**sizes: int) -> None:
+    """Raises ValueError for the first hyperparameter of an encoder that is not positive."""
+    for name, value in sizes.items():
+        if value < 1:
+            raise ValueError(f"encoder.{name} is {value}; it must be at least 1")
+
+
+def check_multiple(name: str, value: int, of: int, what: str) -> None:
+    """Raises ValueError, with the nearest good values, for one that is no positive multiple of `of`, called `what`."""
+    if value <= 0 or value % of:
+        low = max(value // of, 0) * of
+        near = f"{low} or {low + of}" if low else f"{of}"
+        raise ValueError(f"encoder.{name} is {value}; it must be a positive multiple of {what}, such as {near}")
