@@ -48,6 +48,7 @@ class AntTask(GoalTask):
     spec = EnvSpec(state_dim=29, action_dim=8, goal_indices=(0, 1))
     state_labels = (*FREE_POSITION, *angles(JOINTS), *FREE_VELOCITY, *angle_rates(JOINTS))
     action_labels = torques(ACTUATORS)
+    success_easy = 2.0
 
     def __init__(self, *, reset_noise: float, success_radius: float, density: float) -> None:
         at_least("reset_noise", reset_noise, 0)

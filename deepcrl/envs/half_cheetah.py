@@ -33,6 +33,7 @@ class HalfCheetah(GoalTask):
         *("torso x velocity (m/s)", "torso z velocity (m/s)", "torso pitch velocity (rad/s)", *angle_rates(JOINTS)),
     )
     action_labels = torques(JOINTS)
+    success_easy = 2.0
 
     def __init__(
         self,

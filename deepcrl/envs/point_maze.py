@@ -34,6 +34,7 @@ class PointMaze(GoalTask):
     spec = EnvSpec(state_dim=4, action_dim=2, goal_indices=(0, 1))
     state_labels = ("x (m)", "y (m)", "x velocity (m/s)", "y velocity (m/s)")
     action_labels = ("force along x / 5 N", "force along y / 5 N")
+    success_easy = 2.0
 
     def __init__(
         self,

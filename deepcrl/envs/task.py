@@ -43,6 +43,10 @@ class GoalTask(ABC):
     """What each entry of the action drives."""
     success_radius: float
     """A state succeeds when its distance to the goal is strictly smaller."""
+    success_easy: float | None = None
+    """The looser threshold that the task's source also counts, or None if it has none; not a hyperparameter."""
+    success_hard: float | None = None
+    """The stricter one."""
     substeps: int = 5
     """Physics time steps per control step."""
     derived: bool = False

@@ -90,6 +90,8 @@ class TaskVectorEnv:
             terminated=terminated,
             truncated=truncated,
             traj_id=traj_id,
+            success_easy=None if task.success_easy is None else distance < task.success_easy,
+            success_hard=None if task.success_hard is None else distance < task.success_hard,
         )
 
     def data(self, index: int) -> mujoco.MjData:

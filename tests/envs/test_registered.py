@@ -123,6 +123,12 @@ def test_distance_and_success_speak_of_the_state_after_the_step(name, make, acti
         distance = ((achieved - goal.double()) ** 2).sum(1).sqrt()
         assert torch.allclose(step.distance.double(), distance, atol=1e-5)
         assert torch.equal(step.success, step.distance < 4.0)
+        for reached, radius in (
+            (step.success_easy, envs.task.success_easy),
+            (step.success_hard, envs.task.success_hard),
+        ):
+            assert (reached is None) == (radius is None)
+            assert radius is None or torch.equal(reached, step.distance < radius)
         goal = step.observation.goal
 
 
