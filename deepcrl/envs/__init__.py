@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from deepcrl.core.components import ENVS, discover
 from deepcrl.core.types import VectorEnv
 from deepcrl.envs.settings import EnvItem, VectorSettings
+from deepcrl.envs.unstable import UnstableDumps
 
 __all__ = ["EnvItem", "VectorSettings", "make_envs", "make_task"]
 
@@ -33,8 +35,12 @@ def make_envs(
     num_threads: int = 0,
     reset: str = "resample",
     physics: str = "mujoco",
+    unstable_dir: Path | None = None,
 ) -> VectorEnv:
-    """Returns `num_envs` copies of the task `cfg`; see `VectorSettings` for the rest and its errors."""
+    """Returns `num_envs` copies of the task `cfg`; see `VectorSettings` for the rest and its errors.
+
+    Simulations that become unstable are dumped into `unstable_dir`, which is made when it is needed.
+    """
     settings = VectorSettings(
         num_envs=num_envs,
         episode_length=episode_length,
@@ -42,5 +48,6 @@ def make_envs(
         num_threads=num_threads,
         reset=reset,
         physics=physics,
+        unstable=None if unstable_dir is None else UnstableDumps(unstable_dir, cfg),
     )
     return make_task(cfg).vectorize(settings)
