@@ -61,6 +61,9 @@ class HalfCheetah(GoalTask):
     def state(self, physics: Physics) -> Tensor:
         return torch.cat((physics.field("qpos"), physics.field("qvel")), dim=1).float()
 
+    def goal_bounds(self) -> Tensor:
+        return torch.tensor([[self.goal_distance_min], [self.goal_distance]], dtype=torch.float64)
+
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         empty = torch.empty(2, num, 9, dtype=torch.float64, device=generator.device)
         qpos = empty[0].uniform_(-self.reset_noise, self.reset_noise, generator=generator)

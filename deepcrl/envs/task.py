@@ -83,6 +83,10 @@ class GoalTask(ABC):
         """Returns the Euclidean distance [N] between what states [N, S] achieve and goals [N, G]."""
         return torch.linalg.vector_norm(self.achieved(state) - goal, dim=1)
 
+    def goal_bounds(self) -> Tensor | None:
+        """Returns the lowest and the highest value of each entry of the goals that are drawn, [2, G], or None."""
+        return None
+
     def marker_position(self, goal: Tensor) -> Tensor:
         """Returns where to show goals [K, G]: [K, 3], by default with a missing third coordinate on the floor."""
         return torch.nn.functional.pad(goal, (0, 3 - goal.shape[1]))
