@@ -8,7 +8,7 @@ All tests of an id share its compiled model and one recorded rollout.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
@@ -42,19 +42,6 @@ def vectorize(
 def random_actions(task: GoalTask, steps: int, num_envs: int = N) -> Tensor:
     generator = torch.Generator().manual_seed(7)
     return 2 * torch.rand(steps, num_envs, task.spec.action_dim, generator=generator) - 1
-
-
-def assert_same(a: Step, b: Step) -> None:
-    """Asserts that two steps are equal bit by bit."""
-    for name in (field.name for field in fields(Step)):
-        one, other = getattr(a, name), getattr(b, name)
-        if isinstance(one, Observation):
-            assert torch.equal(one.state, other.state), name
-            assert torch.equal(one.goal, other.goal), name
-        elif isinstance(one, Tensor):
-            assert torch.equal(one, other), name
-        else:
-            assert one is other is None, name
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -113,7 +100,7 @@ def test_200_random_steps_are_finite(rollout: Rollout) -> None:
     assert rollout.envs.num_unstable == 0
 
 
-def test_same_seed_same_rollout_at_two_threads(task: GoalTask, rollout: Rollout) -> None:
+def test_same_seed_same_rollout_at_two_threads(task: GoalTask, rollout: Rollout, assert_same) -> None:
     twin = vectorize(task, threads=2)
     first = twin.reset()
     assert torch.equal(first.state, rollout.first.state)
@@ -295,7 +282,7 @@ def test_a_slow_single_simulation_agrees(task: GoalTask) -> None:
     assert alive.any()
 
 
-def test_a_checkpoint_goes_on_bit_exactly_in_the_middle_of_an_episode(task: GoalTask) -> None:
+def test_a_checkpoint_goes_on_bit_exactly_in_the_middle_of_an_episode(task: GoalTask, assert_same) -> None:
     envs, actions = vectorize(task, length=20), random_actions(task, 50)
     envs.reset()
     for action in actions[:15]:
