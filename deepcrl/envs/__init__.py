@@ -11,6 +11,7 @@ from typing import Any
 
 from deepcrl.core.components import ENVS, discover
 from deepcrl.core.types import VectorEnv
+from deepcrl.envs.reference_ids import translated
 from deepcrl.envs.settings import EnvItem, VectorSettings
 from deepcrl.envs.unstable import UnstableDumps
 
@@ -20,10 +21,11 @@ __all__ = ["EnvItem", "VectorSettings", "make_envs", "make_task"]
 def make_task(cfg: Mapping[str, Any]) -> EnvItem:
     """Returns the task of `{"name": ..., hyperparameters...}`, without any simulation: cheap, for its `spec`.
 
-    Raises ValueError for an unknown name or hyperparameter, or a value that the task refuses.
+    The name may be an id of scaling-crl or JaxGCRL. Raises ValueError for an unknown name or hyperparameter, or a value
+    that the task refuses.
     """
     discover()
-    return ENVS.build(cfg)
+    return ENVS.build(translated(cfg))
 
 
 def make_envs(

@@ -159,6 +159,7 @@ class AntMaze(AntTask):
         super().__init__(reset_noise=reset_noise, success_radius=success_radius, density=density)
         above("wall_height", wall_height, 0)
         self.maze = parse_layout(layout, cell_size)
+        self.goal_steps = goal_steps
         self._pairs = corridor_pairs(self.maze, goal_steps) if goal_steps else []
         self.wall_height = wall_height
         self._starts, self._goals = self.maze.centres("R"), self.maze.centres("G")
