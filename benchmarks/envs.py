@@ -1,8 +1,9 @@
 """Environment steps per second of every family, beside Gymnasium's and Brax's nearest task: `deepcrl bench envs`.
 
 Ours and the raw `Batch.step` take turns (see env_step.py). Gymnasium's vector environments are given their better of
-two ways, one process (`SyncVectorEnv`) or a process per environment (`AsyncVectorEnv`). Brax runs the released code's
-`spring` engine, jitted, its compilation not counted. Physics differ: read a row as "what a user of that package gets".
+two ways, one process (`SyncVectorEnv`) or a process per environment (`AsyncVectorEnv`). Brax runs the reference
+repositories' engine, jitted, its compilation not counted. Physics differ: read a row as "what a user of that package
+gets". Peers come with `pip install 'deepcrl[bench]'`; one that is not installed is left out.
 """
 
 from __future__ import annotations
@@ -12,21 +13,51 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import env_step
 
 from deepcrl.cli.errors import ArgumentParser
 from deepcrl.core.run_dir import describe_environment
 
-PEERS: dict[str, dict[str, str]] = {
-    "point_u_maze": {},
-    "ant": {"gymnasium": "Ant-v5", "brax": "ant"},
-    "ant_u_maze": {},
+
+class Peers(NamedTuple):
+    """The nearest task of each package that has one."""
+
+    gymnasium: str | None = None
+    """Of Gymnasium, or of gymnasium-robotics, whose mazes are measured where it is installed."""
+    brax: str | None = None
+    engine: str = "spring"
+    """Brax's engine, as the reference repositories choose it for the task."""
+
+
+_ANT, _HUMANOID = Peers("Ant-v5", "ant"), Peers("Humanoid-v5", "humanoid")
+PEERS: dict[str, Peers] = {
+    "reacher": Peers("Reacher-v5", "reacher"),
+    "point_u_maze": Peers("PointMaze_UMaze-v3"),
+    "half_cheetah": Peers("HalfCheetah-v5", "halfcheetah", "mjx"),
+    "ant": _ANT,
+    "ant_u_maze": Peers("AntMaze_UMaze-v5", "ant"),
+    "ant_ball": _ANT,
+    "ant_ball_u_maze": _ANT,
+    "ant_push": Peers("Ant-v5", "ant", "mjx"),
+    "humanoid": _HUMANOID,
+    "humanoid_u_maze": _HUMANOID,
 }
-"""Environment -> the nearest task of each peer that has one."""
+"""One environment of every family."""
 GYMNASIUM_ENVS = 8
 """Small: with 512 processes on a few cores Gymnasium would only get slower."""
+
+
+def in_gymnasium(name: str) -> bool:
+    """Whether the task `name` is in Gymnasium, with gymnasium-robotics if that is installed."""
+    import gymnasium
+
+    if importlib.util.find_spec("gymnasium_robotics") is not None:
+        import gymnasium_robotics
+
+        gymnasium.register_envs(gymnasium_robotics)
+    return name in gymnasium.registry
 
 
 def gymnasium_rate(name: str, seconds: float) -> dict[str, float]:
@@ -44,12 +75,12 @@ def gymnasium_rate(name: str, seconds: float) -> dict[str, float]:
     return rates
 
 
-def brax_rate(name: str, num_envs: int, seconds: float) -> float:
+def brax_rate(name: str, engine: str, num_envs: int, seconds: float) -> float:
     """Returns env steps per second of Brax's task `name`, rolled out by one jitted scan of 20 steps."""
     import jax  # pyright: ignore[reportMissingImports] - an optional peer
     from brax import envs  # pyright: ignore[reportMissingImports] - an optional peer
 
-    env, steps = envs.get_environment(name, backend="spring"), 20
+    env, steps = envs.get_environment(name, backend=engine), 20
 
     def step(state: Any, key: Any) -> tuple[Any, None]:
         action = jax.random.uniform(key, (num_envs, env.action_size), minval=-1, maxval=1)
@@ -60,6 +91,19 @@ def brax_rate(name: str, num_envs: int, seconds: float) -> float:
     key = jax.random.PRNGKey(1)
     jax.block_until_ready(roll(state, key))
     return _rate(lambda: jax.block_until_ready(roll(state, key)), num_envs * steps, seconds)
+
+
+def peer_rates(peers: Peers, num_envs: int, seconds: float) -> list[dict[str, Any]]:
+    """Returns variant, task, number of environments and rate of each peer that is installed here."""
+    rates = []
+    if peers.gymnasium is not None and in_gymnasium(peers.gymnasium):
+        for kind, rate in gymnasium_rate(peers.gymnasium, seconds).items():
+            rates.append({"variant": kind, "task": peers.gymnasium, "num_envs": GYMNASIUM_ENVS, "value": rate})
+    if peers.brax is not None and importlib.util.find_spec("brax") is not None:
+        rate = brax_rate(peers.brax, peers.engine, num_envs, seconds)
+        task = f"{peers.brax} ({peers.engine})"
+        rates.append({"variant": "brax", "task": task, "num_envs": num_envs, "value": rate})
+    return rates
 
 
 def _rate(step: Callable[[], object], env_steps: int, seconds: float) -> float:
@@ -81,15 +125,12 @@ def run(
         ours = env_step.run(None, num_envs=num_envs, env=name, num_threads=num_threads, turns=turns)
         rate = next(row["value"] for row in ours if row["variant"] == "env_step")
         rows += [row | {"benchmark": "envs"} for row in ours]
-        peers = PEERS.get(name, {})
-        others = gymnasium_rate(peers["gymnasium"], seconds) if "gymnasium" in peers else {}
-        if "brax" in peers and importlib.util.find_spec("brax") is not None:
-            others["brax"] = brax_rate(peers["brax"], num_envs, seconds)
-        for variant, value in others.items():
-            print(f"{name}  {variant:18} {value:>10,.0f} env steps/s, {rate / value:.1f}x slower than ours")
-            sizes = {"num_envs": num_envs if variant == "brax" else GYMNASIUM_ENVS, "num_threads": num_threads}
-            row = {"benchmark": "envs", "variant": variant, "env": name, "value": value, "unit": "env steps/s"}
-            rows.append(row | sizes)
+        for peer in peer_rates(PEERS.get(name, Peers()), num_envs, seconds):
+            print(
+                f"{name}  {peer['variant']:18} {peer['value']:>10,.0f} env steps/s on {peer['task']}, "
+                f"ours is {rate / peer['value']:.1f} times as fast"
+            )
+            rows.append({"benchmark": "envs", "env": name, "num_threads": num_threads, "unit": "env steps/s"} | peer)
     return rows
 
 

@@ -4,8 +4,12 @@ import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import pytest
+
+from deepcrl.core.components import ENVS, discover
+from deepcrl.envs.task import GoalTask
 
 BENCHMARKS_DIR = Path(__file__).parents[1] / "benchmarks"
 
@@ -19,13 +23,37 @@ def envs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_envs_gives_a_row_per_variant(envs: ModuleType) -> None:
-    rows = envs.run(["point_u_maze"], num_envs=4, num_threads=1, seconds=0.01, turns=2)
+    rows = envs.run(["point_maze"], num_envs=4, num_threads=1, seconds=0.01, turns=2)
     assert [row["variant"] for row in rows] == ["raw", "env_step", "env_step_over_raw"]
-    assert all(row["benchmark"] == "envs" and row["env"] == "point_u_maze" and row["value"] > 0 for row in rows)
+    assert all(row["benchmark"] == "envs" and row["env"] == "point_maze" and row["value"] > 0 for row in rows)
 
 
 def test_envs_measures_both_vector_environments_of_gymnasium(envs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(envs, "GYMNASIUM_ENVS", 1)
+    assert envs.in_gymnasium("CartPole-v1")
+    assert not envs.in_gymnasium("CartPole-v99")
     rates = envs.gymnasium_rate("CartPole-v1", seconds=0.01)
     assert rates.keys() == {"SyncVectorEnv", "AsyncVectorEnv"}
     assert all(rate > 0 for rate in rates.values())
+
+
+def test_envs_gives_a_row_per_peer(envs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envs, "gymnasium_rate", lambda name, seconds: {"SyncVectorEnv": 5.0, "AsyncVectorEnv": 6.0})
+    monkeypatch.setattr(envs, "brax_rate", lambda name, engine, num_envs, seconds: 7.0)
+    monkeypatch.setattr(envs.importlib.util, "find_spec", lambda name: name == "brax")
+    rows = envs.peer_rates(envs.Peers("Ant-v5", "ant", "mjx"), num_envs=512, seconds=1.0)
+    assert [(row["variant"], row["task"], row["num_envs"], row["value"]) for row in rows] == [
+        ("SyncVectorEnv", "Ant-v5", envs.GYMNASIUM_ENVS, 5.0),
+        ("AsyncVectorEnv", "Ant-v5", envs.GYMNASIUM_ENVS, 6.0),
+        ("brax", "ant (mjx)", 512, 7.0),
+    ]
+    monkeypatch.setattr(envs.importlib.util, "find_spec", lambda name: None)
+    assert envs.peer_rates(envs.Peers("None-v5", "ant"), num_envs=512, seconds=1.0) == []
+
+
+def test_envs_covers_every_family(envs: ModuleType) -> None:
+    discover()
+    ours = {name for name in ENVS if ENVS[name].__module__.startswith("deepcrl.envs.")}
+    assert set(envs.PEERS) <= ours
+    tasks = {name for name in ours if issubclass(cast("type", ENVS[name]), GoalTask)}
+    assert {ENVS[name] for name in tasks} == {ENVS[name] for name in envs.PEERS}

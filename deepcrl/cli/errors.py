@@ -21,7 +21,6 @@ from omegaconf.errors import (
 )
 
 from deepcrl.core.checkpoint import CheckpointError
-from deepcrl.core.components import REGISTRIES
 from deepcrl.core.loop import NonFiniteError
 from deepcrl.core.registry import suggest
 from deepcrl.core.session import RecordError
@@ -87,9 +86,6 @@ def one_line(error: BaseException) -> str:
     """Says in our words what Hydra and OmegaConf mean, with the nearest good name."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        for registry in REGISTRIES.values():
-            if group in registry.groups and name in registry.renamed:
-                return registry.unknown(name)
         return suggest(group, name, error.options)
     if isinstance(error, OverrideParseException):
         return f"Cannot read the override {error.override!r}; an override is KEY=VALUE, such as encoder.depth=16"

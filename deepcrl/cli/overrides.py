@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
 from deepcrl.core.components import AGENTS
 from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS
 from deepcrl.core.registry import suggest
+from deepcrl.envs.reference_ids import translate
 
 SWEEP_FLAGS = ("-m", "--multirun")
 FLAGS = (
@@ -40,6 +43,26 @@ def check(arguments: list[str]) -> None:
             raise ValueError(f"{argument}: {key} is chosen by name, see `deepcrl list`")
         elif key == "run_dir" and is_sweep(arguments):
             raise ValueError(f"{argument} is the directory of one run; for a sweep use hydra.sweep.dir={value}")
+
+
+def translate_ids(arguments: list[str]) -> list[str]:
+    """Replaces ids of scaling-crl and JaxGCRL by the names here, and says so on stderr."""
+    translated = []
+    for argument in arguments:
+        new = _translate_ids(argument) if argument.startswith(("env=", "eval_env=")) else [argument]
+        if new != [argument]:
+            print(f"deepcrl: {argument} is {' '.join(new)} here, see docs/environments.md", file=sys.stderr)
+        translated += new
+    return translated
+
+
+def _translate_ids(argument: str) -> list[str]:
+    key, names = split(argument)
+    envs = [translate(name) for name in names.split(",")]
+    extras = [f"{key}.{extra}={value}" for env in envs for extra, value in env.items() if extra != "name"]
+    if extras and len(envs) > 1:
+        raise ValueError(f"{argument}: only a single run can name a _gen_ maze; sweep over {key}.goal_steps instead")
+    return [f"{key}={','.join(env['name'] for env in envs)}", *extras]
 
 
 def _check_flag(flag: str, value: str) -> None:

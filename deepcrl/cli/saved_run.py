@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from deepcrl.cli.compose import compose_values
+from deepcrl.cli.overrides import translate_ids
 from deepcrl.core.config import RunConfig
 from deepcrl.core.registry import suggest
 from deepcrl.core.trained import Saved
@@ -22,6 +23,7 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
     `env=...` names the evaluation environment, `agent.evaluation=best_of` the choice of actions. Raises ValueError for
     a setting that an evaluation cannot change.
     """
+    overrides = translate_ids(overrides)
     for override in overrides:
         key = override.partition("=")[0]
         if "=" not in override:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -16,6 +17,7 @@ from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES,
 from deepcrl.core.config import RunConfig, Schedule, select_device
 from deepcrl.core.loop import Run
 from deepcrl.core.progress import Progress
+from deepcrl.core.run_dir import RunDir
 from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
 from deepcrl.envs import make_envs, make_task
 from deepcrl.kernels import dispatch
@@ -37,7 +39,9 @@ def _sizes(spec: EnvSpec) -> str:
     return f"{spec.state_dim}, {spec.action_dim}, {list(spec.goal_indices)}"
 
 
-def build_envs(config: RunConfig, env: dict[str, Any], num_envs: int, stream: str) -> VectorEnv:
+def build_envs(
+    config: RunConfig, env: dict[str, Any], num_envs: int, stream: str, unstable_dir: Path | None = None
+) -> VectorEnv:
     """Builds `num_envs` environments that draw from the random stream of that name."""
     return make_envs(
         env,
@@ -47,6 +51,7 @@ def build_envs(config: RunConfig, env: dict[str, Any], num_envs: int, stream: st
         num_threads=config.num_threads,
         reset=config.reset,
         physics=config.physics,
+        unstable_dir=unstable_dir,
     )
 
 
@@ -106,8 +111,9 @@ def build_run(config: RunConfig) -> Run:
     if config.num_threads:
         torch.set_num_threads(config.num_threads)
     spec = env_spec(config)
-    envs = build_envs(config, config.env, config.num_envs, "envs")
-    eval_envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval_envs")
+    unstable_dir = RunDir(Path(config.run_dir)).unstable_dir if config.run_dir else None
+    envs = build_envs(config, config.env, config.num_envs, "envs", unstable_dir)
+    eval_envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval_envs", unstable_dir)
 
     def learning(config: RunConfig) -> Agent:
         agent = build_agent(config, spec, device)

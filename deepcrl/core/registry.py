@@ -37,8 +37,6 @@ class Registry(Mapping[str, Callable[..., Any]]):
         self.groups = (kind, *other_groups)
         self._items: dict[str, Callable[..., Any]] = {}
         self._schemas: dict[str, type] = {}
-        self.renamed: dict[str, str] = {}
-        """Names that others use for what is registered here under another one."""
 
     def register(self, name: str, *, choices: Mapping[str, str] | None = None, **defaults: Any) -> Callable[[Any], Any]:
         """Registers the decorated object as `name`; `defaults` replaces hyperparameter defaults under this name.
@@ -82,15 +80,9 @@ class Registry(Mapping[str, Callable[..., Any]]):
         """Returns `name` and the default of each hyperparameter."""
         return copy.deepcopy(vars(self.schema(name)()))
 
-    def unknown(self, name: str) -> str:
-        """Returns the one-line message for a name that is not registered."""
-        if name in self.renamed:
-            return f"{self.kind} {name!r} is called {self.renamed[name]!r} here"
-        return suggest(self.kind, name, self._items)
-
     def _check(self, name: str) -> str:
         if name not in self._items:
-            raise ValueError(self.unknown(name))
+            raise ValueError(suggest(self.kind, name, self._items))
         return name
 
     def __getitem__(self, name: str) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ config.yaml        the resolved configuration
 environment.json   code revision, versions, machine and command line, once per start or resume
 metrics.jsonl      every metric row (see deepcrl.core.loggers)
 checkpoints/ plots/ videos/
+unstable/          simulations that became unstable, if any did (see deepcrl.envs.unstable)
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class RunDir:
     @property
     def videos_dir(self) -> Path:
         return self.path / "videos"
+
+    @property
+    def unstable_dir(self) -> Path:
+        return self.path / "unstable"
 
     def holds_run(self) -> bool:
         """Whether a run has been started here."""

@@ -127,11 +127,17 @@ class Session:
         except KeyboardInterrupt:  # a film may take long, and everything else is on disk
             self._say(f"Stopped while drawing; the run is saved: {self._dir.path}")
             raise SystemExit(128 + signal.SIGINT) from None
+        self._tell_of_unstable()
         if interrupt.signal_number is not None:
             self._say(f"Saved. Go on with: {go_on}")
             raise SystemExit(128 + interrupt.signal_number)
         self._say(f"Done: {self._dir.path}")
         return self.score
+
+    def _tell_of_unstable(self) -> None:
+        count = self.model.envs.num_unstable + self.model.eval_envs.num_unstable
+        if count:
+            self._say(f"Unstable simulations, reset and not trained on: {count}; see {self._dir.unstable_dir}")
 
     def _close_logs(self) -> None:
         """Closes them all, whatever one of them says: the run is on disk, or a more important error is on its way."""

@@ -56,6 +56,10 @@ class Step:
     """[N] bool, whether it ended at its time limit."""
     traj_id: Tensor
     """[N] int64, the trajectory that this transition belongs to; counts up by one per episode and environment."""
+    success_easy: Tensor | None = None
+    """[N] bool, whether `next_state` is within the task's looser threshold; None if it has none."""
+    success_hard: Tensor | None = None
+    """[N] bool, whether it is within the stricter one."""
 
 
 @dataclass(frozen=True, slots=True)

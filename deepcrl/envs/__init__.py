@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from deepcrl.core.components import ENVS, discover
 from deepcrl.core.types import VectorEnv
+from deepcrl.envs.reference_ids import translated
 from deepcrl.envs.settings import EnvItem, VectorSettings
+from deepcrl.envs.unstable import UnstableDumps
 
 __all__ = ["EnvItem", "VectorSettings", "make_envs", "make_task"]
 
@@ -18,10 +21,11 @@ __all__ = ["EnvItem", "VectorSettings", "make_envs", "make_task"]
 def make_task(cfg: Mapping[str, Any]) -> EnvItem:
     """Returns the task of `{"name": ..., hyperparameters...}`, without any simulation: cheap, for its `spec`.
 
-    Raises ValueError for an unknown name or hyperparameter, or a value that the task refuses.
+    The name may be an id of scaling-crl or JaxGCRL. Raises ValueError for an unknown name or hyperparameter, or a value
+    that the task refuses.
     """
     discover()
-    return ENVS.build(cfg)
+    return ENVS.build(translated(cfg))
 
 
 def make_envs(
@@ -33,8 +37,12 @@ def make_envs(
     num_threads: int = 0,
     reset: str = "resample",
     physics: str = "mujoco",
+    unstable_dir: Path | None = None,
 ) -> VectorEnv:
-    """Returns `num_envs` copies of the task `cfg`; see `VectorSettings` for the rest and its errors."""
+    """Returns `num_envs` copies of the task `cfg`; see `VectorSettings` for the rest and its errors.
+
+    Simulations that become unstable are dumped into `unstable_dir`, which is made when it is needed.
+    """
     settings = VectorSettings(
         num_envs=num_envs,
         episode_length=episode_length,
@@ -42,5 +50,6 @@ def make_envs(
         num_threads=num_threads,
         reset=reset,
         physics=physics,
+        unstable=None if unstable_dir is None else UnstableDumps(unstable_dir, cfg),
     )
     return make_task(cfg).vectorize(settings)

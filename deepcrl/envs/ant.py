@@ -25,9 +25,9 @@ from torch import Tensor
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
-from deepcrl.envs.mazes import LAYOUTS, corridor_pairs, maze_arena, parse_layout, pick
+from deepcrl.envs.mazes import LAYOUTS, bounds, corridor_pairs, maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.places import around, nearest_goal
+from deepcrl.envs.places import around, disc_bounds, nearest_goal
 from deepcrl.envs.robots.ant import ACTUATORS, DENSITY, INIT_QPOS, JOINTS, ant
 from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.settings import above, at_least
@@ -48,6 +48,7 @@ class AntTask(GoalTask):
     spec = EnvSpec(state_dim=29, action_dim=8, goal_indices=(0, 1))
     state_labels = (*FREE_POSITION, *angles(JOINTS), *FREE_VELOCITY, *angle_rates(JOINTS))
     action_labels = torques(ACTUATORS)
+    success_easy = 2.0
 
     def __init__(self, *, reset_noise: float, success_radius: float, density: float) -> None:
         at_least("reset_noise", reset_noise, 0)
@@ -119,6 +120,9 @@ class Ant(AntTask):
         add_overview(scene, (0, 0), self.goal_distance + 2)
         return self.add_ant(scene)
 
+    def goal_bounds(self) -> Tensor:
+        return disc_bounds(self.goal_distance)
+
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         goal = self._around(num, generator)
         return goal + self._around(num, generator) if self.random_start else torch.zeros_like(goal), goal
@@ -155,12 +159,16 @@ class AntMaze(AntTask):
         super().__init__(reset_noise=reset_noise, success_radius=success_radius, density=density)
         above("wall_height", wall_height, 0)
         self.maze = parse_layout(layout, cell_size)
+        self.goal_steps = goal_steps
         self._pairs = corridor_pairs(self.maze, goal_steps) if goal_steps else []
         self.wall_height = wall_height
         self._starts, self._goals = self.maze.centres("R"), self.maze.centres("G")
 
     def build(self) -> mujoco.MjSpec:
         return self.add_ant(maze_arena(self.maze, self.wall_height))
+
+    def goal_bounds(self) -> Tensor:
+        return bounds(torch.cat([goals for _, goals in self._pairs]) if self._pairs else self._goals)
 
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if not self._pairs:

@@ -23,8 +23,9 @@ from torch import Tensor
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.ant import AntTask
-from deepcrl.envs.mazes import BALL_LAYOUTS, maze_arena, parse_layout, pick
+from deepcrl.envs.mazes import BALL_LAYOUTS, bounds, maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
+from deepcrl.envs.places import disc_bounds
 from deepcrl.envs.robots.ant import DENSITY
 from deepcrl.envs.scene import WALL, add_overview, add_walls, arena
 from deepcrl.envs.settings import above, at_least
@@ -104,6 +105,9 @@ class AntBall(AntObjectTask):
         _add_ball(scene)
         return scene
 
+    def goal_bounds(self) -> Tensor:
+        return disc_bounds(self.goal_distance)
+
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         goal = self.goal_distance * _unit_circle(num, generator)
         return torch.zeros_like(goal), goal
@@ -141,6 +145,9 @@ class AntBallMaze(AntObjectTask):
         _add_ball(scene)
         return scene
 
+    def goal_bounds(self) -> Tensor:
+        return bounds(self._goals)
+
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return pick(self._starts, num, generator), pick(self._goals, num, generator)
 
@@ -176,6 +183,9 @@ class AntPush(AntObjectTask):
             condim=3,
         )
         return scene
+
+    def goal_bounds(self) -> Tensor:
+        return torch.tensor([[8.0, 8.0], [18.0, 18.0]], dtype=torch.float64)
 
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         uniform = torch.rand(num, 3, generator=generator, dtype=torch.float64, device=generator.device)

@@ -33,6 +33,7 @@ class HalfCheetah(GoalTask):
         *("torso x velocity (m/s)", "torso z velocity (m/s)", "torso pitch velocity (rad/s)", *angle_rates(JOINTS)),
     )
     action_labels = torques(JOINTS)
+    success_easy = 2.0
 
     def __init__(
         self,
@@ -59,6 +60,9 @@ class HalfCheetah(GoalTask):
 
     def state(self, physics: Physics) -> Tensor:
         return torch.cat((physics.field("qpos"), physics.field("qvel")), dim=1).float()
+
+    def goal_bounds(self) -> Tensor:
+        return torch.tensor([[self.goal_distance_min], [self.goal_distance]], dtype=torch.float64)
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         empty = torch.empty(2, num, 9, dtype=torch.float64, device=generator.device)

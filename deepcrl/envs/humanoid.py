@@ -26,9 +26,9 @@ from torch import Tensor
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
-from deepcrl.envs.mazes import maze_arena, parse_layout, pick
+from deepcrl.envs.mazes import bounds, maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.places import around, nearest_goal
+from deepcrl.envs.places import around, disc_bounds, nearest_goal
 from deepcrl.envs.robots.humanoid import ACTUATORS, JOINTS, LINKS, START_Z, humanoid
 from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.settings import above, at_least
@@ -67,6 +67,7 @@ class HumanoidTask(GoalTask):
         *(f"{joint} control" for joint in ACTUATORS),
     )
     action_labels = torques(ACTUATORS)
+    success_easy = 2.0
     derived = True
 
     def __init__(self, *, reset_noise: float, success_radius: float) -> None:
@@ -100,7 +101,7 @@ class HumanoidTask(GoalTask):
         qpos[:, 3:7] /= torch.linalg.vector_norm(qpos[:, 3:7], dim=1, keepdim=True)
         origin, goal = self.sample_places(num, generator)
         qpos[:, :2] += origin
-        return Start(qpos, qvel, torch.nn.functional.pad(goal, (0, 1), value=GOAL_Z).float())
+        return Start(qpos, qvel, _at_height(goal).float())
 
     @abstractmethod
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -140,6 +141,9 @@ class Humanoid(HumanoidTask):
         add_overview(scene, (0, 0), self.goal_distance + 2)
         return self.add_humanoid(scene)
 
+    def goal_bounds(self) -> Tensor:
+        return _at_height(disc_bounds(self.goal_distance))
+
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         goal = around(num, self.goal_distance_min, self.goal_distance, generator)
         return torch.zeros_like(goal), goal
@@ -169,8 +173,16 @@ class HumanoidMaze(HumanoidTask):
     def build(self) -> mujoco.MjSpec:
         return self.add_humanoid(maze_arena(self.maze, self.wall_height))
 
+    def goal_bounds(self) -> Tensor:
+        return _at_height(bounds(self._goals))
+
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return pick(self._starts, num, generator), pick(self._goals, num, generator)
+
+
+def _at_height(places: Tensor) -> Tensor:
+    """Adds the goals' z to `places` [K, 2]: [K, 3]."""
+    return torch.nn.functional.pad(places, (0, 1), value=GOAL_Z)
 
 
 ENVS.register("humanoid_maze")(HumanoidMaze)

@@ -124,7 +124,7 @@ def parse_layout(layout: str, cell_size: float, known: Mapping[str, str] = LAYOU
     """Returns the maze of a layout's name, or of an own layout: rows separated by `/` or new lines.
 
     Raises ValueError for an unknown name and for a layout that is ragged, open to the outside, has an unknown
-    character, no start, no goal or a goal that a start is not connected to.
+    character, no start, no goal or a goal that a start or ball is not connected to.
     """
     above("cell_size", cell_size, 0)
     if "#" not in layout:
@@ -143,13 +143,14 @@ def parse_layout(layout: str, cell_size: float, known: Mapping[str, str] = LAYOU
         if not any(kind in row for row in rows):
             raise ValueError(f"layout has no {what} cell, {kind}")
     maze = Maze(rows, cell_size)
-    for start in maze.cells("R"):
-        connected = maze.distances(start)
-        for goal in maze.cells("G"):
-            if goal not in connected:
-                raise ValueError(
-                    f"layout's goal cell (row, column) {goal} cannot be reached from its start cell {start}"
-                )
+    for kind, what in (("R", "start"), ("B", "ball")):
+        for origin in maze.cells(kind):
+            connected = maze.distances(origin)
+            for goal in maze.cells("G"):
+                if goal not in connected:
+                    raise ValueError(
+                        f"layout's goal cell (row, column) {goal} cannot be reached from its {what} cell {origin}"
+                    )
     return maze
 
 
@@ -182,6 +183,11 @@ def maze_arena(maze: Maze, wall_height: float) -> mujoco.MjSpec:
     add_walls(spec, maze.walls(), wall_height)
     add_overview(spec, centre, half_extent, top=wall_height)
     return spec
+
+
+def bounds(cells: Tensor) -> Tensor:
+    """Returns the lowest and highest x and y of `cells` [K, 2]: [2, 2]."""
+    return torch.stack((cells.amin(dim=0), cells.amax(dim=0)))
 
 
 def pick(cells: Tensor, num: int, generator: torch.Generator) -> Tensor:

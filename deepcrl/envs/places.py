@@ -16,6 +16,11 @@ def nearest_goal(goal_distance: float, goal_distance_min: float | None) -> float
     return nearest
 
 
+def disc_bounds(radius: float) -> Tensor:
+    """Returns the lowest and highest x and y of the points within `radius` of the origin: [2, 2] float64, metres."""
+    return torch.tensor([[-radius] * 2, [radius] * 2], dtype=torch.float64)
+
+
 def around(num: int, nearest: float, farthest: float, generator: torch.Generator) -> Tensor:
     """Draws points [num, 2] float64 at a uniform angle and a uniform distance from the origin, in metres."""
     uniform = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)

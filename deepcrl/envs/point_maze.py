@@ -16,7 +16,7 @@ from torch import Tensor
 
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
-from deepcrl.envs.mazes import LAYOUTS, maze_arena, parse_layout, pick
+from deepcrl.envs.mazes import LAYOUTS, bounds, maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.point import point
 from deepcrl.envs.scene import ROBOT, add_goal_marker, follow
@@ -34,6 +34,7 @@ class PointMaze(GoalTask):
     spec = EnvSpec(state_dim=4, action_dim=2, goal_indices=(0, 1))
     state_labels = ("x (m)", "y (m)", "x velocity (m/s)", "y velocity (m/s)")
     action_labels = ("force along x / 5 N", "force along y / 5 N")
+    success_easy = 2.0
 
     def __init__(
         self,
@@ -62,6 +63,9 @@ class PointMaze(GoalTask):
 
     def state(self, physics: Physics) -> Tensor:
         return torch.cat((physics.field("qpos"), physics.field("qvel")), dim=1).float()
+
+    def goal_bounds(self) -> Tensor:
+        return bounds(self._goals)
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         normal = torch.randn(num, 2, generator=generator, dtype=torch.float64, device=generator.device)

@@ -21,6 +21,7 @@ from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.labels import torques
 from deepcrl.envs.physics import Physics
+from deepcrl.envs.places import disc_bounds
 from deepcrl.envs.robots.reacher import HEIGHT, reacher
 from deepcrl.envs.scene import ROBOT, add_goal_ball, add_sensors, add_table_cameras, arena
 from deepcrl.envs.settings import above, at_least
@@ -68,6 +69,9 @@ class Reacher(GoalTask):
     def state(self, physics: Physics) -> Tensor:
         angle = physics.field("qpos")
         return torch.cat((angle.cos(), angle.sin(), physics.field("sensordata")), dim=1).float()
+
+    def goal_bounds(self) -> Tensor:
+        return torch.nn.functional.pad(disc_bounds(self.goal_distance), (0, 1), value=HEIGHT)
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         uniform = torch.rand(num, 6, generator=generator, dtype=torch.float64, device=generator.device)

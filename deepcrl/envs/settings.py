@@ -8,6 +8,7 @@ from typing import Protocol
 from deepcrl.core.registry import suggest
 from deepcrl.core.types import EnvSpec, VectorEnv
 from deepcrl.envs.physics import ENGINES
+from deepcrl.envs.unstable import UnstableDumps
 
 RESET_POLICIES = ("resample", "fixed")
 
@@ -26,6 +27,8 @@ class VectorSettings:
     """`resample`: every episode draws a new start and goal. `fixed`: each environment keeps its first start and goal
     for ever, as the auto-reset of scaling-crl and JaxGCRL does."""
     physics: str = "mujoco"
+    unstable: UnstableDumps | None = None
+    """Where to dump simulations that become unstable; None: they are only counted."""
 
     def __post_init__(self) -> None:
         for name, minimum in (("num_envs", 1), ("episode_length", 1), ("seed", 0), ("num_threads", 0)):

@@ -43,6 +43,10 @@ class GoalTask(ABC):
     """What each entry of the action drives."""
     success_radius: float
     """A state succeeds when its distance to the goal is strictly smaller."""
+    success_easy: float | None = None
+    """The looser threshold that the task's source also counts, or None if it has none; not a hyperparameter."""
+    success_hard: float | None = None
+    """The stricter one."""
     substeps: int = 5
     """Physics time steps per control step."""
     derived: bool = False
@@ -78,6 +82,10 @@ class GoalTask(ABC):
     def distance(self, state: Tensor, goal: Tensor) -> Tensor:
         """Returns the Euclidean distance [N] between what states [N, S] achieve and goals [N, G]."""
         return torch.linalg.vector_norm(self.achieved(state) - goal, dim=1)
+
+    def goal_bounds(self) -> Tensor | None:
+        """Returns the lowest and the highest value of each entry of the goals that are drawn, [2, G], or None."""
+        return None
 
     def marker_position(self, goal: Tensor) -> Tensor:
         """Returns where to show goals [K, G]: [K, 3], by default with a missing third coordinate on the floor."""

@@ -25,7 +25,8 @@ class TaskVectorEnv:
     results at any thread count.
 
     A simulation that becomes unstable (not finite, or an engine error) does not stop the others: its episode is
-    truncated, its `next_state` is the last good state, it is reset, and `num_unstable` counts it.
+    truncated, its `next_state` is the last good state, it is reset, `num_unstable` counts it, and `settings.unstable`
+    dumps it. Replay draws no transition that ends a truncated trajectory, so nothing of it is trained on.
     """
 
     def __init__(self, task: GoalTask, settings: VectorSettings) -> None:
@@ -36,6 +37,7 @@ class TaskVectorEnv:
         self.num_unstable = 0
         self.physics = make_physics(settings.physics, task.model, settings.num_envs, settings.num_threads)
         self._fixed = settings.reset == "fixed"
+        self._seed, self._dumps = settings.seed, settings.unstable
         self._generator = torch.Generator().manual_seed(settings.seed)
         self._qpos, self._qvel = self.physics.field("qpos"), self.physics.field("qvel")
         self._ctrl = self.physics.field("ctrl")
@@ -63,13 +65,14 @@ class TaskVectorEnv:
         """
         self._check(action)
         task, physics, goal, traj_id = self.task, self.physics, self._goal, self._traj_id
-        self._ctrl.copy_(task.control(physics, action))
+        before, control = physics.get_state(), task.control(physics, action)
+        self._ctrl.copy_(control)
         unstable = physics.step(task.substeps, task.derived)
         state = task.state(physics)
         any_unstable = bool(unstable.any())
         if any_unstable:
             state = torch.where(unstable[:, None], self._state, state)
-            self.num_unstable += int(unstable.sum())
+            self._report(unstable, physics=before, control=control, action=action)
         distance = task.distance(state, goal)
         terminated = task.terminated(state)
         self._steps += 1
@@ -90,6 +93,8 @@ class TaskVectorEnv:
             terminated=terminated,
             truncated=truncated,
             traj_id=traj_id,
+            success_easy=None if task.success_easy is None else distance < task.success_easy,
+            success_hard=None if task.success_hard is None else distance < task.success_hard,
         )
 
     def data(self, index: int) -> mujoco.MjData:
@@ -146,6 +151,17 @@ class TaskVectorEnv:
         if not finite.all():
             bad = (~finite.all(dim=1)).nonzero()[:, 0].tolist()
             raise ValueError(f"action is not finite in {len(bad)} environments, the first of which is {bad[0]}")
+
+    def _report(self, unstable: Tensor, **tensors: Tensor) -> None:
+        """Counts and dumps the environments that are `unstable` [N], with their rows of `tensors` [N, ...]."""
+        tensors |= {"state": self._state, "goal": self._goal}
+        for index in unstable.nonzero()[:, 0].tolist():
+            if self._dumps is not None:
+                rows = {name: tensor[index] for name, tensor in tensors.items()}
+                facts = {"seed": self._seed, "index": index}
+                facts |= {"traj_id": int(self._traj_id[index]), "step": int(self._steps[index])}
+                self._dumps.write(self.num_unstable, facts, rows)
+            self.num_unstable += 1
 
     def _begin(self, ids: Tensor) -> None:
         """Starts a new episode in environments `ids` [K], ascending."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,12 +16,16 @@ from deepcrl.core.types import EnvSpec, Observation, Step
 
 
 class ScriptedEnvs:
-    """Plays a script: success, fall and distance [T, N] of each step. Time runs out after T steps."""
+    """Plays a script: success, fall and distance [T, N] of each step. Time runs out after T steps.
+
+    A distance below 0.6 is easy success, one below 0.1 hard success, if `levels` are known.
+    """
 
     spec = EnvSpec(state_dim=1, action_dim=1, goal_indices=(0,))
     num_unstable = 0
 
-    def __init__(self, success: Tensor, fall: Tensor, distance: Tensor) -> None:
+    def __init__(self, success: Tensor, fall: Tensor, distance: Tensor, levels: bool = False) -> None:
+        self.levels = levels
         self.success, self.fall, self.distance = success, fall, distance
         self.episode_length, self.num_envs = success.shape
         self.t = self.num_resets = 0
@@ -39,7 +44,10 @@ class ScriptedEnvs:
         truncated = torch.full((self.num_envs,), self.t == self.episode_length) & ~fall
         no_ids = torch.zeros(self.num_envs, dtype=torch.int64)
         observation = self._observe()
-        return Step(observation, observation.state, self.distance[t], self.success[t], fall, truncated, no_ids)
+        step = Step(observation, observation.state, self.distance[t], self.success[t], fall, truncated, no_ids)
+        if self.levels:
+            return replace(step, success_easy=self.distance[t] < 0.6, success_hard=self.distance[t] < 0.1)
+        return step
 
     def state_dict(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -70,22 +78,25 @@ class Agent:
         raise NotImplementedError
 
 
-def script(seed: int, num_steps: int, num_envs: int, p_fall: float) -> ScriptedEnvs:
+def script(seed: int, num_steps: int, num_envs: int, p_fall: float, levels: bool = False) -> ScriptedEnvs:
     generator = torch.Generator().manual_seed(seed)
 
     def draw() -> Tensor:
         return torch.rand(num_steps, num_envs, generator=generator)
 
-    return ScriptedEnvs(draw() < 0.3, draw() < p_fall, draw())
+    return ScriptedEnvs(draw() < 0.3, draw() < p_fall, draw(), levels)
 
 
 def one_episode(envs: ScriptedEnvs, i: int) -> dict[str, float]:
-    at_goal = t = 0
+    at_goal = easy = hard = t = 0
     for t in range(envs.episode_length):
         at_goal += bool(envs.success[t, i])
+        easy += bool(envs.distance[t, i] < 0.6)
+        hard += bool(envs.distance[t, i] < 0.1)
         if envs.fall[t, i]:
             break
-    return {
+    levels: dict[str, float] = {"time_at_goal_easy": easy, "time_at_goal_hard": hard} if envs.levels else {}
+    return levels | {
         "time_at_goal": at_goal,
         "success_any": float(at_goal > 0),
         "final_distance": float(envs.distance[t, i]),
@@ -93,10 +104,11 @@ def one_episode(envs: ScriptedEnvs, i: int) -> dict[str, float]:
     }
 
 
+@pytest.mark.parametrize("levels", [False, True])
 @pytest.mark.parametrize("p_fall", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_equals_the_reference(seed: int, p_fall: float) -> None:
-    envs = script(seed, num_steps=12, num_envs=7, p_fall=p_fall)
+def test_equals_the_reference(seed: int, p_fall: float, levels: bool) -> None:
+    envs = script(seed, num_steps=12, num_envs=7, p_fall=p_fall, levels=levels)
     metrics = evaluate(Agent(), envs)
     episodes = [one_episode(envs, i) for i in range(7)]
     for name in episodes[0]:
@@ -104,7 +116,7 @@ def test_equals_the_reference(seed: int, p_fall: float) -> None:
         assert metrics[f"eval/{name}"] == pytest.approx(statistics.fmean(values))
         stderr = statistics.stdev(values) / math.sqrt(len(values))
         assert metrics[f"eval/{name}_stderr"] == pytest.approx(stderr)
-    assert len(metrics) == 8
+    assert len(metrics) == 2 * len(episodes[0]) == (12 if levels else 8)
 
 
 def test_what_comes_after_a_fall_does_not_count() -> None:

@@ -73,6 +73,7 @@ def test_leaves_a_complete_directory(start, tmp_path: Path, capsys: pytest.Captu
     assert (run / "config.yaml").exists()
     assert (run / "environment.json").exists()
     score = session.run()
+    assert not (run / "unstable").exists()
     assert len(rows(run)) == 21
     assert score == rows(run)[-1]["eval/time_at_goal"]
     assert [path.name for path in checkpoint.list_checkpoints(run / "checkpoints")] == [
@@ -82,6 +83,7 @@ def test_leaves_a_complete_directory(start, tmp_path: Path, capsys: pytest.Captu
     assert (run / "plots" / "curves.png").stat().st_size > 0
     assert list((run / "videos").iterdir()) == []
     out = capsys.readouterr().out
+    assert "Unstable" not in out
     assert "4 + 16 unrolls (prefill + training) of 20" in out
     assert f"\nCtrl-C saves and stops; go on with: deepcrl train resume={run}\n" in out
     assert out.endswith(f"Done: {run}\n")

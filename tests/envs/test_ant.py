@@ -17,11 +17,6 @@ def _starts(task, num=4000):
     return task.sample_start(num, torch.Generator().manual_seed(0))
 
 
-def test_sizes():
-    assert (Ant().spec.state_dim, Ant().spec.action_dim, Ant().spec.goal_indices) == (29, 8, (0, 1))
-    assert AntMaze().spec == Ant().spec
-
-
 def test_goals_lie_on_the_circle_at_uniform_angles():
     goal = _starts(Ant()).goal.double()
     assert torch.allclose(goal.norm(dim=1), torch.tensor(10.0).double(), atol=1e-5)
@@ -100,13 +95,6 @@ def test_healthy_heights():
     state = torch.zeros(4, 29)
     state[:, 2] = torch.tensor([0.19, 0.21, 0.99, 1.01])
     assert Ant().terminated(state).tolist() == [True, False, False, True]
-
-
-def test_density_sets_the_weight(make):
-    light, heavy = (make("ant", task={"density": density}).task.model.body_mass.sum() for density in (5.0, 40.0))
-    assert light == pytest.approx(0.911, abs=5e-4)
-    assert heavy == pytest.approx(7.29, abs=5e-3)
-    assert make("ant").task.model.body_mass.sum() == heavy, "the default"
 
 
 def test_an_idle_ant_stands_on_its_feet(make):

@@ -57,12 +57,8 @@ def test_push_goals_are_uniform_in_two_squares():
     assert torch.equal(start.qpos[:, 15:], torch.full((4000, 2), 8.0).double())
 
 
-def test_models(make):
+def test_sizes_of_the_objects(make):
     ball, push = make("ant_ball").task.model, make("ant_push").task.model
-    for model, name in ((ball, "ball"), (push, "block")):
-        assert (model.nq, model.nv, model.nu) == (17, 16, 8)
-        assert model.body(name).mass == 1
-        assert model.body_mass.sum() == pytest.approx(8.29, abs=0.01)
     assert push.geom("block").size.tolist() == [3.6, 3.6, 1.8]
     assert ball.geom("ball").size[0] == 0.5
 

@@ -28,14 +28,6 @@ def theirs():
     return mujoco.MjModel.from_xml_path(str(GYMNASIUM))
 
 
-def test_numbers_of_the_table(model):
-    assert (model.nq, model.nv, model.nu) == (9, 9, 6)
-    assert model.body_mass.sum() == pytest.approx(14.0, abs=1e-4)
-    assert model.actuator_gear[:, 0].tolist() == [120, 90, 60, 120, 60, 30]
-    assert model.actuator_ctrlrange.tolist() == [[-1, 1]] * 6
-    assert HalfCheetah().ctrl_dt == pytest.approx(0.05)
-
-
 @pytest.mark.parametrize(
     "field",
     [

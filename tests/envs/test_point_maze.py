@@ -11,11 +11,6 @@ from deepcrl.envs.point_maze import PointMaze
 OPEN = "###########/#.........#/#....R...G#/#.........#/###########"
 
 
-def test_sizes():
-    spec = PointMaze().spec
-    assert (spec.state_dim, spec.action_dim, spec.goal_indices) == (4, 2, (0, 1))
-
-
 def test_full_action_is_5_metres_per_second_squared_without_friction(make):
     envs = make("point_maze", task={"layout": OPEN, "reset_noise": 0.0})
     envs.reset()
@@ -70,13 +65,3 @@ def test_reaching_the_goal_is_a_success(make):
     # 3.5 of 4 m at 5 m/s^2 take 1.18 s: 23.7 control steps
     assert first in (22, 23, 24)
     assert success.eq(success[:, :1]).all()
-
-
-def test_model_numbers(make):
-    model = make("point_u_maze").task.model
-    assert model.body_mass.sum() == 1.0
-    assert model.actuator_gear[:, 0].tolist() == [5.0, 5.0]
-    assert not model.dof_armature.any()
-    assert not model.dof_damping.any()
-    assert not model.jnt_limited.any()
-    assert model.opt.timestep == 0.01

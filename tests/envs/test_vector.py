@@ -18,20 +18,6 @@ from deepcrl.envs.task import GoalTask, Start
 from deepcrl.envs.vector import TaskVectorEnv
 
 
-def test_the_final_state_is_returned_at_a_reset(make, actions):
-    short, long = make("point_u_maze", episode_length=10), make("point_u_maze")
-    short.reset()
-    long.reset()
-    steps = [(short.step(action), long.step(action)) for action in actions(short, 10)]
-    for number, (a, b) in enumerate(steps, start=1):
-        assert torch.equal(a.next_state, b.next_state)
-        assert torch.equal(a.truncated, torch.full((5,), number == 10))
-    a, b = steps[-1]
-    assert torch.equal(b.observation.state, b.next_state)
-    assert not (a.observation.state == a.next_state).all(dim=1).any()
-    assert torch.equal(a.observation.state[:, :2], torch.full((5, 2), 4.0))  # the start cell of a u maze
-
-
 def test_the_final_state_of_a_fall_is_returned(make, actions):
     envs = make("ant", num_envs=64, task={"density": 5.0})  # a light ant falls often
     envs.reset()
@@ -82,14 +68,6 @@ def test_time_limits_count_from_each_environments_own_start(make):
     truncated = [envs.step(torch.zeros(3, 8)).truncated.tolist() for _ in range(6)]
     ended = [[number for number, row in enumerate(truncated) if row[index]] for index in range(3)]
     assert ended == [[3], [5], [3]]
-
-
-def test_resample_draws_new_starts_and_goals(make):
-    envs = make("ant", episode_length=1)
-    first = envs.reset()
-    second = envs.step(torch.zeros(5, 8)).observation
-    assert (first.goal != second.goal).any(dim=1).all()
-    assert (first.state != second.state).any(dim=1).all()
 
 
 def test_fixed_keeps_each_first_start_and_goal(make, actions):

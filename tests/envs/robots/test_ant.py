@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import mujoco
-import numpy as np
 import pytest
 
 from deepcrl.envs.ant import Ant, AntMaze
@@ -29,37 +28,10 @@ def test_order_of_joints_and_actuators(model):
     assert [model.actuator(a).name for a in range(model.nu)] == [f"robot/{a}" for a in ACTUATORS]
     targets = [model.joint(model.actuator(a).trnid[0]).name for a in range(model.nu)]
     assert targets == [f"robot/{a}" for a in ACTUATORS]
-    assert (model.nq, model.nv, model.nu) == (15, 14, 8)
-
-
-def test_masses_at_the_density_of_ant_xml():
-    model = ant(density=5.0).compile()
-
-    def mass(name):
-        return model.body(name).mass[0]
-
-    assert mass("torso") == pytest.approx(0.4839, abs=5e-5)
-    for i in range(1, 5):
-        assert mass(f"hip_{i}") == pytest.approx(0.0392, abs=5e-5)
-        assert mass(f"shin_{i}") == pytest.approx(0.0676, abs=5e-5)
-    assert model.body_mass.sum() == pytest.approx(0.911, abs=5e-4)
-
-
-def test_joints(model):
-    degrees = np.rad2deg(model.jnt_range[1:])
-    hip, near, far = (-30, 30), (30, 70), (-70, -30)
-    assert np.allclose(degrees, [hip, near, hip, far, hip, far, hip, near])
-    assert model.jnt_limited[1:].all()
-    assert (model.dof_armature[6:] == 1).all()
-    assert (model.dof_damping[6:] == 1).all()
+    assert model.jnt_limited.tolist() == [0] + [1] * 8
+    assert model.actuator_ctrllimited.all()
     assert not model.dof_armature[:6].any()
     assert not model.dof_damping[:6].any()
-
-
-def test_actuators(model):
-    assert (model.actuator_gear[:, 0] == 150).all()
-    assert np.array_equal(model.actuator_ctrlrange, [[-1, 1]] * 8)
-    assert model.actuator_ctrllimited.all()
 
 
 def test_options(model):
