@@ -18,6 +18,7 @@ NAMES = [name for name in ENVS if isinstance(make_task({"name": name}), GoalTask
 EXPECTED = (
     [
         "reacher",
+        "arm_reach",
         "half_cheetah",
         "ant",
         "ant_random_start",
