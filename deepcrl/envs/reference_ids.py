@@ -10,6 +10,7 @@ from deepcrl.core.components import ENVS
 
 RENAMED: dict[str, str] = {
     "cheetah": "half_cheetah",
+    "pusher": "pusher_easy",
     "simple_u_maze": "point_u_maze",
     "simple_big_maze": "point_big_maze",
     "simple_hardest_maze": "point_hardest_maze",
