@@ -7,6 +7,8 @@ docs/environments_manipulation.md says what differs; most of it is in the robot,
 # mujoco's names come from compiled modules without stubs
 from __future__ import annotations
 
+import math
+
 import mujoco
 import torch
 from torch import Tensor
@@ -22,9 +24,9 @@ from deepcrl.envs.task import GoalTask, Start
 
 DRIVEN = {0: (0.3491, 2.7925), 1: (0.0, 1.48353), 3: (-3.0718, -0.0698), 5: (2.3562, 3.7525)}
 """Joint index -> the angles between which an entry of the action chooses, in radians."""
-JOINT7 = 1.4487
-"""Radians; joints 3 and 5 are held at 0."""
-START = (1.571, 0.742, 0.0, -1.571, 0.0, 3.054, 1.449)
+JOINT7 = math.pi / 4
+"""Radians; joints 3 and 5 are held at 0. The fingers then open across the plane in which the arm bends."""
+START = (1.571, 0.742, 0.0, -1.571, 0.0, 3.054, JOINT7)
 """Radians: link7 is at (0, 0.678, 0.371) m."""
 WRIST_LABELS = (
     *(f"link7 {axis} (m)" for axis in "xyz"),
@@ -32,13 +34,13 @@ WRIST_LABELS = (
 )
 
 
-def arm_scene(robot: mujoco.MjSpec) -> mujoco.MjSpec:
-    """Returns a table at z 0 on which `robot` stands, with the solver's settings of the sources' MJX arms."""
+def arm_scene(robot: mujoco.MjSpec, camera_distance: float = 1.8) -> mujoco.MjSpec:
+    """Returns a table at z 0 on which `robot` stands, with the solver's settings of the sources' MJX arms. Metres."""
     scene = arena(floor_half_size=2)
     scene.option.timestep = 0.002
     scene.option.iterations, scene.option.ls_iterations = 6, 12
     scene.attach(robot, prefix=ROBOT, frame=scene.worldbody.add_frame())
-    add_table_cameras(scene, (0, 0.45, 0.25), 1.7)
+    add_table_cameras(scene, (0, 0.45, 0.2), camera_distance)
     return scene
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from deepcrl.core.components import ENVS
 
 RENAMED: dict[str, str] = {
+    "arm_binpick_easy_EEF": "arm_binpick_easy_eef",
     "cheetah": "half_cheetah",
     "pusher": "pusher_easy",
     "simple_u_maze": "point_u_maze",

@@ -18,7 +18,8 @@ NAMES = [name for name in ENVS if isinstance(make_task({"name": name}), GoalTask
 EXPECTED = (
     [
         "reacher",
-        "arm_reach",
+        *("arm_reach", "arm_grasp", "arm_push_easy", "arm_push_hard"),
+        *("arm_binpick_easy", "arm_binpick_hard", "arm_binpick_easy_eef"),
         *("pusher_easy", "pusher_hard", "pusher_reacher", "pusher2"),
         "half_cheetah",
         "ant",
@@ -38,7 +39,7 @@ ONE_GOAL = {name for name in NAMES if name.endswith("single_eval")} | {"half_che
 """Tasks whose every goal is the same."""
 CTRL_DT = {"humanoid": 0.015, "reacher": 0.02}
 """Seconds, where they are not 0.05."""
-IN_PARTS = {"pusher2"}
+IN_PARTS = {"arm_grasp", "pusher2"}
 """Tasks whose distance is not Euclidean but the largest of several parts'; their own files test it."""
 each_task = pytest.mark.parametrize("name", NAMES)
 

@@ -6,7 +6,7 @@ primitive. Collision shapes are theirs too: the hand's capsule and the fingers' 
 | what | scaling-crl, JaxGCRL | here |
 |---|---|---|
 | servos | gain 0.5 to 1 of kp: a joint settles at that share of its target | gain = kp, Menagerie's values |
-| gravity | pulls the arm, up to 0.01 rad from its target | compensated, as the real robot does |
+| gravity | pulls the arm, up to 0.013 rad from its target | compensated, as the real robot does |
 | joints 1 to 7 | their loader drops armature, damping, and the limits of joints 1, 3, 5 and 7 | all kept |
 | hand | its 0.871 kg are dropped | kept |
 | fingertips | bodies on hinges limited to 1e-4 rad | sites, at the same place |
@@ -32,6 +32,9 @@ TIP = (0.0, 0.005, 0.07)
 """Metres, of a fingertip in its finger: fingertips are the sum of both slides plus 0.01 apart."""
 HAND_OFFSET = 0.107
 """Metres from link7's origin to the hand's."""
+HAND_JOINTS = ("hand_x", "hand_y", "hand_z")
+HAND_LIMITS = ((-0.4, 0.4), (0.35, 0.85), (0.0, 0.3))
+"""Metres, of the floating hand."""
 _WHITE, _GREY, _DARK = (0.94, 0.95, 0.97, 1), (0.55, 0.58, 0.62, 1), (0.25, 0.27, 0.30, 1)
 _TURN = math.sqrt(0.5)
 _TIP_RGBA = (0.93, 0.52, 0.22, 1)
@@ -119,6 +122,20 @@ def panda(*, fingers: bool) -> mujoco.MjSpec:
         _add_servo(spec, joint, link.kp, link.kp / 10, link.force, link.limits)
     if fingers:
         _add_finger_servos(spec)
+    return spec
+
+
+def floating_hand() -> mujoco.MjSpec:
+    """Returns the hand alone, its fingers down, without weight: slides `HAND_JOINTS`, then `FINGERS`.
+
+    The slides are the hand's position in the world. Controls are targets, in metres.
+    """
+    spec = _spec()
+    hand = _add_hand(spec.worldbody, (0, 0, 0), (0, -_TURN, _TURN, 0), fingers=True)
+    for joint, axis, limits in zip(HAND_JOINTS, ((0, -1, 0), (-1, 0, 0), (0, 0, -1)), HAND_LIMITS, strict=True):
+        hand.add_joint(name=joint, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis, limited=True, range=limits)
+        _add_servo(spec, joint, 1000, 100, 87, limits)
+    _add_finger_servos(spec)
     return spec
 
 
