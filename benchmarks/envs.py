@@ -21,6 +21,10 @@ from deepcrl.core.run_dir import describe_environment
 
 PEERS: dict[str, dict[str, str]] = {
     "point_u_maze": {},
+    "reacher": {"gymnasium": "Reacher-v5", "brax": "reacher"},
+    "pusher_easy": {"gymnasium": "Pusher-v5"},
+    "arm_reach": {},
+    "arm_push_easy": {},
     "ant": {"gymnasium": "Ant-v5", "brax": "ant"},
     "ant_u_maze": {},
 }
