@@ -159,7 +159,7 @@ class TaskVectorEnv:
         self._traj_id = self._traj_id.index_add(0, ids, torch.ones_like(ids))
         self._steps[ids] = 0
         if self._marker is not None:
-            self._marker[ids] = self.task.marker_position(goal).to(self._marker).view(len(ids), -1, 3)
+            self._marker[ids] = self.task.marker_position(goal).to(self._marker).reshape(len(ids), -1, 3)
         if self.task.derived:
             self.physics.forward(ids)
 

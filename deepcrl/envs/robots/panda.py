@@ -194,12 +194,13 @@ def _add_hand(
         condim=3,
     )
     if fingers:
-        for name, quat in zip(FINGERS, ((1, 0, 0, 0), (0, 0, 0, 1)), strict=True):
-            _add_finger(hand, name, quat)
+        for name, side in zip(FINGERS, ((1, 0, 0, 0), (0, 0, 0, 1)), strict=True):
+            _add_finger(hand, name, side)
     return hand
 
 
 def _add_finger(hand: mujoco.MjsBody, name: str, quat: tuple[float, float, float, float]) -> None:
+    """Adds a finger that opens along its own y axis, with a site at its tip."""
     finger = hand.add_body(name=name, pos=(0, 0, 0.0584), quat=quat, gravcomp=1)
     finger.explicitinertial = True
     finger.mass, finger.inertia = 0.015, (2.375e-6, 2.375e-6, 7.5e-7)
