@@ -48,10 +48,11 @@ def run(
         # One step each from the same states: what a step costs depends on the contacts, and only env.step resets
         saved, action = envs.state_dict(), actions[turn % len(actions)]
         raw.state[:] = saved["physics"].numpy()
+        control = task.control(envs.physics, action).clone()
         for variant in ("raw", "env_step") if turn % 2 else ("env_step", "raw"):
             start = time.perf_counter()
             if variant == "raw":
-                raw_ctrl.copy_(action)
+                raw_ctrl.copy_(control)
                 raw.step(nstep=task.substeps)
             else:
                 envs.step(action)

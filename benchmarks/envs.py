@@ -34,6 +34,11 @@ class Peers(NamedTuple):
 _ANT, _HUMANOID = Peers("Ant-v5", "ant"), Peers("Humanoid-v5", "humanoid")
 PEERS: dict[str, Peers] = {
     "reacher": Peers("Reacher-v5", "reacher"),
+    "pusher_easy": Peers("Pusher-v5"),
+    "arm_reach": Peers(),
+    "arm_push_easy": Peers(),
+    "arm_binpick_easy": Peers(),
+    "arm_grasp": Peers(),
     "point_u_maze": Peers("PointMaze_UMaze-v3"),
     "half_cheetah": Peers("HalfCheetah-v5", "halfcheetah", "mjx"),
     "ant": _ANT,

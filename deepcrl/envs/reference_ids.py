@@ -34,6 +34,14 @@ class Ids:
 
 TABLE = (
     Ids("S, J", ("reacher",), "control step, gear"),
+    Ids(
+        "S, J",
+        ("arm_reach", "arm_push_easy", "arm_push_hard", "arm_binpick_easy", "arm_binpick_hard", "arm_grasp"),
+        "see environments_manipulation.md",
+    ),
+    Ids("S", ("arm_binpick_easy_EEF",), "see environments_manipulation.md", ("arm_binpick_easy_eef",)),
+    Ids("J", ("pusher_easy", "pusher_hard", "pusher_reacher", "pusher2"), "see environments_manipulation.md"),
+    Ids("S", ("pusher",), "see environments_manipulation.md", ("pusher_easy",)),
     Ids("S, J", ("ant",), "weight, start height"),
     Ids("J", ("ant_random_start",), "as `ant`; noise of the start"),
     Ids("S, J", tuple(f"ant_{name}" for name in ANT_LAYOUTS), "as `ant`; legs and walls"),
@@ -52,6 +60,7 @@ TABLE = (
     ),
 )
 RENAMED = {old: new for row in TABLE for old, new in zip(row.old, row.new, strict=False)}
+_GRASP = re.compile(r"arm_grasp_(\d+(?:\.\d+)?)")
 _STITCHING = re.compile(r"(ant_\w+_maze)_gen_((?:\d+f)+)")
 
 
@@ -63,6 +72,9 @@ def translate(name: str) -> dict[str, Any]:
     stitching = _STITCHING.fullmatch(name)
     if stitching:
         return {"name": stitching[1], "goal_steps": [int(steps) for steps in stitching[2].split("f")[:-1]]}
+    grasp = _GRASP.fullmatch(name)
+    if grasp:
+        return {"name": "arm_grasp", "cube_noise": float(grasp[1])}
     return {"name": RENAMED.get(name, name)}
 
 
@@ -77,6 +89,7 @@ def markdown() -> str:
     for row in TABLE:
         old, new = (", ".join(f"`{name}`" for name in names) for names in (row.old, row.new))
         lines.append(f"| {row.source} | {old} | {new or 'the same'} | {row.differs} |")
+    lines.append("| S | `arm_grasp_<x>` | `env=arm_grasp env.cube_noise=<x>` | see environments_manipulation.md |")
     lines.append(
         "| S | `ant_<layout>_gen_<k>f<l>f...` | `env=ant_<layout> env.goal_steps=[k,l,...]` "
         "| noise of the start, distances that are not drawn there |"

@@ -53,7 +53,8 @@ class GoalTask(ABC):
     """Whether `state` reads derived fields (xpos, cvel, ...). They are then brought up to date after every step and
     reset; qpos and qvel never lag."""
     goal_marker: str | None = "goal"
-    """The mocap body that shows the commanded goal, or None. It has no mass, no dofs and no contacts."""
+    """The mocap body that shows the commanded goal, or None. It has no mass, no dofs and no contacts. Mocap bodies that
+    the scene adds after it show further parts of the goal."""
 
     @abstractmethod
     def build(self) -> mujoco.MjSpec:
@@ -88,7 +89,10 @@ class GoalTask(ABC):
         return None
 
     def marker_position(self, goal: Tensor) -> Tensor:
-        """Returns where to show goals [K, G]: [K, 3], by default with a missing third coordinate on the floor."""
+        """Returns where to show goals [K, G]: [K, 3], by default with a missing third coordinate on the floor.
+
+        With M markers, [K, M, 3].
+        """
         return torch.nn.functional.pad(goal, (0, 3 - goal.shape[1]))
 
     def vectorize(self, settings: VectorSettings) -> VectorEnv:

@@ -175,7 +175,7 @@ class TaskVectorEnv:
         self._traj_id = self._traj_id.index_add(0, ids, torch.ones_like(ids))
         self._steps[ids] = 0
         if self._marker is not None:
-            self._marker[ids] = self.task.marker_position(goal).to(self._marker)
+            self._marker[ids] = self.task.marker_position(goal).to(self._marker).reshape(len(ids), -1, 3)
         if self.task.derived:
             self.physics.forward(ids)
 
@@ -188,7 +188,7 @@ class TaskVectorEnv:
         return Start(self._first.qpos[rows], self._first.qvel[rows], self._first.goal[rows])
 
     def _marker_view(self) -> Tensor | None:
-        """The goal marker's live position, [N, 3]."""
+        """The goal markers' live positions, [N, M, 3]."""
         if self.task.goal_marker is None:
             return None
-        return self.physics.field("mocap_pos")[:, self.task.model.body(self.task.goal_marker).mocapid[0]]
+        return self.physics.field("mocap_pos")[:, self.task.model.body(self.task.goal_marker).mocapid[0] :]

@@ -1,16 +1,23 @@
 """Helpers of the environment tests."""
 
+# pyright: reportAttributeAccessIssue=false
+# mujoco's names come from compiled modules without stubs
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import fields
 
+import mujoco
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import least_squares
 from torch import Tensor
 
 from deepcrl.core.types import Observation, Step
 from deepcrl.envs import VectorSettings, make_task
+from deepcrl.envs.arm import DRIVEN, JOINT7
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
 
@@ -68,3 +75,27 @@ def assert_same() -> Callable[[Step, Step], None]:
                 assert one is other is None, name
 
     return check
+
+
+@pytest.fixture
+def fingers_down() -> Callable[..., Tensor]:
+    """Finds the arm's action [5] that points the hand down, its fingertips' midpoint at `place`, in metres."""
+
+    def solve(model: mujoco.MjModel, place: tuple[float, float, float], gripper: float) -> Tensor:
+        data = mujoco.MjData(model)
+        x, y, z = place
+
+        def error(angles: np.ndarray) -> list[float]:
+            data.qpos[[0, 1, 3, 5]], data.qpos[6] = angles, JOINT7
+            mujoco.mj_kinematics(model, data)
+            tips = [data.site(f"robot/{side}_fingertip").xpos for side in ("left", "right")]
+            return [*(np.mean(tips, axis=0) - (x, y, z)), 0.1 * (angles[1] - angles[2] - angles[3])]
+
+        low, high = np.array(list(DRIVEN.values())).T
+        start = (low + high) / 2
+        start[0] = math.atan2(y, x)
+        found = least_squares(error, start, bounds=(low, high))
+        assert np.abs(found.fun).max() < 2e-3, f"{place} is out of reach"
+        return torch.tensor([*(2 * (found.x - low) / (high - low) - 1), gripper]).float()
+
+    return solve
