@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from deepcrl.core import seeding
 from deepcrl.core.agents.graphed import graphed
 from deepcrl.core.agents.parts import MakeEncoder, Parts
+from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.config import RunConfig, Schedule, select_device
 from deepcrl.core.loop import Run
@@ -91,10 +93,19 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
 
     On the `meta` device it takes no memory, but knows its size.
     """
-    draws = "cpu" if device.type == "meta" else device
-    generator, relabel = seeding.generator(config.seed, "buffer", draws), RELABELS.build(config.relabel)
     agent = cast("type[Agent]", AGENTS[config.agent["name"]])
-    return BUFFERS.build(config.buffer, spec, config.num_envs, device, generator, relabel, agent.needs_transitions)
+    unrolls_between_saves = -(-config.checkpoint_every // Schedule.of(config).env_steps_per_unroll)
+    inputs = BufferInputs(
+        spec=spec,
+        num_envs=config.num_envs,
+        device=device,
+        generator=seeding.generator(config.seed, "buffer", "cpu" if device.type == "meta" else device),
+        relabel=RELABELS.build(config.relabel),
+        transitions=agent.needs_transitions,
+        run_dir=Path(config.run_dir),
+        max_unsaved_steps=config.keep_checkpoints * unrolls_between_saves * config.unroll_length,
+    )
+    return BUFFERS.build(config.buffer, inputs)
 
 
 def build_run(config: RunConfig) -> Run:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -25,6 +27,9 @@ class Preflight:
     """Parameter count of each network."""
     ring_bytes: int
     available_bytes: int
+    disk_bytes: int = 0
+    """What the ring's files still have to grow by."""
+    free_disk_bytes: int = 0
 
     @property
     def network_bytes(self) -> int:
@@ -36,7 +41,12 @@ class Preflight:
         return self.ring_bytes + self.network_bytes
 
     def check(self) -> None:
-        """Raises ValueError that says what to lower, if the memory cannot suffice."""
+        """Raises ValueError that says what to lower, if the memory or the disk cannot suffice."""
+        if self.disk_bytes > self.free_disk_bytes:
+            raise ValueError(
+                f"Not enough disk space: the ring takes {format_bytes(self.disk_bytes)} in run_dir, of "
+                f"{format_bytes(self.free_disk_bytes)} free; lower buffer.capacity or num_envs"
+            )
         if self.total_bytes <= self.available_bytes:
             return
         ring_is_larger = self.ring_bytes > self.network_bytes
@@ -60,6 +70,7 @@ class Preflight:
             ("memory", format_bytes(self.total_bytes), f"of {format_bytes(self.available_bytes)} available"),
             ("", format_bytes(self.ring_bytes), "ring"),
             ("", format_bytes(self.network_bytes), "networks, gradients and Adam"),
+            *([("disk", format_bytes(self.disk_bytes), "ring")] if self.disk_bytes else []),
         ]
 
 
@@ -84,4 +95,12 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
         parameters={name: sum(p.numel() for p in net.parameters()) for name, net in agent.networks.items()},
         ring_bytes=ring.nbytes,
         available_bytes=available,
+        disk_bytes=ring.disk_nbytes,
+        free_disk_bytes=_free_disk_bytes(Path(config.run_dir)),
     )
+
+
+def _free_disk_bytes(path: Path) -> int:
+    """Returns what is free on the disk where `path` is or will be."""
+    path = path.resolve()
+    return shutil.disk_usage(next(p for p in (path, *path.parents) if p.exists())).free

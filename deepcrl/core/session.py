@@ -120,6 +120,8 @@ class Session:
         with Interrupt() as interrupt:
             try:
                 fit(self.model, self, interrupt)
+            except OSError as error:  # a buffer that keeps files found no room for them
+                raise RecordError(f"{error}{self._way_on()}") from error
             finally:
                 self._close_logs()
         try:

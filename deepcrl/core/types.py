@@ -138,6 +138,11 @@ class Buffer(Protocol):
         """Bytes of memory that the buffer takes when full."""
         ...
 
+    @property
+    def disk_nbytes(self) -> int:
+        """Bytes that its files still have to grow by until it is full; 0 without files."""
+        ...
+
     def insert(self, observation: Observation, action: Tensor, step: Step) -> None:
         """Stores one step of N environments: what was observed, the action [N, A] taken there, what came of it."""
         ...

@@ -1,11 +1,14 @@
 """What the ring draws for agents that learn from transitions, against a list of everything that was inserted."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.stats
 import torch
 
-from deepcrl.core.buffers.relabel import Geometric, uniform_future
+from deepcrl.core.buffers.inputs import BufferInputs
+from deepcrl.core.buffers.relabel import uniform_future
 from deepcrl.core.buffers.ring import Ring
 from deepcrl.core.types import Batch, EnvSpec, Observation, Step, TransitionBatch
 
@@ -14,16 +17,9 @@ CPU = torch.device("cpu")
 
 
 def make_ring(num_envs=2, capacity=12, transitions=True, seed=0, **shares):
-    return Ring(
-        SPEC,
-        num_envs,
-        CPU,
-        torch.Generator().manual_seed(seed),
-        uniform_future,
-        transitions,
-        capacity=capacity,
-        **shares,
-    )
+    generator = torch.Generator().manual_seed(seed)
+    inputs = BufferInputs(SPEC, num_envs, CPU, generator, uniform_future, transitions, Path("nowhere"), 0)
+    return Ring(inputs, capacity=capacity, **shares)
 
 
 def fill(ring, num_rows, seed=0):
@@ -150,4 +146,4 @@ def vars_of(batch):
 )
 def test_refuses_shares_that_make_no_sense(transitions, shares, message):
     with pytest.raises(ValueError, match=message):
-        Ring(SPEC, 2, CPU, torch.Generator(), Geometric(), transitions, **shares)
+        make_ring(transitions=transitions, **shares)
