@@ -39,9 +39,11 @@ class Ring:
     ) -> None:
         """`capacity` counts steps per environment (paper: 10,000); `relabel` says which later step is the goal.
 
-        A share `random_goals` of a batch has goals that uniformly drawn steps of any trajectory achieved, a share
-        `commanded_goals` those that the agent was told to reach; only an agent that learns from `transitions` can tell
-        what they are worth. Raises ValueError for a value out of range.
+        With `random_goals` = r and `commanded_goals` = c, a transition's goal is with probability 1 - r - c one that
+        `relabel` draws from its own future, with r what a uniformly drawn step of any trajectory achieved, and with c
+        the one that the agent was told to reach; of a batch of B these are round(r B) and round(c B) rows. Only an
+        agent that learns from `transitions` can tell what such goals are worth. Raises ValueError for a value out of
+        range.
         """
         if capacity < 2:
             raise ValueError(f"buffer.capacity must be at least 2 steps per environment, got {capacity}")
