@@ -133,6 +133,9 @@ class Agent(Protocol):
 class Buffer(Protocol):
     """Stores transitions as they come, and samples relabelled batches."""
 
+    offline: bool
+    """Whether all its data are there from the start, so that a run collects nothing."""
+
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the buffer takes when full."""

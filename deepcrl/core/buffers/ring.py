@@ -29,6 +29,8 @@ class Ring:
     `commanded_goals` another 4 G.
     """
 
+    offline = False
+
     def __init__(
         self,
         inputs: BufferInputs,
