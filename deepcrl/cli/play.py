@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
             return
         shape = {"num_steps": options.steps, "num_tiles": options.tiles, "size": options.size}
         try:
-            paths = film(agent, config, saved.run_dir / "videos", saved.env_steps, camera=options.camera, **shape)
+            paths = film(agent, config, saved.run_dir / "videos", saved.steps, camera=options.camera, **shape)
         except RuntimeError as error:  # no OpenGL here
             raise UserError(str(error)) from error
     print("\n".join(map(str, paths)))

@@ -94,7 +94,7 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
     On the `meta` device it takes no memory, but knows its size.
     """
     agent = cast("type[Agent]", AGENTS[config.agent["name"]])
-    unrolls_between_saves = -(-config.checkpoint_every // Schedule.of(config).env_steps_per_unroll)
+    unrolls_between_saves = -(-config.checkpoint_every // Schedule.of(config).steps_per_unroll)
     inputs = BufferInputs(
         spec=spec,
         num_envs=config.num_envs,
@@ -115,7 +115,7 @@ def build_run(config: RunConfig) -> Run:
     if config.num_threads:
         torch.set_num_threads(config.num_threads)
     spec = env_spec(config)
-    envs = build_envs(config, config.env, config.num_envs, "envs")
+    envs = None if config.offline else build_envs(config, config.env, config.num_envs, "envs")
     eval_envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval_envs")
     agent = build_agent(config, spec, device)
     return Run(
@@ -127,5 +127,5 @@ def build_run(config: RunConfig) -> Run:
         buffer=build_buffer(config, spec, device),
         device=device,
         progress=Progress(),
-        observation=envs.reset(),
+        observation=envs.reset() if envs else None,
     )

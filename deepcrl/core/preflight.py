@@ -32,6 +32,11 @@ class Preflight:
     free_disk_bytes: int = 0
 
     @property
+    def store(self) -> str:
+        """What holds the transitions, in a word."""
+        return "ring" if self.schedule.env_steps_per_unroll else "dataset"
+
+    @property
     def network_bytes(self) -> int:
         """Weights, gradients and optimiser."""
         return BYTES_PER_PARAMETER * sum(self.parameters.values())
@@ -49,28 +54,37 @@ class Preflight:
             )
         if self.total_bytes <= self.available_bytes:
             return
-        ring_is_larger = self.ring_bytes > self.network_bytes
-        lower = "buffer.capacity or num_envs" if ring_is_larger else "encoder.depth or encoder.width"
+        what, lower = self.store, "encoder.depth or encoder.width"
+        if self.ring_bytes > self.network_bytes:
+            lower = "buffer.capacity or num_envs" if what == "ring" else "the number of trajectories"
         raise ValueError(
-            f"Not enough memory: the ring takes {self.ring_bytes / GIB:.1f} GiB and networks with their optimisers "
+            f"Not enough memory: the {what} takes {self.ring_bytes / GIB:.1f} GiB and networks with their optimisers "
             f"{self.network_bytes / GIB:.1f} GiB, of {self.available_bytes / GIB:.1f} GiB available; lower {lower}"
         )
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Returns the table that is printed before training, as (what, how much, how it comes about)."""
+        return [
+            *self._schedule_rows(),
+            ("parameters", f"{sum(self.parameters.values()):,}", ""),
+            *(("", f"{count:,}", name) for name, count in self.parameters.items()),
+            ("memory", format_bytes(self.total_bytes), f"of {format_bytes(self.available_bytes)} available"),
+            ("", format_bytes(self.ring_bytes), self.store),
+            ("", format_bytes(self.network_bytes), "networks, gradients and Adam"),
+            *([("disk", format_bytes(self.disk_bytes), "ring")] if self.disk_bytes else []),
+        ]
+
+    def _schedule_rows(self) -> list[tuple[str, str, str]]:
         s = self.schedule
+        if not s.env_steps_per_unroll:
+            rounds = f"{s.training_unrolls:,} rounds of {s.grad_steps_per_unroll:,}, all from the dataset"
+            return [("gradient steps", f"{s.total_grad_steps:,}", rounds)]
         per_grad_step = s.env_steps_per_unroll / s.grad_steps_per_unroll
         unrolls = f"{s.prefill_unrolls:,} + {s.training_unrolls:,} unrolls (prefill + training)"
         return [
             ("env steps", f"{s.total_env_steps:,}", f"{unrolls} of {s.env_steps_per_unroll:,}"),
             ("gradient steps", f"{s.total_grad_steps:,}", f"{s.grad_steps_per_unroll:,} after a training unroll"),
             ("", f"{per_grad_step:.1f}", "env steps per gradient step"),
-            ("parameters", f"{sum(self.parameters.values()):,}", ""),
-            *(("", f"{count:,}", name) for name, count in self.parameters.items()),
-            ("memory", format_bytes(self.total_bytes), f"of {format_bytes(self.available_bytes)} available"),
-            ("", format_bytes(self.ring_bytes), "ring"),
-            ("", format_bytes(self.network_bytes), "networks, gradients and Adam"),
-            *([("disk", format_bytes(self.disk_bytes), "ring")] if self.disk_bytes else []),
         ]
 
 

@@ -138,7 +138,7 @@ def test_a_bad_name_in_a_sweep_stops_it_before_its_first_run(deepcrl, tiny, tmp_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("trian", "Unknown verb 'trian'. Did you mean 'train'? Known: bench, eval, list, play, report, train"),
+        ("trian", "Unknown verb 'trian'. Did you mean 'train'? Known: bench, eval, export, list, play, report, train"),
         ("list losse", "Unknown kind 'losse'. Did you mean 'losses'? Known: agents, buffers, "),
         ("bench trian", "Unknown benchmark 'trian'. Did you mean 'train'? Known: "),
         ("eval", "the following arguments are required: run_dir, overrides (deepcrl eval --help shows the usage)"),

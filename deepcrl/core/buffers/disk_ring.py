@@ -156,9 +156,6 @@ class DiskRing(Ring):
         rows = self._rows(num_steps)
         return self._columns[CHECKSUM][rows] if len(rows) else torch.zeros(0, dtype=torch.int64)
 
-    def _rows(self, num_steps: int) -> Tensor:
-        return torch.arange(max(0, num_steps - self.capacity), num_steps) % self._num_rows
-
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:

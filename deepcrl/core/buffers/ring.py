@@ -226,6 +226,15 @@ class Ring:
         self._drawable[:addresses].copy_(state["drawable"])
         self._generator.set_state(state["generator"])
 
+    def history(self) -> dict[str, Tensor]:
+        """Returns a copy of what is stored, by column [L, N, .], oldest step first."""
+        rows = self._rows(self.num_steps)
+        return {name: column[rows] for name, column in self._columns.items()}
+
+    def _rows(self, num_steps: int) -> Tensor:
+        """Returns the rows that are drawn from when `num_steps` are stored, oldest first."""
+        return torch.arange(max(0, num_steps - self.capacity), num_steps) % self._num_rows
+
     def _filled(self) -> tuple[int, int]:
         return min(self.num_steps, self.capacity), min(int(self._tail), self._drawable.shape[0] - 1)
 
