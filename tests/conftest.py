@@ -20,7 +20,7 @@ def assert_same(a: Any, b: Any, path: str = "") -> None:
     """Asserts that two states are equal bit by bit, but for how long they took."""
     assert type(a) is type(b), path
     if dataclasses.is_dataclass(a):
-        a, b = vars(a), vars(b)
+        a, b = ({f.name: getattr(x, f.name) for f in dataclasses.fields(x)} for x in (a, b))
     if isinstance(a, dict):
         assert a.keys() == b.keys(), path
         for key in a:

@@ -10,6 +10,7 @@ VERBS = {
     "eval": "score a trained policy, also in another environment",
     "play": "film a trained policy, or watch it live",
     "report": "compare runs on one page: curves, scores, intervals, costs, films",
+    "export": "write what a run has collected as a dataset for offline training",
     "list": "show every component: envs, encoders, energies, losses, buffers, relabels, agents, loggers",
     "bench": "measure speed on this machine",
 }

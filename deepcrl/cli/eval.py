@@ -28,12 +28,12 @@ def main(arguments: list[str]) -> None:
         agent = saved.agent(config, options.learner)
         envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval")
     scores = evaluate(agent, envs)
-    print(
-        f"{saved.run_dir} after {saved.env_steps:,} env steps, {envs.num_envs} episodes of {envs.episode_length} steps"
-    )
+    unit = "env steps" if saved.env_steps else "gradient steps"
+    print(f"{saved.run_dir} after {saved.steps:,} {unit}, {envs.num_envs} episodes of {envs.episode_length} steps")
     for name, value in scores.items():
         if not name.endswith("_stderr"):
             print(f"  {name:<22}{value:>10.3f} ± {scores.get(f'{name}_stderr', float('nan')):.3f}")
-    row = {"env_steps": saved.env_steps, "learner": options.learner, "overrides": options.overrides, **scores}
+    row = {"env_steps": saved.env_steps, "grad_steps": saved.grad_steps, "learner": options.learner}
+    row |= {"overrides": options.overrides, **scores}
     with (saved.run_dir / "evaluations.jsonl").open("a") as file:
         file.write(json.dumps(row) + "\n")

@@ -16,6 +16,7 @@ most used:
   encoder.depth=16             layers of all networks; actor_encoder=NAME, critic_encoder=NAME set them apart
   loss=infonce energy=norm     what the critic learns; loss.logsumexp_coef=0.05 sets one of its settings
   total_env_steps=1_000_000    how long; eval_every and checkpoint_every count the same steps
+  buffer=dataset buffer.path=FILE.npz total_grad_steps=100_000    offline: from a fixed dataset, collecting nothing
   num_envs=64 batch_size=256 grad_steps_per_unroll=100
   seed=3 run_dir=runs/mine logger=wandb precision=bf16 device=cuda num_threads=2
 

@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
                 agent,
                 config,
                 saved.run_dir / "videos" / options.learner,
-                saved.env_steps,
+                saved.steps,
                 camera=options.camera,
                 **shape,
             )

@@ -13,6 +13,7 @@ from deepcrl.core import seeding
 from deepcrl.core.agents.graphed import graphed
 from deepcrl.core.agents.parts import MakeEncoder, Parts
 from deepcrl.core.block_norms import check_has_blocks
+from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.config import RunConfig, Schedule, select_device
 from deepcrl.core.loop import Run
@@ -97,11 +98,19 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
 
     On the `meta` device it takes no memory, but knows its size.
     """
-    draws = "cpu" if device.type == "meta" else device
-    generator, relabel = seeding.generator(config.seed, "buffer", draws), RELABELS.build(config.relabel)
     agents = [cast("type[Agent]", AGENTS[c.agent["name"]]) for c in (config, *map(config.learner, config.learners))]
-    transitions = any(agent.needs_transitions for agent in agents)
-    return BUFFERS.build(config.buffer, spec, config.num_envs, device, generator, relabel, transitions)
+    unrolls_between_saves = -(-config.checkpoint_every // Schedule.of(config).steps_per_unroll)
+    inputs = BufferInputs(
+        spec=spec,
+        num_envs=config.num_envs,
+        device=device,
+        generator=seeding.generator(config.seed, "buffer", "cpu" if device.type == "meta" else device),
+        relabel=RELABELS.build(config.relabel),
+        transitions=any(agent.needs_transitions for agent in agents),
+        run_dir=Path(config.run_dir),
+        max_unsaved_steps=config.keep_checkpoints * unrolls_between_saves * config.unroll_length,
+    )
+    return BUFFERS.build(config.buffer, inputs)
 
 
 def build_run(config: RunConfig) -> Run:
@@ -112,7 +121,7 @@ def build_run(config: RunConfig) -> Run:
         torch.set_num_threads(config.num_threads)
     spec = env_spec(config)
     unstable_dir = RunDir(Path(config.run_dir)).unstable_dir if config.run_dir else None
-    envs = build_envs(config, config.env, config.num_envs, "envs", unstable_dir)
+    envs = None if config.offline else build_envs(config, config.env, config.num_envs, "envs", unstable_dir)
     eval_envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval_envs", unstable_dir)
 
     def learning(config: RunConfig) -> Agent:
@@ -130,6 +139,6 @@ def build_run(config: RunConfig) -> Run:
         buffer=build_buffer(config, spec, device),
         device=device,
         progress=Progress(),
-        observation=envs.reset(),
+        observation=envs.reset() if envs else None,
         learners={name: learning(config.learner(name)) for name in config.learners},
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 import torch
 
+from deepcrl.core.components import BUFFERS
 from deepcrl.core.registry import suggest
 from deepcrl.core.seeding import derive_seed
+from deepcrl.core.types import Buffer
 from deepcrl.envs.physics import ENGINES
 from deepcrl.envs.settings import RESET_POLICIES
 from deepcrl.kernels.dispatch import KERNELS
@@ -63,11 +65,13 @@ class RunConfig:
     prefill_steps: int = 1000
     """Control steps of each environment before the first gradient step."""
     total_env_steps: int = 100_000_000
+    total_grad_steps: int = 1_000_000
+    """What an offline run (`buffer=dataset`) has instead of `total_env_steps`."""
     num_eval_envs: int = 128
     eval_every: int = 1_000_000
-    """Environment steps between evaluations."""
+    """Environment steps between evaluations; gradient steps in an offline run."""
     checkpoint_every: int = 1_000_000
-    """Environment steps between checkpoints."""
+    """Environment steps between checkpoints; gradient steps in an offline run."""
     keep_checkpoints: int = 2
     precision: str = "fp32"
     """`fp32`; `bf16`: matmuls of the encoders in bfloat16; `tf32`: all fp32 matmuls on a GPU's tensor cores."""
@@ -100,6 +104,11 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def offline(self) -> bool:
+        """Whether the buffer holds all its data from the start, so that nothing is collected."""
+        return "name" in self.buffer and cast("type[Buffer]", BUFFERS[self.buffer["name"]]).offline
 
     @property
     def evaluation_env(self) -> dict[str, Any]:
@@ -155,6 +164,8 @@ class Schedule:
     @classmethod
     def of(cls, config: RunConfig) -> Schedule:
         """Derives the schedule; ValueError if the total leaves nothing after the prefill."""
+        if config.offline:
+            return cls._offline(config)
         per_unroll = config.num_envs * config.unroll_length
         prefill = -(-config.prefill_steps // config.unroll_length)
         training = config.total_env_steps // per_unroll - prefill
@@ -165,6 +176,17 @@ class Schedule:
             )
         return cls(per_unroll, prefill, training, config.grad_steps_per_unroll)
 
+    @classmethod
+    def _offline(cls, config: RunConfig) -> Schedule:
+        """Rounds of gradient steps, with no environment step between them."""
+        rounds = config.total_grad_steps // config.grad_steps_per_unroll
+        if rounds < 1:
+            raise ValueError(
+                f"total_grad_steps={config.total_grad_steps} is less than one round of "
+                f"grad_steps_per_unroll={config.grad_steps_per_unroll}"
+            )
+        return cls(0, 0, rounds, config.grad_steps_per_unroll)
+
     @property
     def total_env_steps(self) -> int:
         return (self.prefill_unrolls + self.training_unrolls) * self.env_steps_per_unroll
@@ -173,13 +195,26 @@ class Schedule:
     def total_grad_steps(self) -> int:
         return self.training_unrolls * self.grad_steps_per_unroll
 
+    @property
+    def counter(self) -> str:
+        """What the run is counted in, as `Progress.steps` is: `env_steps`, or `grad_steps` where it takes none."""
+        return "env_steps" if self.env_steps_per_unroll else "grad_steps"
+
+    @property
+    def total_steps(self) -> int:
+        return self.total_env_steps or self.total_grad_steps
+
+    @property
+    def steps_per_unroll(self) -> int:
+        return self.env_steps_per_unroll or self.grad_steps_per_unroll
+
 
 def _check(config: RunConfig) -> None:
     """Raises ValueError, in one line, for the first setting that makes no sense by itself or beside another."""
     for name in ("num_envs", "unroll_length", "batch_size", "num_eval_envs", "keep_checkpoints"):
         _at_least(1, name, getattr(config, name))
     _at_least(2, "episode_length", config.episode_length)  # shorter ones hold no later state to be a goal
-    for name in ("total_env_steps", "eval_every", "checkpoint_every", "grad_steps_per_unroll"):
+    for name in ("total_env_steps", "total_grad_steps", "eval_every", "checkpoint_every", "grad_steps_per_unroll"):
         _at_least(1, name, getattr(config, name))
     _at_least(2, "prefill_steps", config.prefill_steps)
     _at_least(0, "num_threads", config.num_threads)
@@ -238,6 +273,7 @@ def select_device(name: str) -> torch.device:
 # Settings that may differ when a run goes on: they change how long, how watched and how fast, not what is learned.
 FREE_ON_RESUME = (
     "total_env_steps",
+    "total_grad_steps",
     "eval_every",
     "checkpoint_every",
     "keep_checkpoints",

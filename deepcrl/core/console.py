@@ -24,7 +24,7 @@ MAX_BAR_WIDTH = 100
 
 
 class Console:
-    """Shows how far a run is, how fast, and how well.
+    """Shows how far a run is, how fast, and how well. `counter` is what `total_steps` counts: env_steps or grad_steps.
 
     On a terminal it keeps a live display; elsewhere (a file, CI) it prints a line for each evaluation, and
     otherwise at most one every `every_seconds`. Speeds are measured over the last `window_seconds`. Both are
@@ -34,21 +34,22 @@ class Console:
 
     def __init__(
         self,
-        total_env_steps: int,
+        total_steps: int,
         *,
+        counter: str = "env_steps",
         title: str = "",
         console: RichConsole | None = None,
         every_seconds: float = 5.0,
         window_seconds: float = 30.0,
     ) -> None:
-        self._total = total_env_steps
+        self._total, self._counter = total_steps, counter
         self._title = title
         self._console = console or RichConsole(highlight=False)
         self._every_seconds = every_seconds
         self._window_seconds = window_seconds
         self._recent: deque[tuple[float, float, float]] = deque()
         self._latest: dict[str, float] = {}
-        self._eval_env_steps = 0.0
+        self._eval_steps = 0.0
         self._line_at = -math.inf
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.is_dumb_terminal:
@@ -75,7 +76,7 @@ class Console:
             self._recent.popleft()
         evaluated = any(key.startswith("eval/") for key in row)
         if evaluated:
-            self._eval_env_steps = row["env_steps"]
+            self._eval_steps = row[self._counter]
         if self._live is None and (evaluated or now - self._line_at >= self._every_seconds):
             self._print_line(evaluated=evaluated)
 
@@ -96,12 +97,13 @@ class Console:
         return (last_env - first_env) / (end - start), (last_grad - first_grad) / (end - start)
 
     def _progress(self) -> list[str]:
-        row = self._latest
+        row, name = self._latest, self._counter.replace("_", " ")
         env_speed, grad_speed = self.speeds()
-        left = (self._total - row["env_steps"]) / env_speed if env_speed > 0 else math.nan
+        counted = env_speed if self._counter == "env_steps" else grad_speed
+        left = (self._total - row[self._counter]) / counted if counted > 0 else math.nan
         return [
-            f"{format_steps(row['env_steps'])} / {format_steps(self._total)} env steps",
-            f"{_speed(env_speed)} env steps/s",
+            f"{format_steps(row[self._counter])} / {format_steps(self._total)} {name}",
+            *([f"{_speed(counted)} env steps/s"] if self._counter == "env_steps" else []),
             f"{_speed(grad_speed)} grad steps/s",
             f"elapsed {format_duration(row['wall_seconds'])}",
             f"left {format_duration(left)}",
@@ -117,7 +119,7 @@ class Console:
         self._console.print(Text(" | ".join(parts)), soft_wrap=True)
 
     def _fraction(self) -> float:
-        return min(self._latest["env_steps"] / max(self._total, 1), 1.0)
+        return min(self._latest[self._counter] / max(self._total, 1), 1.0)
 
     def _render(self) -> Table:
         latest = self._latest
@@ -132,7 +134,7 @@ class Console:
         for group in GROUPS:
             keys = [key for key in latest if key.startswith(f"{group}/") and not key.endswith("_stderr")]
             if keys:
-                label = f"eval @ {format_steps(self._eval_env_steps)}" if group == "eval" else group
+                label = f"eval @ {format_steps(self._eval_steps)}" if group == "eval" else group
                 grid.add_row(_line(label, [_format_metric(key, latest) for key in keys]))
         return grid
 

@@ -19,25 +19,29 @@ from deepcrl.core.config import RunConfig
 from deepcrl.core.types import EnvSpec
 from deepcrl.kernels.scratch import scratch_bytes
 
-STAND_INS = {"energy": {"name": "norm"}, "loss": {"name": "infonce"}}
-"""What is counted in place of a run's own energy and loss, whose code is not to be run before the run."""
+STAND_INS: dict[str, Any] = {
+    "energy": {"name": "norm"},
+    "loss": {"name": "infonce"},
+    "buffer": {"name": "ring", "capacity": 1000},
+}
+"""What is counted in place of a run's own: their code is not to be run, nor their files opened, before the run."""
 
 
 def peak_bytes(config: RunConfig, spec: EnvSpec) -> int:
-    """Returns the most that a run's agents and ring take on a CPU, in bytes, while it takes gradient steps.
+    """Returns the most that a run's agents take on a CPU, in bytes, while they take gradient steps.
 
-    Two of them are counted: the second has Adam's moments and the first one's gradients to carry. An agent or an
-    encoder that looks at the values of tensors raises what PyTorch raises for tensors that have none.
+    Two steps are counted: the second has Adam's moments and the first one's gradients to carry. An agent or an encoder
+    that looks at the values of tensors raises what PyTorch raises for tensors that have none.
     """
     config, cpu = replace(config, **STAND_INS), torch.device("cpu")
     with counted_without_memory() as count:
-        agents = [build_agent(c, spec, cpu) for c in (config, *map(config.learner, config.learners))]
         ring = build_buffer(config, spec, cpu)
+        agents = [build_agent(c, spec, cpu) for c in (config, *map(config.learner, config.learners))]
         for _ in range(2):
             batch = ring.sample(config.batch_size)
             for agent in agents:
                 agent.update(batch)
-    return count.peak
+    return count.peak - ring.nbytes
 
 
 class CountBytes(TorchDispatchMode):

@@ -16,7 +16,7 @@ def film(
     agent: Agent,
     config: RunConfig,
     directory: Path,
-    env_steps: int,
+    steps: int,
     *,
     num_tiles: int = TILES,
     num_steps: int | None = None,
@@ -36,7 +36,7 @@ def film(
     name = config.evaluation_env["name"]
     if not isinstance(envs, TaskVectorEnv):
         raise RuntimeError(f"env={name} has no MuJoCo scene to draw")
-    mp4, gif = (directory / f"{name}_{env_steps}.{ending}" for ending in ("mp4", "gif"))
+    mp4, gif = (directory / f"{name}_{steps}.{ending}" for ending in ("mp4", "gif"))
     act = partial(agent.act, explore=False)
     record_episodes(envs, act, mp4, gif, num_steps=num_steps, num_tiles=num_tiles, size=size, camera=camera)
     return mp4, gif

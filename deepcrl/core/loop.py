@@ -45,14 +45,15 @@ class Run:
 
     config: RunConfig
     schedule: Schedule
-    envs: VectorEnv
+    envs: VectorEnv | None
+    """Where it collects; None if it is offline, and the buffer holds all its data from the start."""
     eval_envs: VectorEnv
     agent: Agent
     buffer: Buffer
     device: torch.device
     progress: Progress
-    observation: Observation
-    """What the agent acts on next."""
+    observation: Observation | None
+    """What the agent acts on next; None offline."""
     learners: dict[str, Agent] = field(default_factory=dict)
     """Agents that learn from the same batches and never act."""
 
@@ -67,29 +68,34 @@ class Run:
     @property
     def evaluation_due(self) -> bool:
         """Whether the unroll that is being learned from, or was, ends with an evaluation."""
-        per_unroll = self.schedule.env_steps_per_unroll
-        return self._in_last_unroll or _passes(self.config.eval_every, self.progress.env_steps, per_unroll)
+        return self._in_last_unroll or self.passed(self.config.eval_every)
+
+    def passed(self, every: int) -> bool:
+        """Whether the last iteration reached a multiple of `every` steps, as `Progress.steps` counts them."""
+        now, taken = self.progress.steps, self.schedule.steps_per_unroll
+        return (now - taken) // every < now // every
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "envs": self.envs.state_dict(),
+            "envs": self.envs and self.envs.state_dict(),
             "eval_envs": self.eval_envs.state_dict(),
             "agent": self.agent.state_dict(),
             "learners": {name: learner.state_dict() for name, learner in self.learners.items()},
             "buffer": self.buffer.state_dict(),
             "progress": self.progress.state_dict(),
-            "observation": {"state": self.observation.state, "goal": self.observation.goal},
+            "observation": self.observation and {"state": self.observation.state, "goal": self.observation.goal},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.envs.load_state_dict(state["envs"])
+        if self.envs:
+            self.envs.load_state_dict(state["envs"])
+            self.observation = Observation(**state["observation"])
         self.eval_envs.load_state_dict(state["eval_envs"])
         self.agent.load_state_dict(state["agent"])
         for name, learner in self.learners.items():
             learner.load_state_dict(state["learners"][name])
         self.buffer.load_state_dict(state["buffer"])
         self.progress.load_state_dict(state["progress"], self.device)
-        self.observation = Observation(**state["observation"])
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -117,8 +123,8 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
 
     Raises NonFiniteError, after a dump, as soon as a logged metric is not a number.
     """
-    progress, config, per_unroll = run.progress, run.config, run.schedule.env_steps_per_unroll
-    if progress.env_steps == 0 and not progress.started:
+    progress, config = run.progress, run.config
+    if progress.steps == 0 and not progress.started:
         recorder.log(progress.take_row() | run.evaluate())
         progress.started = True
     while not (run.finished or interrupt.requested):
@@ -133,34 +139,40 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
         if run.evaluation_due:
             row |= run.evaluate()
         recorder.log(row)
-        if _passes(config.checkpoint_every, progress.env_steps, per_unroll):
+        if run.passed(config.checkpoint_every):
             recorder.save(run)
     recorder.save(run)
 
 
 def collect(run: Run) -> None:
-    """Takes one unroll in every environment and stores it."""
-    started = time.perf_counter()
-    num_successes, num_terminated, distance = torch.zeros(3, device=run.observation.state.device).unbind()
+    """Begins an iteration: takes one unroll, unless the run is offline, and says how many gradient steps are due."""
+    progress, schedule = run.progress, run.schedule
+    if run.envs:
+        progress.row = unroll(run, run.envs)
+        progress.env_steps += schedule.env_steps_per_unroll
+    progress.unrolls += 1
+    if progress.unrolls > schedule.prefill_unrolls:
+        progress.pending_grad_steps = schedule.grad_steps_per_unroll
+
+
+def unroll(run: Run, envs: VectorEnv) -> dict[str, float]:
+    """Takes one unroll in every environment and stores it; returns its metrics."""
+    started, observation = time.perf_counter(), run.observation
+    assert observation is not None
+    num_successes, num_terminated, distance = torch.zeros(3, device=observation.state.device).unbind()
     for _ in range(run.config.unroll_length):
-        observation = run.observation
         action = run.agent.act(observation, explore=True)
-        step = run.envs.step(action)
+        step = envs.step(action)
         run.buffer.insert(observation, action, step)
         num_successes += step.success.sum()
         num_terminated += step.terminated.sum()
         distance += step.distance.mean()
-        run.observation = step.observation
-    progress, taken = run.progress, run.schedule.env_steps_per_unroll
-    progress.env_steps += taken
-    progress.unrolls += 1
-    if progress.unrolls > run.schedule.prefill_unrolls:
-        progress.pending_grad_steps = run.schedule.grad_steps_per_unroll
-    progress.row = {
-        "train/time_at_goal": float(num_successes) / taken * run.envs.episode_length,
+        run.observation = observation = step.observation
+    return {
+        "train/time_at_goal": float(num_successes) / run.schedule.env_steps_per_unroll * envs.episode_length,
         "train/distance": float(distance) / run.config.unroll_length,
         "env/terminated": float(num_terminated),
-        "env/unstable": run.envs.num_unstable,
+        "env/unstable": envs.num_unstable,
         "time/collect_seconds": time.perf_counter() - started,
     }
 
@@ -169,19 +181,14 @@ def learn(run: Run, interrupt: Interrupt) -> None:
     """Takes the gradient steps that are due, each on a fresh batch, until done or interrupted."""
     started, progress = time.perf_counter(), run.progress
     while progress.pending_grad_steps > 0 and not interrupt.requested:
-        look = run.config.log_blocks and progress.pending_grad_steps == 1 and run.evaluation_due
+        progress.grad_steps += 1
+        progress.pending_grad_steps -= 1
+        look = run.config.log_blocks and progress.pending_grad_steps == 0 and run.evaluation_due
         batch = run.buffer.sample(run.config.batch_size)
         with watched(run.networks, progress.row) if look else nullcontext():
             progress.add(run.update(batch))
-        progress.grad_steps += 1
-        progress.pending_grad_steps -= 1
     spent = time.perf_counter() - started
     progress.row["time/learn_seconds"] = progress.row.get("time/learn_seconds", 0.0) + spent
-
-
-def _passes(every: int, now: int, taken: int) -> bool:
-    """Whether the last `taken` steps reached a multiple of `every`."""
-    return (now - taken) // every < now // every
 
 
 def _stop_if_not_finite(row: dict[str, float], run: Run, recorder: Recorder) -> None:

@@ -60,6 +60,7 @@ class Panel:
     limits: tuple[float | None, float | None] = (None, None)
 
 
+AXES = {"env_steps": "environment steps", "grad_steps": "gradient steps"}
 PANELS = (
     Panel("Time at goal", "steps per episode", (("eval/time_at_goal", "evaluation"),), BLUE, (0, None)),
     Panel("Goal reached", "share of episodes", (("eval/success_any", ""),), BLUE, (0, 1)),
@@ -114,7 +115,7 @@ def plot_runs(
             _draw_seeds(ax, curves, color, label)
         _format_axes(ax, (0 if metric.startswith("eval/") else None, 1 if metric == "eval/success_any" else None))
         ax.set_ylabel(ylabel or metric)
-        ax.set_xlabel("environment steps")
+        ax.set_xlabel(AXES[_counter(_rows(RunDir(Path(next(iter(groups.values()))[0]))))])
         ax.set_title(title or metric, loc="left", weight="bold", size=11)
         ax.legend(loc="best")
         _save(figure, Path(path))
@@ -135,17 +136,25 @@ def _save(figure: Figure, path: Path) -> None:
     write_atomic(path, image.getvalue())
 
 
+def _counter(rows: Rows) -> str:
+    """Returns what curves are drawn over: env_steps, or grad_steps of a run that took none."""
+    return "env_steps" if any(row["env_steps"] for row in rows) else "grad_steps"
+
+
 def _series(rows: Rows, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (env_steps, value) [R] of the rows that have a finite `key`."""
-    pairs = [(row["env_steps"], row[key]) for row in rows if math.isfinite(row.get(key, math.nan))]
+    """Returns (steps, value) [R] of the rows that have a finite `key`."""
+    counter = _counter(rows)
+    pairs = [(row[counter], row[key]) for row in rows if math.isfinite(row.get(key, math.nan))]
     steps, values = np.array(pairs, dtype=float).reshape(-1, 2).T
     return steps, values
 
 
 def _speed(rows: Rows, counter: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (env_steps, counts per second) [R - stride], over windows of about a fiftieth of the run."""
+    """Returns (steps, counts per second) [R - stride], over windows of about a fiftieth of the run."""
     stride = max(1, len(rows) // 50)
-    count, seconds, steps = (np.array([row[k] for row in rows], float) for k in (counter, "wall_seconds", "env_steps"))
+    count, seconds, steps = (
+        np.array([row[k] for row in rows], float) for k in (counter, "wall_seconds", _counter(rows))
+    )
     elapsed = seconds[stride:] - seconds[:-stride]
     valid = elapsed > 0
     return steps[stride:][valid], (count[stride:] - count[:-stride])[valid] / elapsed[valid]
@@ -168,11 +177,12 @@ def _curves(rows: Rows, run: RunDir) -> Figure:
     for panel in PANELS:
         read = _speed if panel.metrics[0][0] in ("env_steps", "grad_steps") else _series
         curves = [(key, label, *read(rows, key)) for key, label in _with_learners(panel.metrics, rows)]
-        curves = [curve for curve in curves if len(curve[2])]
+        curves = [curve for curve in curves if len(curve[2]) and not (curve[0] == "env_steps" and not curve[3].any())]
         if curves:
             drawn.append((panel, curves))
     num_rows = max(1, math.ceil(len(drawn) / COLUMNS))
-    end = max(row["env_steps"] for row in rows)
+    counter = _counter(rows)
+    end = max(row[counter] for row in rows)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.4 * COLUMNS, 2.45 * num_rows + 0.7))
         top, bottom = 1 - 0.95 / figure.get_figheight(), 0.5 / figure.get_figheight()
@@ -183,7 +193,7 @@ def _curves(rows: Rows, run: RunDir) -> Figure:
             _draw_panel(ax, panel, curves, rows)
             ax.set_xlim(-0.02 * end, 1.02 * end) if end > 0 else ax.set_xticks([0])
             if i + COLUMNS >= len(drawn):
-                ax.set_xlabel("environment steps")
+                ax.set_xlabel(AXES[counter])
     return figure
 
 
@@ -218,7 +228,11 @@ def _summary(rows: Rows, run: RunDir) -> str:
         parts += [f"seed {config['seed']}"] if "seed" in config else []
     last = rows[-1]
     return "  ·  ".join(
-        [*parts, f"{format_steps(last['env_steps'])} env steps", f"{format_duration(last['wall_seconds'])} wall time"]
+        [
+            *parts,
+            f"{format_steps(last[_counter(rows)])} {AXES[_counter(rows)]}",
+            f"{format_duration(last['wall_seconds'])} wall time",
+        ]
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psutil
 import torch
@@ -33,6 +35,14 @@ class Preflight:
     """What the process has taken before anything is built: the interpreter and its libraries. 0 on a GPU."""
     available_bytes: int
     """Free memory of the device, with that of the process."""
+    disk_bytes: int = 0
+    """What the ring's files still have to grow by."""
+    free_disk_bytes: int = 0
+
+    @property
+    def store(self) -> str:
+        """What holds the transitions, in a word."""
+        return "ring" if self.schedule.env_steps_per_unroll else "dataset"
 
     @property
     def network_bytes(self) -> int:
@@ -44,11 +54,17 @@ class Preflight:
         return self.process_bytes + self.ring_bytes + self.network_bytes + (self.step_bytes or 0)
 
     def check(self) -> None:
-        """Raises ValueError that says what to lower, if the memory cannot suffice."""
+        """Raises ValueError that says what to lower, if the memory or the disk cannot suffice."""
+        if self.disk_bytes > self.free_disk_bytes:
+            raise ValueError(
+                f"Not enough disk space: the ring takes {format_bytes(self.disk_bytes)} in run_dir, of "
+                f"{format_bytes(self.free_disk_bytes)} free; lower buffer.capacity or num_envs"
+            )
         if self.total_bytes <= self.available_bytes:
             return
+        fewer = "buffer.capacity or num_envs" if self.store == "ring" else "the number of trajectories"
         parts = (
-            (self.ring_bytes, "the ring", "buffer.capacity or num_envs"),
+            (self.ring_bytes, f"the {self.store}", fewer),
             (self.network_bytes, "networks with their optimisers", "encoder.depth or encoder.width"),
             (self.step_bytes or 0, "activations of a gradient step", "batch_size, or set encoder.checkpoint_blocks"),
         )
@@ -60,20 +76,29 @@ class Preflight:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Returns the table that is printed before training, as (what, how much, how it comes about)."""
+        return [
+            *self._schedule_rows(),
+            ("parameters", f"{sum(self.parameters.values()):,}", ""),
+            *(("", f"{count:,}", name) for name, count in self.parameters.items()),
+            ("memory", format_bytes(self.total_bytes), f"at most, of {format_bytes(self.available_bytes)} available"),
+            ("", format_bytes(self.process_bytes), "process"),
+            ("", format_bytes(self.ring_bytes), self.store),
+            ("", format_bytes(self.network_bytes), "networks, gradients and Adam"),
+            ("", *self._step_row()),
+            *([("disk", format_bytes(self.disk_bytes), "ring")] if self.disk_bytes else []),
+        ]
+
+    def _schedule_rows(self) -> list[tuple[str, str, str]]:
         s = self.schedule
+        if not s.env_steps_per_unroll:
+            rounds = f"{s.training_unrolls:,} rounds of {s.grad_steps_per_unroll:,}, all from the dataset"
+            return [("gradient steps", f"{s.total_grad_steps:,}", rounds)]
         per_grad_step = s.env_steps_per_unroll / s.grad_steps_per_unroll
         unrolls = f"{s.prefill_unrolls:,} + {s.training_unrolls:,} unrolls (prefill + training)"
         return [
             ("env steps", f"{s.total_env_steps:,}", f"{unrolls} of {s.env_steps_per_unroll:,}"),
             ("gradient steps", f"{s.total_grad_steps:,}", f"{s.grad_steps_per_unroll:,} after a training unroll"),
             ("", f"{per_grad_step:.1f}", "env steps per gradient step"),
-            ("parameters", f"{sum(self.parameters.values()):,}", ""),
-            *(("", f"{count:,}", name) for name, count in self.parameters.items()),
-            ("memory", format_bytes(self.total_bytes), f"at most, of {format_bytes(self.available_bytes)} available"),
-            ("", format_bytes(self.process_bytes), "process"),
-            ("", format_bytes(self.ring_bytes), "ring"),
-            ("", format_bytes(self.network_bytes), "networks, gradients and Adam"),
-            ("", *self._step_row()),
         ]
 
     def _step_row(self) -> tuple[str, str]:
@@ -100,6 +125,7 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
     with meta:
         agents = {"": build_agent(config, spec, meta)}
         agents |= {f"{name}/": build_agent(config.learner(name), spec, meta) for name in config.learners}
+    ring = build_buffer(config, spec, meta)
     sizes = Preflight(
         schedule=Schedule.of(config),
         parameters={
@@ -107,14 +133,22 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
             for owner, agent in agents.items()
             for name, net in agent.networks.items()
         },
-        ring_bytes=build_buffer(config, spec, meta).nbytes,
+        ring_bytes=ring.nbytes,
         step_bytes=None,
         process_bytes=process,
         available_bytes=available + process,
+        disk_bytes=ring.disk_nbytes,
+        free_disk_bytes=_free_disk_bytes(Path(config.run_dir)),
     )
     try:
         peak = peak_bytes(replace(config, kernels="eager") if on_gpu else config, spec)
     except Exception:  # a user's agent or encoder may do what only real tensors can; it need not be predictable to run
         return sizes
-    heap = 0 if on_gpu else HEAP_OVERHEAD * (peak - sizes.ring_bytes)
-    return replace(sizes, step_bytes=max(round(peak + heap) - sizes.ring_bytes - sizes.network_bytes, 0))
+    heap = 0 if on_gpu else HEAP_OVERHEAD
+    return replace(sizes, step_bytes=max(round((1 + heap) * peak) - sizes.network_bytes, 0))
+
+
+def _free_disk_bytes(path: Path) -> int:
+    """Returns what is free on the disk where `path` is or will be."""
+    path = path.resolve()
+    return shutil.disk_usage(next(p for p in (path, *path.parents) if p.exists())).free

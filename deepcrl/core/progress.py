@@ -32,6 +32,11 @@ class Progress:
         self._started = time.perf_counter()
 
     @property
+    def steps(self) -> int:
+        """What the run is counted in: environment steps, or gradient steps where it takes none."""
+        return self.env_steps or self.grad_steps
+
+    @property
     def elapsed(self) -> float:
         """Seconds that the run has taken, earlier processes included."""
         return self.wall_seconds + time.perf_counter() - self._started

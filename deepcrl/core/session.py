@@ -82,8 +82,8 @@ class Session:
         return LOGGERS.build(self.config.logger, info)
 
     def _open_logs(self, mirror: loggers.Logger) -> list[loggers.Logger]:
-        total = Schedule.of(self.config).total_env_steps
-        console = Console(total, title=self.config.env["name"], console=self._terminal)
+        schedule, title = Schedule.of(self.config), self.config.env["name"]
+        console = Console(schedule.total_steps, counter=schedule.counter, title=title, console=self._terminal)
         return [loggers.JsonlLogger(self._dir.metrics_path), mirror, console]
 
     def _print_table(self, rows: list[tuple[str, str, str]]) -> None:
@@ -113,13 +113,16 @@ class Session:
 
     def _run(self) -> float | None:
         if self.model.finished:
-            self._say(f"Already finished: {self._dir.path} (a larger total_env_steps would go on)")
+            total = f"total_{self.model.schedule.counter}"
+            self._say(f"Already finished: {self._dir.path} (a larger {total} would go on)")
             return None
         go_on = f"deepcrl train resume={self._dir.path}"
         self._say(f"Ctrl-C saves and stops; go on with: {go_on}")
         with Interrupt() as interrupt:
             try:
                 fit(self.model, self, interrupt)
+            except OSError as error:  # a buffer that keeps files found no room for them
+                raise RecordError(f"{error}{self._way_on()}") from error
             finally:
                 self._close_logs()
         try:
@@ -160,7 +163,7 @@ class Session:
 
     def _film(self) -> list[Path]:
         try:
-            return list(film(self.model.agent, self.config, self._dir.videos_dir, self.model.progress.env_steps))
+            return list(film(self.model.agent, self.config, self._dir.videos_dir, self.model.progress.steps))
         except RuntimeError as error:
             self._say(f"No video: {error}")
             return []

@@ -34,6 +34,15 @@ class Saved:
     def env_steps(self) -> int:
         return self.state["run"]["progress"]["env_steps"]
 
+    @property
+    def grad_steps(self) -> int:
+        return self.state["run"]["progress"]["grad_steps"]
+
+    @property
+    def steps(self) -> int:
+        """What the run is counted in, as `Progress.steps`."""
+        return self.env_steps or self.grad_steps
+
     def agent(self, config: RunConfig, learner: str = "") -> Agent:
         """Builds the agent of `config`, which may choose its actions otherwise, with the trained networks.
 

@@ -137,9 +137,17 @@ class Agent(Protocol):
 class Buffer(Protocol):
     """Stores transitions as they come, and samples relabelled batches."""
 
+    offline: bool
+    """Whether all its data are there from the start, so that a run collects nothing."""
+
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the buffer takes when full."""
+        ...
+
+    @property
+    def disk_nbytes(self) -> int:
+        """Bytes that its files still have to grow by until it is full; 0 without files."""
         ...
 
     def insert(self, observation: Observation, action: Tensor, step: Step) -> None:

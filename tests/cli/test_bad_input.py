@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deepcrl.core.components import ENERGIES, LOSSES
+from deepcrl.core.components import BUFFERS, ENERGIES, LOSSES
 
 KNOWN_LOSSES, KNOWN_ENERGIES = ", ".join(LOSSES), ", ".join(ENERGIES)
 BAD = [
@@ -19,7 +19,7 @@ BAD = [
     ("encoder=residual", "Unknown encoder 'residual'. Did you mean 'residual_mlp'? Known: "),
     ("actor_encoder=residual", "Unknown actor_encoder 'residual'. Did you mean 'residual_mlp'? Known: "),
     ("agent=crll", "Unknown agent 'crll'. Did you mean 'crl'? Known: crl"),
-    ("buffer=rign", "Unknown buffer 'rign'. Did you mean 'ring'? Known: ring"),
+    ("buffer=rign", f"Unknown buffer 'rign'. Did you mean 'ring'? Known: {', '.join(BUFFERS)}"),
     ("logger=wandbb", "Unknown logger 'wandbb'. Did you mean 'wandb'? Known: none, wandb"),
     ("experiment=first_ligth", "Unknown experiment 'first_ligth'. Did you mean 'first_light'? Known: "),
     ("hydra/launcher=jobli", "Unknown hydra/launcher 'jobli'. Did you mean 'joblib'? Known: basic, joblib"),
@@ -175,7 +175,7 @@ def test_a_bad_name_in_a_sweep_stops_it_before_its_first_run(deepcrl, tiny, tmp_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("trian", "Unknown verb 'trian'. Did you mean 'train'? Known: bench, eval, list, play, report, train"),
+        ("trian", "Unknown verb 'trian'. Did you mean 'train'? Known: bench, eval, export, list, play, report, train"),
         ("list losse", "Unknown kind 'losse'. Did you mean 'losses'? Known: agents, buffers, "),
         ("bench trian", "Unknown benchmark 'trian'. Did you mean 'train'? Known: "),
         ("eval", "the following arguments are required: run_dir, overrides (deepcrl eval --help shows the usage)"),

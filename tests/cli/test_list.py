@@ -40,10 +40,10 @@ def test_usage_names_every_verb(deepcrl, arguments: tuple[str, ...]) -> None:
     result = deepcrl(*arguments)
     assert result.code == 0
     assert "usage: deepcrl VERB" in result.out
-    assert all(f"\n  {verb} " in result.out for verb in ("train", "eval", "play", "list", "bench"))
+    assert all(f"\n  {verb} " in result.out for verb in ("train", "eval", "play", "export", "list", "bench"))
 
 
-@pytest.mark.parametrize("verb", ["eval", "play", "list", "bench"])
+@pytest.mark.parametrize("verb", ["eval", "play", "export", "list", "bench"])
 def test_every_verb_has_help(deepcrl, verb: str) -> None:
     result = deepcrl(verb, "--help")
     assert result.code == 0

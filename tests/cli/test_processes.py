@@ -60,9 +60,11 @@ def fatal(process, tiny, tmp_path: Path):
     return run
 
 
-def test_kill_9_and_resume_equals_a_straight_run(fatal, tiny, tmp_path: Path, same) -> None:
-    assert fatal(*tiny, "loss=fatal", "run_dir=straight").code == 0
-    killed = fatal(*tiny, "loss=fatal", "run_dir=run", AT_CALL="40", SEND=str(int(signal.SIGKILL)))
+@pytest.mark.parametrize("buffer", ["ring", "disk_ring"])
+def test_kill_9_and_resume_equals_a_straight_run(fatal, tiny, tmp_path: Path, same, buffer: str) -> None:
+    tiny = (*tiny, f"buffer={buffer}", "buffer.capacity=20", "loss=fatal")  # so that it wraps
+    assert fatal(*tiny, "run_dir=straight").code == 0
+    killed = fatal(*tiny, "run_dir=run", AT_CALL="40", SEND=str(int(signal.SIGKILL)))
     assert killed.code == -signal.SIGKILL
     assert checkpoint.find(tmp_path / "run").name == "step_0000000000200_00000000024"
     left = tmp_path / "run" / "checkpoints" / ".writing_step_0000000000210_00000000039"

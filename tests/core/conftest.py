@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES
@@ -38,6 +40,20 @@ def tiny_config(**changes: Any) -> RunConfig:
         "logger": LOGGERS.defaults("none"),
     }
     return RunConfig.from_dict(values | TINY | changes)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> str:
+    """The path of 20 random walks of 30 states in OGBench's layout, for `point_u_maze`."""
+    rng = np.random.default_rng(0)
+    position = rng.normal(size=(20, 30, 2)).cumsum(1)
+    arrays = {
+        "observations": np.concatenate([position, rng.normal(size=(20, 30, 2))], 2).reshape(600, 4).astype(np.float32),
+        "actions": rng.uniform(-1, 1, (600, 2)).astype(np.float32),
+        "terminals": (np.arange(600) % 30 == 29).astype(np.float32),
+    }
+    np.savez(tmp_path / "walks.npz", allow_pickle=False, **arrays)
+    return str(tmp_path / "walks.npz")
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ def test_an_evaluation_env_of_the_same_sizes(tiny) -> None:
     config = tiny(eval_env={"name": "point_big_maze"})
     assert env_spec(config).state_dim == 4
     run = build_run(config)
+    assert run.envs is not None
     assert (run.envs.num_envs, run.eval_envs.num_envs) == (4, 2)
 
 

@@ -22,6 +22,7 @@ from deepcrl.core.config import FREE_ON_RESUME, RunConfig, Schedule, check_resum
         ({"unroll_length": 0}, "unroll_length must be at least 1"),
         ({"grad_steps_per_unroll": 0}, "grad_steps_per_unroll must be at least 1"),
         ({"total_env_steps": -1}, "total_env_steps must be at least 1"),
+        ({"total_grad_steps": 0}, "total_grad_steps must be at least 1"),
         ({"eval_every": 0}, "eval_every must be at least 1"),
         ({"checkpoint_every": 0}, "checkpoint_every must be at least 1"),
         ({"keep_checkpoints": 0}, "keep_checkpoints must be at least 1"),
@@ -79,6 +80,25 @@ def test_schedule(tiny, changes: dict[str, Any], prefill: int, training: int) ->
     assert schedule.env_steps_per_unroll == config.num_envs * 5
     assert schedule.total_env_steps == (prefill + training) * config.num_envs * 5
     assert schedule.total_grad_steps == 4 * training
+
+
+def test_an_offline_run_is_counted_in_gradient_steps(tiny) -> None:
+    offline = {"buffer": {"name": "dataset", "path": "data.npz"}, "grad_steps_per_unroll": 4}
+    config = tiny(**offline, total_grad_steps=42, total_env_steps=1)
+    schedule = Schedule.of(config)
+    assert config.offline
+    assert (schedule.prefill_unrolls, schedule.training_unrolls) == (0, 10)  # the last, incomplete round is left out
+    assert (schedule.total_env_steps, schedule.total_grad_steps) == (0, 40)
+    assert (schedule.counter, schedule.total_steps, schedule.steps_per_unroll) == ("grad_steps", 40, 4)
+    with pytest.raises(ValueError, match="^total_grad_steps=3 is less than one round of grad_steps_per_unroll=4$"):
+        tiny(**offline, total_grad_steps=3)
+
+
+def test_a_run_that_collects_is_counted_in_env_steps(tiny) -> None:
+    config = tiny(total_grad_steps=1)
+    schedule = Schedule.of(config)
+    assert not config.offline
+    assert (schedule.counter, schedule.total_steps, schedule.steps_per_unroll) == ("env_steps", 400, 20)
 
 
 def test_the_most_specific_encoder_counts(tiny) -> None:

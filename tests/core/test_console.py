@@ -1,5 +1,6 @@
 import io
 import math
+from typing import Any
 
 import pytest
 from rich.console import Console as RichConsole
@@ -15,7 +16,7 @@ def row(step: int, **metrics: float) -> dict[str, float]:
 EVAL = {"eval/time_at_goal": 512.4, "eval/time_at_goal_stderr": 31.25, "eval/success_any": 0.87}
 
 
-def plain(**options: float) -> tuple[Console, io.StringIO]:
+def plain(**options: Any) -> tuple[Console, io.StringIO]:
     out = io.StringIO()
     rich = RichConsole(file=out, force_terminal=False, width=80)
     return Console(100_000, title="point_u_maze", console=rich, **options), out
@@ -46,6 +47,17 @@ def test_plain_line_says_speed_time_left_and_scores() -> None:
         " | eval time at goal 512 ± 31.2 | eval success any 0.87 | critic categorical accuracy 0.432"
     )
     assert "\x1b" not in out.getvalue()
+
+
+def test_an_offline_run_shows_gradient_steps_only() -> None:
+    console, out = plain(counter="grad_steps")
+    for step in (1, 500):
+        console.log(row(step, **EVAL) | {"env_steps": 0})
+    assert (
+        out.getvalue()
+        .splitlines()[-1]
+        .startswith(" 20% | 20k / 100k grad steps | 40.0 grad steps/s | elapsed 8:20 | left 33:20 | eval time at goal")
+    )
 
 
 def test_a_score_is_not_repeated_as_if_it_were_new() -> None:

@@ -45,12 +45,12 @@ def test_predicts_what_the_allocator_hands_out(tiny, tmp_path, kernels, precisio
     encoder = {"name": "residual_mlp", "depth": 32, "width": 64, "checkpoint_blocks": checkpoint_blocks}
     config = tiny(encoder=encoder, batch_size=256, precision=precision, kernels=kernels)
     spec, allocated = env_spec(config), allocated_at_most(config, tmp_path)
-    assert peak_bytes(config, spec) == pytest.approx(allocated, rel=0.05)
     sizes = preflight(config, spec, CPU)
+    assert sizes.ring_bytes + peak_bytes(config, spec) == pytest.approx(allocated, rel=0.05)
     assert sizes.step_bytes is not None
     assert sizes.step_bytes > 0.2 * allocated  # activations matter here
     predicted = sizes.ring_bytes + sizes.network_bytes + sizes.step_bytes
-    assert predicted == pytest.approx((1 + HEAP_OVERHEAD) * allocated, rel=0.05)
+    assert predicted == pytest.approx((1 + HEAP_OVERHEAD) * allocated, rel=0.05)  # the ring is small
 
 
 def test_a_loss_of_the_users_is_not_run_before_the_run(tiny):

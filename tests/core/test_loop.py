@@ -156,6 +156,36 @@ def test_evaluates_when_a_multiple_is_passed_and_at_the_end(tiny, every: int, at
     assert memory.evaluated() == at
 
 
+def test_an_offline_run_collects_nothing(tiny) -> None:
+    config = tiny(buffer={"name": "dataset"}, total_grad_steps=66, eval_every=20, checkpoint_every=32)
+    run, memory = counting_run(config), Memory()
+    run.envs = run.observation = None
+    fit(run, memory, Interrupt())
+    assert [row["grad_steps"] for row in memory.rows] == list(range(0, 65, 4))
+    assert {row["env_steps"] for row in memory.rows} == {0}
+    assert (run.agent.updates, run.agent.explored) == (64, 0)
+    assert [row["grad_steps"] for row in memory.rows if "eval/time_at_goal" in row] == [0, 20, 40, 60, 64]
+    assert memory.saves == [(0, 32), (0, 64), (0, 64)]
+    assert not any(name.startswith(("train/", "env/", "time/collect")) for row in memory.rows for name in row)
+
+
+@pytest.mark.parametrize("grad_steps", [0, 1, 4, 31, 64])
+def test_an_interrupted_offline_run_goes_on_as_if_it_had_not_been(tiny, same, grad_steps: int) -> None:
+    def offline() -> Any:
+        run = counting_run(tiny(buffer={"name": "dataset"}, total_grad_steps=64))
+        run.envs = run.observation = None
+        return run
+
+    straight, memory, first = Memory(), Memory(), offline()
+    fit(offline(), straight, Interrupt())
+    fit(first, memory, StopAt(first, grad_steps=grad_steps))
+    assert first.progress.grad_steps == grad_steps
+    second = offline()
+    second.load_state_dict(first.state_dict())
+    fit(second, memory, Interrupt())
+    same(memory.rows, straight.rows)
+
+
 def test_stores_the_state_that_was_acted_in(tiny) -> None:
     run = counting_run(tiny())
     fit(run, Memory(), Interrupt())

@@ -10,10 +10,19 @@ from PIL import Image
 from deepcrl.core import plots
 from deepcrl.core.loggers import JsonlLogger
 from deepcrl.core.plots import plot_run, plot_runs
-from deepcrl.core.run_dir import prepare
+from deepcrl.core.run_dir import RunDir, prepare
+
+NONE: dict[str, int] = {}
 
 
-def make_run(path: Path, num_rows: int, drop: tuple[str, ...] = (), seed: int = 0, slope: float = 1.0) -> Path:
+def make_run(
+    path: Path,
+    num_rows: int,
+    drop: tuple[str, ...] = (),
+    seed: int = 0,
+    slope: float = 1.0,
+    counters: dict[str, int] = NONE,
+) -> Path:
     config = {"env": {"name": "point_u_maze"}, "encoder": {"name": "residual_mlp", "depth": 4}, "seed": seed}
     logger = JsonlLogger(prepare(path, config, resume=False).metrics_path)
     for i in range(num_rows):
@@ -21,7 +30,7 @@ def make_run(path: Path, num_rows: int, drop: tuple[str, ...] = (), seed: int = 
         row |= {"critic/logits_pos": -1.0, "critic/logits_neg": -2.0 - i}
         if i % 10 == 0:
             row |= {"eval/time_at_goal": slope * i, "eval/time_at_goal_stderr": 1.0, "eval/success_any": 0.5}
-        logger.log({key: value for key, value in row.items() if key not in drop})
+        logger.log({key: value for key, value in (row | counters).items() if key not in drop})
     logger.close()
     return path
 
@@ -45,6 +54,16 @@ def test_a_metric_never_measured_has_no_chart(tmp_path: Path) -> None:
     (full,) = plot_run(make_run(tmp_path / "full", 30))
     (less,) = plot_run(make_run(tmp_path / "less", 30, drop=("eval/success_any", "critic/logits_neg")))
     assert ink(less) < ink(full)
+
+
+def test_an_offline_run_is_drawn_over_gradient_steps(tmp_path: Path) -> None:
+    offline = make_run(tmp_path / "offline", 30, counters={"env_steps": 0})
+    assert 0.005 < ink(plot_run(offline)[0]) < 0.3
+    rows = plots._rows(RunDir(offline))
+    assert plots._counter(rows) == "grad_steps"
+    assert plots._series(rows, "eval/time_at_goal")[0].tolist() == [0, 400, 800]
+    assert plots._counter(plots._rows(RunDir(make_run(tmp_path / "online", 30)))) == "env_steps"
+    plot_runs([offline], "eval/time_at_goal", tmp_path / "runs.png")
 
 
 def test_without_any_metric_there_is_still_a_picture(tmp_path: Path) -> None:

@@ -53,6 +53,31 @@ def test_what_fits_passes(tiny) -> None:
         dataclasses.replace(sizes, available_bytes=sizes.total_bytes - 1).check()
 
 
+def test_a_ring_on_disk_takes_disk_and_says_so(tiny) -> None:
+    memory, disk = (sizes_of(tiny(buffer={"name": name, "capacity": 1000})) for name in ("ring", "disk_ring"))
+    assert (memory.disk_bytes, memory.rows()[-1][0]) == (0, "")
+    spare_rows = 2 * 5 * 5  # two checkpoints, five unrolls of five steps between them
+    assert disk.disk_bytes == (1000 + spare_rows) * (4 * 4 * (4 + 2 + 1) + 8)
+    assert disk.ring_bytes < memory.ring_bytes / 2
+    assert disk.rows()[-1] == ("disk", "0.1 MiB", "ring")
+    disk.check()
+    dataclasses.replace(disk, free_disk_bytes=disk.disk_bytes).check()
+    with pytest.raises(
+        ValueError, match="^Not enough disk space: the ring takes 0.1 MiB in run_dir, of 0.1 MiB free; "
+    ):
+        dataclasses.replace(disk, free_disk_bytes=disk.disk_bytes - 1).check()
+
+
+def test_an_offline_run_says_what_it_does(tiny, dataset: str) -> None:
+    config = tiny(buffer={"name": "dataset", "path": dataset}, total_grad_steps=40)
+    sizes, run = sizes_of(config), build_run(config)
+    assert sizes.ring_bytes == run.buffer.nbytes > 0
+    assert sizes.rows()[0] == ("gradient steps", "40", "10 rounds of 4, all from the dataset")
+    assert "dataset" in {row[2] for row in sizes.rows()}
+    with pytest.raises(ValueError, match="the dataset takes .* lower the number of trajectories$"):
+        dataclasses.replace(sizes, ring_bytes=10**12, available_bytes=1).check()
+
+
 @pytest.mark.parametrize("width", [80, 200])
 def test_the_table_fits_and_its_numbers_stand_under_each_other(tiny, width: int) -> None:
     config = tiny(

@@ -92,6 +92,21 @@ def test_an_interrupt_anywhere_changes_nothing(tiny, same, at: tuple[int, int]) 
     same(load(memory.states[400, 64]), load(straight.states[400, 64]))
 
 
+@pytest.mark.parametrize("name", sorted(AGENTS))
+@pytest.mark.parametrize("at", [0, 1, 4, 23, 39])
+def test_an_offline_run_goes_on_bit_by_bit(tiny, same, dataset: str, name: str, at: int) -> None:
+    config = tiny(agent=AGENTS.defaults(name), buffer={"name": "dataset", "path": dataset}, total_grad_steps=40)
+    straight = trained(config)
+    run, memory = build_run(config), Snapshots()
+    fit(run, memory, StopAt(run, 0, at))
+    assert list(memory.states)[-1] == (0, at)
+    resumed = build_run(config)
+    resumed.load_state_dict(load(memory.states[0, at]))
+    fit(resumed, memory, Interrupt())
+    same(memory.rows, straight.rows)
+    same(load(memory.states[0, 40]), load(straight.states[0, 40]))
+
+
 def test_the_seed_decides_everything(tiny, same) -> None:
     first, again, other = (trained(tiny(seed=seed)).rows for seed in (0, 0, 1))
     same(first, again)

@@ -236,6 +236,38 @@ def test_a_full_disk_while_writing_metrics(start, monkeypatch: pytest.MonkeyPatc
         session.run()
 
 
+def test_a_full_disk_under_the_buffer(start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, run = start(), tmp_path / "run"
+    at_grad_step(session, 30, lambda: monkeypatch.setattr(session.model.buffer, "insert", full))
+    with pytest.raises(RecordError, match=r"No space left on device; go on from the last checkpoint with resume=") as e:
+        session.run()
+    assert str(e.value).endswith("step_0000000000200_00000000024")
+    start().run()
+    assert len(rows(run)) == 21
+
+
+def test_a_ring_on_disk_gives_the_same_run_also_after_a_kill(start, tmp_path: Path, same) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill() -> None:
+        raise Killed
+
+    memory, disk = ({"buffer": {"name": name, "capacity": 20}} for name in ("ring", "disk_ring"))
+    for at in (40, 60):  # the ring of 20 steps has wrapped by then
+        session = start(**disk)
+        at_grad_step(session, at, kill)
+        with pytest.raises(Killed):
+            session.run()
+        del session
+    start(**disk).run()
+    start("straight", **memory).run()
+    same(rows(tmp_path / "run"), rows(tmp_path / "straight"))
+    ends = [final_state(tmp_path / name) for name in ("run", "straight")]
+    same(*({key: value for key, value in end.items() if key != "buffer"} for end in ends))
+    assert set(ends[0]["buffer"]) == {"num_rows", "num_steps", "checksums", "generator"}
+
+
 def test_a_full_disk_while_drawing(start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "plot_run", full)
     with pytest.raises(RecordError, match="The run is saved, but its pictures are not: "):

@@ -33,6 +33,7 @@ def test_reads_the_newest_checkpoint_or_the_one_asked_for(session: Session, tmp_
 def test_may_choose_its_actions_otherwise(session: Session, tmp_path: Path, tiny) -> None:
     saved = Saved.read(tmp_path / "run")
     observation = session.model.observation
+    assert observation is not None
     choices = ("deterministic", "sample", "best_of")
     configs = [tiny(agent={"name": "crl", "embedding_dim": 8, "evaluation": choice}) for choice in choices]
     actions = [saved.agent(config).act(observation, explore=False) for config in configs]

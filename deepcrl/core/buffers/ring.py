@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcrl.core.buffers.relabel import Relabel
+from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import BUFFERS
-from deepcrl.core.types import Batch, EnvSpec, Observation, Step, TransitionBatch
+from deepcrl.core.types import Batch, Observation, Step, TransitionBatch
 
 
 @BUFFERS.register("ring")
@@ -29,14 +29,11 @@ class Ring:
     `commanded_goals` another 4 G.
     """
 
+    offline = False
+
     def __init__(
         self,
-        spec: EnvSpec,
-        num_envs: int,
-        device: torch.device,
-        generator: torch.Generator,
-        relabel: Relabel,
-        transitions: bool,
+        inputs: BufferInputs,
         *,
         capacity: int = 10_000,
         random_goals: float = 0.0,
@@ -44,70 +41,97 @@ class Ring:
     ) -> None:
         """`capacity` counts steps per environment (paper: 10,000); `relabel` says which later step is the goal.
 
-        A share `random_goals` of a batch has goals that uniformly drawn steps of any trajectory achieved, a share
-        `commanded_goals` those that the agent was told to reach; only an agent that learns from `transitions` can tell
-        what they are worth. Raises ValueError for a value out of range.
+        With `random_goals` = r and `commanded_goals` = c, a transition's goal is with probability 1 - r - c one that
+        `relabel` draws from its own future, with r what a uniformly drawn step of any trajectory achieved, and with c
+        the one that the agent was told to reach; of a batch of B these are round(r B) and round(c B) rows. Only an
+        agent that learns from `transitions` can tell what such goals are worth. Raises ValueError for a value out of
+        range.
         """
         if capacity < 2:
             raise ValueError(f"buffer.capacity must be at least 2 steps per environment, got {capacity}")
-        if capacity * num_envs >= 2**31:
-            raise ValueError(f"buffer.capacity {capacity} x num_envs {num_envs} is 2^31 transitions or more; lower one")
-        _check_shares(random_goals, commanded_goals, transitions)
-        self.capacity, self.num_envs = capacity, num_envs
+        _check_shares(random_goals, commanded_goals, inputs.transitions)
+        self.capacity, self.num_envs = capacity, inputs.num_envs
         self._random_goals, self._commanded_goals = random_goals, commanded_goals
-        self._generator, self._relabel = generator, relabel
-        self._goal_indices = torch.tensor(spec.goal_indices, device=device)
-        self._state = torch.empty(capacity, num_envs, spec.state_dim, device=device)
-        self._action = torch.empty(capacity, num_envs, spec.action_dim, device=device)
-        self._traj_id = torch.empty(capacity, num_envs, dtype=torch.int32, device=device)
-        # [L, N, .] what only transitions need
-        self._extra: dict[str, Tensor] = {}
-        if transitions:
-            self._extra["next_achieved"] = torch.empty(capacity, num_envs, spec.goal_dim, device=device)
-            self._extra["terminated"] = torch.empty(capacity, num_envs, dtype=torch.bool, device=device)
-        if commanded_goals:
-            self._extra["commanded"] = torch.empty(capacity, num_envs, spec.goal_dim, device=device)
+        self._device, self._generator, self._relabel = inputs.device, inputs.generator, inputs.relabel
+        self._transitions = inputs.transitions
+        self._goal_indices = torch.tensor(inputs.spec.goal_indices, device=self._device)
+        self._env_index = torch.arange(self.num_envs, device=self._device)
+        self._layout = _layout(inputs, commanded_goals)
+        self._make_books(self._count_rows(inputs))
+        self._columns = self._make_columns()
+
+    def _count_rows(self, inputs: BufferInputs) -> int:
+        """How many rows there is room for, of which the newest `capacity` are drawn from."""
+        return self.capacity
+
+    def _make_columns(self) -> dict[str, Tensor]:
+        """Returns the columns [L, N, .] by name, not filled."""
+        return {
+            name: torch.empty(self._num_rows, *shape, dtype=dtype, device=self._device)
+            for name, (shape, dtype) in self._layout.items()
+        }
+
+    def _make_books(self, num_rows: int) -> None:
+        """Starts the bookkeeping for `num_rows` rows, of which none is filled."""
+        if num_rows * self.num_envs >= 2**31:
+            raise ValueError(
+                f"buffer.capacity {self.capacity} x num_envs {self.num_envs} is 2^31 transitions or more; lower one"
+            )
+        device, self._num_rows = self._device, num_rows
         # [N, L] latest step of trajectory `traj_id`, at traj_id % L: at most L trajectories of an env are in the ring
-        self._last_step = torch.zeros(num_envs, capacity, dtype=torch.int32, device=device)
+        self._last_step = torch.zeros(self.num_envs, self.capacity, dtype=torch.int32, device=device)
         # one slot more than can be filled: where the addresses that must not be drawn are written
-        self._drawable = torch.zeros(capacity * num_envs + 1, dtype=torch.int32, device=device)
-        self._num_drawable = torch.zeros(capacity, dtype=torch.int64, device=device)
+        self._drawable = torch.zeros(self.capacity * self.num_envs + 1, dtype=torch.int32, device=device)
+        self._num_drawable = torch.zeros(num_rows, dtype=torch.int64, device=device)
         self._head = torch.zeros((), dtype=torch.int64, device=device)
         self._tail = torch.zeros((), dtype=torch.int64, device=device)
         self._newest_step = torch.full((), -1, dtype=torch.int64, device=device)
-        self._env_index = torch.arange(num_envs, device=device)
-        self.num_steps = 0
+        self._first_step = self.num_steps = 0
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the tensors, filled or not."""
-        tensors = [*vars(self).values(), *self._extra.values()]
-        return sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))
+        """Bytes of memory, filled or not."""
+        return self._books_nbytes + sum(column.nbytes for column in self._columns.values())
+
+    @property
+    def _books_nbytes(self) -> int:
+        return sum(tensor.nbytes for tensor in vars(self).values() if isinstance(tensor, Tensor))
+
+    @property
+    def disk_nbytes(self) -> int:
+        """Bytes of disk that are still to be taken: none."""
+        return 0
 
     def insert(self, observation: Observation, action: Tensor, step: Step) -> None:
         """Stores one step of every environment: what was observed, the action [N, A] taken there, what came of it."""
-        traj_id = step.traj_id.to(self._traj_id.device)
-        row, previous = self.num_steps % self.capacity, (self.num_steps - 1) % self.capacity
-        if self.num_steps >= self.capacity:
-            self._head += self._num_drawable[row]
-        if self.num_steps > 0:
-            goes_on = self._traj_id[previous] == traj_id
-            self._append_drawable(previous, goes_on | self._extra["terminated"][previous] if self._extra else goes_on)
-        if self._extra:
-            self._insert_extra(row, observation, step)
-        self._state[row].copy_(observation.state)
-        self._action[row].copy_(action)
-        self._traj_id[row].copy_(traj_id)
+        traj_id = step.traj_id.to(self._device)
+        values = {"state": observation.state, "action": action, "traj_id": traj_id}
+        if self._transitions:
+            values["next_achieved"] = step.next_state.to(self._device)[:, self._goal_indices]
+            values["terminated"] = step.terminated
+        if self._commanded_goals:
+            values["commanded"] = observation.goal
+        self._write(self.num_steps % self._num_rows, values)
+        self._note(traj_id)
+
+    def _write(self, row: int, values: dict[str, Tensor]) -> None:
+        """Stores what [N, .] goes into each column of `row`."""
+        for name, value in values.items():
+            self._columns[name][row].copy_(value)
+
+    def _note(self, traj_id: Tensor) -> None:
+        """Keeps the books of the row that was just written, whose trajectories are `traj_id` [N]."""
+        step, previous = self.num_steps, (self.num_steps - 1) % self._num_rows
+        if step - self.capacity >= self._first_step:
+            self._head += self._num_drawable[(step - self.capacity) % self._num_rows]
+        if step > self._first_step:
+            drawable = self._columns["traj_id"][previous] == traj_id
+            if self._transitions:
+                drawable |= self._columns["terminated"][previous]
+            self._append_drawable(previous, drawable)
         self._newest_step += 1
         self._last_step[self._env_index, traj_id % self.capacity] = self._newest_step.to(torch.int32)
         self.num_steps += 1
-
-    def _insert_extra(self, row: int, observation: Observation, step: Step) -> None:
-        next_state = step.next_state.to(self._state.device)
-        self._extra["next_achieved"][row].copy_(next_state[:, self._goal_indices])
-        self._extra["terminated"][row].copy_(step.terminated)
-        if self._commanded_goals:
-            self._extra["commanded"][row].copy_(observation.goal)
 
     def _append_drawable(self, row: int, drawable: Tensor) -> None:
         """Queues the addresses of `row` for the environments [N] where it can be drawn."""
@@ -122,44 +146,48 @@ class Ring:
         """Draws B transitions uniformly, with replacement, each with its own goal. Needs one that can be drawn."""
         address = self._draw(batch_size)
         row, env = address // self.num_envs, address % self.num_envs
-        step = self._newest_step - (self._newest_step - row) % self.capacity
-        traj_id = self._traj_id.view(-1)[address].long()
+        step = self._newest_step - (self._newest_step - row) % self._num_rows
+        traj_id = self._flat("traj_id")[address].long()
         steps_left = self._last_step[env, traj_id % self.capacity] - step
-        if self._extra:
+        if self._transitions:
             # a step that terminated is its trajectory's last; the goal that it achieved counts as one step ahead
             offset = self._relabel(steps_left.clamp_min(1), self._generator)
-            return self._transitions(address, (row + offset - 1) % self.capacity * self.num_envs + env)
+            return self._transitions_at(address, (row + offset - 1) % self._num_rows * self.num_envs + env)
         offset = self._relabel(steps_left, self._generator)
-        goal_address = (row + offset) % self.capacity * self.num_envs + env
-        state = _flat(self._state)
+        goal_address = (row + offset) % self._num_rows * self.num_envs + env
+        state = self._flat("state")
         return Batch(
             state=state[address],
-            action=_flat(self._action)[address],
+            action=self._flat("action")[address],
             goal=state[goal_address][:, self._goal_indices],
         )
 
+    def _flat(self, name: str) -> Tensor:
+        """Views a column [L, N, ...] as [L N, ...], by address."""
+        return self._columns[name].flatten(0, 1)
+
     def _draw(self, num: int) -> Tensor:
         """Draws addresses [num] uniformly from those that can be drawn."""
-        u = torch.rand(num, generator=self._generator, device=self._state.device, dtype=torch.float64)
+        u = torch.rand(num, generator=self._generator, device=self._device, dtype=torch.float64)
         queue = self._drawable.shape[0] - 1
         position = (self._head + (u * (self._tail - self._head)).long()) % queue
         return self._drawable[position].long()
 
-    def _transitions(self, address: Tensor, goal_address: Tensor) -> TransitionBatch:
+    def _transitions_at(self, address: Tensor, goal_address: Tensor) -> TransitionBatch:
         """Returns the transitions at `address` [B], whose own future goals are what `goal_address` [B] achieved."""
-        state, achieved = _flat(self._state), _flat(self._extra["next_achieved"])
-        terminated = _flat(self._extra["terminated"])[address]
-        next_address = (address + ~terminated * self.num_envs) % (self.capacity * self.num_envs)
+        state, achieved = self._flat("state"), self._flat("next_achieved")
+        terminated = self._flat("terminated")[address]
+        next_address = (address + ~terminated * self.num_envs) % (self._num_rows * self.num_envs)
         # Rows of a batch are in random order, so its first ones can be those with other goals
         batch_size = len(address)
         num_random = round(self._random_goals * batch_size)
         num_other = num_random + round(self._commanded_goals * batch_size)
         goal = achieved[torch.cat([self._draw(num_random), goal_address[num_random:]])]
         if num_other > num_random:
-            goal[num_random:num_other] = _flat(self._extra["commanded"])[address[num_random:num_other]]
+            goal[num_random:num_other] = self._flat("commanded")[address[num_random:num_other]]
         return TransitionBatch(
             state=state[address],
-            action=_flat(self._action)[address],
+            action=self._flat("action")[address],
             goal=goal,
             next_state=state[next_address],
             next_achieved=achieved[address],
@@ -177,10 +205,7 @@ class Ring:
             return ring if rows == self.capacity else ring[:rows].clone()
 
         return {
-            "state": filled(self._state),
-            "action": filled(self._action),
-            "traj_id": filled(self._traj_id),
-            **{name: filled(ring) for name, ring in self._extra.items()},
+            **{name: filled(column) for name, column in self._columns.items()},
             "last_step": self._last_step,
             "drawable": self._drawable[:addresses].clone(),
             "num_drawable": self._num_drawable,
@@ -196,20 +221,37 @@ class Ring:
         for name in ("last_step", "num_drawable", "head", "tail"):
             getattr(self, f"_{name}").copy_(state[name])
         rows, addresses = self._filled()
-        for name in ("state", "action", "traj_id"):
-            getattr(self, f"_{name}")[:rows].copy_(state[name])
-        for name, ring in self._extra.items():
-            ring[:rows].copy_(state[name])
+        for name, column in self._columns.items():
+            column[:rows].copy_(state[name])
         self._drawable[:addresses].copy_(state["drawable"])
         self._generator.set_state(state["generator"])
+
+    def history(self) -> dict[str, Tensor]:
+        """Returns a copy of what is stored, by column [L, N, .], oldest step first."""
+        rows = self._rows(self.num_steps)
+        return {name: column[rows] for name, column in self._columns.items()}
+
+    def _rows(self, num_steps: int) -> Tensor:
+        """Returns the rows that are drawn from when `num_steps` are stored, oldest first."""
+        return torch.arange(max(0, num_steps - self.capacity), num_steps) % self._num_rows
 
     def _filled(self) -> tuple[int, int]:
         return min(self.num_steps, self.capacity), min(int(self._tail), self._drawable.shape[0] - 1)
 
 
-def _flat(ring: Tensor) -> Tensor:
-    """Views [L, N, ...] as [L N, ...], by address."""
-    return ring.flatten(0, 1)
+def _layout(inputs: BufferInputs, commanded_goals: float) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Shape and type of a row of each column, [N, .]."""
+    spec, num = inputs.spec, inputs.num_envs
+    layout = {
+        "state": ((num, spec.state_dim), torch.float32),
+        "action": ((num, spec.action_dim), torch.float32),
+        "traj_id": ((num,), torch.int32),
+    }
+    if inputs.transitions:
+        layout |= {"next_achieved": ((num, spec.goal_dim), torch.float32), "terminated": ((num,), torch.bool)}
+    if commanded_goals:
+        layout["commanded"] = ((num, spec.goal_dim), torch.float32)
+    return layout
 
 
 def _check_shares(random_goals: float, commanded_goals: float, transitions: bool) -> None:

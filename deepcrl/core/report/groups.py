@@ -45,7 +45,8 @@ class Group:
 
     def _final(self, run: RunRecord, metric: str) -> float:
         series = run.series(metric)
-        return stats.final_score(series["env_steps"], series["value"])
+        steps = series["env_steps"] if series["env_steps"].any() else series["grad_steps"]  # an offline run's
+        return stats.final_score(steps, series["value"])
 
     def band(self, metric: str, counter: str) -> stats.Band | None:
         """Returns the group's curve of `metric` over `counter`, None if a run never measured it."""

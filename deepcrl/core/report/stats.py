@@ -84,12 +84,12 @@ def band(curves: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> Band
     return Band(grid, center, low, high)
 
 
-def final_score(env_steps: np.ndarray, value: np.ndarray) -> float:
-    """Returns the mean of the evaluations [E] in the last 5% of env steps, the last one at least.
+def final_score(steps: np.ndarray, value: np.ndarray) -> float:
+    """Returns the mean of the evaluations [E] in the last 5% of steps, the last one at least.
 
     The paper's single numbers are means of the last 5 of its 100 epochs (section 4.1).
     """
-    return float(value[env_steps >= (1 - FINAL_SHARE) * env_steps[-1]].mean())
+    return float(value[steps >= (1 - FINAL_SHARE) * steps[-1]].mean())
 
 
 def first_reaching(x: np.ndarray, value: np.ndarray, threshold: float) -> float | None:

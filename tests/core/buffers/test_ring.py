@@ -1,10 +1,13 @@
 """The ring against a list of everything that was ever inserted, and its draws against the T x T definition."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.stats
 import torch
 
+from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.buffers.relabel import Geometric
 from deepcrl.core.buffers.ring import Ring
 from deepcrl.core.components import RELABELS
@@ -13,10 +16,14 @@ from deepcrl.core.types import EnvSpec, Observation, Step
 SPEC = EnvSpec(state_dim=3, action_dim=2, goal_indices=(0, 2))
 
 
+def inputs(num_envs, device, generator, relabel):
+    return BufferInputs(SPEC, num_envs, device, generator, relabel, False, Path("nowhere"), 0)
+
+
 def make_ring(num_envs, capacity, relabel="geometric", seed=0, **hyperparameters):
     generator = torch.Generator().manual_seed(seed)
     strategy = RELABELS.build({"name": relabel} | hyperparameters)
-    return Ring(SPEC, num_envs, torch.device("cpu"), generator, strategy, False, capacity=capacity)
+    return Ring(inputs(num_envs, torch.device("cpu"), generator, strategy), capacity=capacity)
 
 
 def insert(ring, state, action, traj_id, goal=None, next_state=None, terminated=None):
@@ -130,13 +137,13 @@ def test_the_state_dict_holds_only_what_is_filled():
 
 def test_does_not_move_or_grow():
     ring = make_ring(2, 4)
-    before = ring._state.data_ptr(), ring.nbytes
+    before = ring._columns["state"].data_ptr(), ring.nbytes
     fill(ring, np.zeros((11, 2), np.int64))
-    assert (ring._state.data_ptr(), ring.nbytes) == before
+    assert (ring._columns["state"].data_ptr(), ring.nbytes) == before
 
 
 def test_knows_its_size_without_memory():
-    ring = Ring(SPEC, 512, torch.device("meta"), torch.Generator(), Geometric(), False, capacity=10_000)
+    ring = Ring(inputs(512, torch.device("meta"), torch.Generator(), Geometric()), capacity=10_000)
     assert ring.nbytes == pytest.approx(512 * 10_000 * (4 * 5 + 12), rel=1e-3)
 
 
@@ -144,3 +151,10 @@ def test_knows_its_size_without_memory():
 def test_refuses_a_capacity_without_a_future(capacity):
     with pytest.raises(ValueError, match=f"buffer.capacity must be at least 2 steps per environment, got {capacity}"):
         make_ring(2, capacity)
+
+
+def test_refuses_more_addresses_than_it_can_count():
+    with pytest.raises(
+        ValueError, match="buffer.capacity 2000000000 x num_envs 2 is 2\\^31 transitions or more; lower one"
+    ):
+        Ring(inputs(2, torch.device("meta"), torch.Generator(), Geometric()), capacity=2_000_000_000)

@@ -1,29 +1,37 @@
 """What the ring draws for agents that learn from transitions, against a list of everything that was inserted."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.stats
 import torch
 
-from deepcrl.core.buffers.relabel import Geometric, uniform_future
+from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.buffers.ring import Ring
+from deepcrl.core.components import RELABELS
 from deepcrl.core.types import Batch, EnvSpec, Observation, Step, TransitionBatch
 
 SPEC = EnvSpec(state_dim=3, action_dim=1, goal_indices=(0, 1))
 CPU = torch.device("cpu")
+UNIFORM = {"name": "uniform_future"}
+# Each relabelling, and the weights of its offsets k = 1..n, up to their sum.
+OWN_GOALS = [
+    ({"name": "geometric", "discount": 0.8}, lambda k: 0.8**k),
+    (
+        {"name": "geometric_clipped", "discount": 0.8},
+        lambda k: np.where(k < len(k), 0.2 * 0.8 ** (k - 1), 0.8 ** (k - 1)),
+    ),
+    (UNIFORM, np.ones_like),
+    ({"name": "final"}, lambda k: k == len(k)),
+    ({"name": "next_k", "k": 3}, lambda k: k <= 3),
+]
 
 
-def make_ring(num_envs=2, capacity=12, transitions=True, seed=0, **shares):
-    return Ring(
-        SPEC,
-        num_envs,
-        CPU,
-        torch.Generator().manual_seed(seed),
-        uniform_future,
-        transitions,
-        capacity=capacity,
-        **shares,
-    )
+def make_ring(num_envs=2, capacity=12, transitions=True, seed=0, relabel=UNIFORM, **shares):
+    generator = torch.Generator().manual_seed(seed)
+    inputs = BufferInputs(SPEC, num_envs, CPU, generator, RELABELS.build(relabel), transitions, Path("nowhere"), 0)
+    return Ring(inputs, capacity=capacity, **shares)
 
 
 def fill(ring, num_rows, seed=0):
@@ -76,8 +84,8 @@ def test_transitions_say_where_the_action_led(num_rows):
         assert batch.next_state[i].tolist() == (batch.state[i].tolist() if step["end"] == 1 else step["next"])
 
 
-def expected_goals(steps, rows, share_random, share_commanded):
-    """P(step, env, goal) by definition, with uniform future goals."""
+def expected_goals(steps, rows, share_random, share_commanded, weights_of):
+    """P(step, env, goal) by definition: the mixture of own future, random and commanded goals."""
     table = {}
 
     def add(step, goal, p):
@@ -87,8 +95,9 @@ def expected_goals(steps, rows, share_random, share_commanded):
     for step in steps:
         later = [s["t"] for s in rows if (s["env"], s["traj"]) == (step["env"], step["traj"]) and s["t"] > step["t"]]
         own = [[float(t), float(step["env"])] for t in later] or [step["next"][:2]]
-        for goal in own:
-            add(step, goal, (1 - share_random - share_commanded) / len(own))
+        weights = weights_of(np.arange(1.0, len(own) + 1)).astype(float)
+        for goal, weight in zip(own, weights / weights.sum(), strict=True):
+            add(step, goal, (1 - share_random - share_commanded) * weight)
         for other in steps:
             add(step, other["next"][:2], share_random / len(steps))
         add(step, [-float(step["traj"]), -float(step["env"])], share_commanded)
@@ -100,10 +109,23 @@ def expected_goals(steps, rows, share_random, share_commanded):
     ("random_goals", "commanded_goals"), [(0, 0), (1, 0), (0, 1), (0.25, 0), (0, 0.5), (0.25, 0.5)]
 )
 def test_goals_are_the_stated_mixture(num_rows, random_goals, commanded_goals):
-    ring = make_ring(random_goals=random_goals, commanded_goals=commanded_goals)
+    check_mixture(num_rows, random_goals, commanded_goals, UNIFORM, np.ones_like)
+
+
+@pytest.mark.parametrize(("relabel", "weights_of"), OWN_GOALS, ids=[cfg["name"] for cfg, _ in OWN_GOALS])
+def test_each_relabelling_can_be_mixed(relabel, weights_of):
+    check_mixture(25, 0.25, 0.25, relabel, weights_of)
+
+
+def test_every_relabelling_is_mixed_here():
+    assert {cfg["name"] for cfg, _ in OWN_GOALS} == set(RELABELS)
+
+
+def check_mixture(num_rows, random_goals, commanded_goals, relabel, weights_of):
+    ring = make_ring(random_goals=random_goals, commanded_goals=commanded_goals, relabel=relabel)
     log, num_draws = fill(ring, num_rows, seed=3), 100_000
     rows = [step for step in log if step["t"] >= num_rows - 12]
-    expected = expected_goals(drawable(log, 12, num_rows), rows, random_goals, commanded_goals)
+    expected = expected_goals(drawable(log, 12, num_rows), rows, random_goals, commanded_goals, weights_of)
     batch = ring.sample(num_draws)
     drawn = torch.cat([batch.state[:, :2], batch.goal], 1).double().numpy()
     counts = dict.fromkeys(expected, 0)
@@ -111,6 +133,14 @@ def test_goals_are_the_stated_mixture(num_rows, random_goals, commanded_goals):
         counts[tuple(key.tolist())] += count  # KeyError: a pair that must never be drawn
     observed, probability = np.array(list(counts.values())), np.array(list(expected.values()))
     assert scipy.stats.chisquare(observed, num_draws * probability).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(("share", "batch_size", "rows"), [(0.25, 8, 2), (0.25, 7, 2), (0.1, 4, 0), (1.0, 5, 5)])
+def test_the_rows_of_a_share_are_rounded(share, batch_size, rows):
+    ring = make_ring(commanded_goals=share)
+    fill(ring, 12)
+    ring._columns["commanded"].fill_(-7)
+    assert (ring.sample(batch_size).goal == -7).all(1).sum() == rows
 
 
 def test_without_transitions_nothing_more_is_stored_or_drawn():
@@ -150,4 +180,4 @@ def vars_of(batch):
 )
 def test_refuses_shares_that_make_no_sense(transitions, shares, message):
     with pytest.raises(ValueError, match=message):
-        Ring(SPEC, 2, CPU, torch.Generator(), Geometric(), transitions, **shares)
+        make_ring(transitions=transitions, **shares)

@@ -1,0 +1,113 @@
+"""A fixed dataset, from which an agent learns offline."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deepcrl.core.buffers.inputs import BufferInputs
+from deepcrl.core.buffers.ring import Ring
+from deepcrl.core.buffers.sources import open_source
+from deepcrl.core.buffers.sources.trajectories import Trajectories
+from deepcrl.core.components import BUFFERS
+from deepcrl.core.types import Batch, EnvSpec, Observation, Step
+
+
+@BUFFERS.register("dataset")
+class Dataset:
+    """A fixed dataset for offline training: a run collects nothing, and every batch comes from `path`.
+
+    Inside is a ring of one environment that is full from the start, so goals are relabelled as they are online. A
+    state's goal is what stands at the goal indices that the environment declares.
+    """
+
+    offline = True
+
+    def __init__(self, inputs: BufferInputs, *, path: str = "", random_goals: float = 0.0) -> None:
+        """`path` is an OGBench `.npz`, or a Minari dataset (its id, or its folder); `random_goals` as in `ring`.
+
+        Raises ValueError, in one line, for a dataset that is missing, damaged, empty, or does not fit the environment.
+        """
+        source = open_source(path)
+        _check_sizes(path, source.state_dims, source.action_dim, inputs.spec)
+        if source.num_states < 2:
+            raise ValueError(f"buffer.path={path} has no trajectory of two states or more")
+        self._path, self._generator, self._sha256 = path, inputs.generator, ""
+        self._ring = Ring(replace(inputs, num_envs=1), capacity=source.num_states, random_goals=random_goals)
+        if inputs.device.type != "meta":
+            trajectories = source.read(inputs.spec)
+            self._sha256 = _digest(trajectories)
+            self._ring.load_state_dict(_ring_state(trajectories, inputs))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self._ring.nbytes
+
+    @property
+    def disk_nbytes(self) -> int:
+        """Bytes of disk that are still to be taken: none."""
+        return 0
+
+    def insert(self, observation: Observation, action: Tensor, step: Step) -> None:
+        """Raises TypeError."""
+        raise TypeError(f"the dataset {self._path} is fixed: nothing can be inserted")
+
+    def sample(self, batch_size: int) -> Batch:
+        """Draws B transitions uniformly, with replacement, each with its own goal."""
+        return self._ring.sample(batch_size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the random generator, and a digest of the data, which stay where they are."""
+        return {"generator": self._generator.get_state(), "sha256": self._sha256}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on drawing. Raises ValueError if the data are not those that the state was saved with."""
+        if state["sha256"] != self._sha256:
+            raise ValueError(f"buffer.path={self._path} holds other data than when this was saved")
+        self._generator.set_state(state["generator"])
+
+
+def _check_sizes(path: str, state_dims: tuple[int, ...], action_dim: int, spec: EnvSpec) -> None:
+    if spec.state_dim not in state_dims or spec.action_dim != action_dim:
+        states = " or ".join(map(str, state_dims))
+        raise ValueError(
+            f"buffer.path={path} has states of {states} numbers and actions of {action_dim}; "
+            f"the env has {spec.state_dim} and {spec.action_dim}"
+        )
+
+
+def _digest(trajectories: Trajectories) -> str:
+    digest = hashlib.sha256()
+    for array in (trajectories.state, trajectories.action, trajectories.last, trajectories.terminated):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _ring_state(trajectories: Trajectories, inputs: BufferInputs) -> dict[str, Any]:
+    """Returns the state of a ring of one environment into which every row was inserted."""
+    last = torch.from_numpy(trajectories.last)
+    rows, goes_on = torch.arange(len(last)), ~last
+    traj_id = torch.cumsum(last, 0) - last.long()
+    state = torch.from_numpy(trajectories.state)[:, None]
+    columns = {"state": state, "action": torch.from_numpy(trajectories.action)[:, None], "traj_id": traj_id[:, None]}
+    if inputs.transitions:
+        columns["next_achieved"] = state[(rows + goes_on).clamp_max(len(last) - 1)][..., inputs.spec.goal_indices]
+        columns["terminated"] = torch.from_numpy(trajectories.terminated)[:, None]
+    last_step = torch.zeros(1, len(last), dtype=torch.int32)
+    last_step[0, traj_id[last]] = rows[last].int()
+    return {
+        **columns,
+        "last_step": last_step,
+        "drawable": rows[goes_on],
+        "num_drawable": goes_on.long(),
+        "head": torch.tensor(0),
+        "tail": goes_on.sum(),
+        "num_steps": len(last),
+        "generator": inputs.generator.get_state(),
+    }
