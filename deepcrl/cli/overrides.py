@@ -5,6 +5,7 @@ from __future__ import annotations
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
+from deepcrl.core.components import REGISTRIES
 from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS
 from deepcrl.core.registry import suggest
 
@@ -56,6 +57,25 @@ def _is_no_name(override: str) -> bool:
         return isinstance(OverridesParser.create().parse_override(override).value(), bool | int | float)
     except OverrideParseException:
         return False  # which Hydra will say
+
+
+def into_dicts(arguments: list[str]) -> list[str]:
+    """Puts Hydra's `++` before what goes into a dict, such as `env.kwargs.x=1`: no schema knows its keys."""
+    dicts = _dicts()
+    return [f"++{argument}" if argument.startswith(dicts) else argument for argument in arguments]
+
+
+def _dicts() -> tuple[str, ...]:
+    """How overrides of registered components' dicts begin: `env.kwargs.` or `env.kwargs={`."""
+    keys = {
+        f"{group}.{key}"
+        for registry in REGISTRIES.values()
+        for name in registry
+        for key, default in registry.defaults(name).items()
+        if isinstance(default, dict)
+        for group in registry.groups
+    }
+    return tuple(key + rest for key in keys for rest in (".", "={"))
 
 
 def is_sweep(arguments: list[str]) -> bool:

@@ -41,6 +41,8 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
     )
 
 
-def _spell(group: str, values: dict[str, Any]) -> list[str]:
-    """The overrides that give a group these hyperparameters."""
-    return [f"{group}.{key}={json.dumps(value)}" for key, value in values.items() if key != "name"]
+def _spell(key: str, value: Any) -> list[str]:
+    """The overrides that give `key` this value, entry by entry if it is a dict: Hydra cannot read a whole one."""
+    if isinstance(value, dict) and value:
+        return [override for name, entry in value.items() for override in _spell(f"{key}.{name}", entry)]
+    return [f"{key}={json.dumps(value)}"]

@@ -29,13 +29,13 @@ def film(
     their own: the same policy gives the same film. Raises RuntimeError if nothing can be drawn here, ValueError for a
     camera or a number that does not fit, OSError if a file cannot be written.
     """
-    from deepcrl.envs.vector import TaskVectorEnv
+    from deepcrl.envs.render import Drawable
     from deepcrl.envs.video import record_episodes
 
     envs = build_envs(config, config.evaluation_env, num_tiles, "play")
     name = config.evaluation_env["name"]
-    if not isinstance(envs, TaskVectorEnv):
-        raise RuntimeError(f"env={name} has no MuJoCo scene to draw")
+    if not isinstance(envs, Drawable):
+        raise RuntimeError(f"env={name} cannot be drawn")
     mp4, gif = (directory / f"{name}_{env_steps}.{ending}" for ending in ("mp4", "gif"))
     act = partial(agent.act, explore=False)
     record_episodes(envs, act, mp4, gif, num_steps=num_steps, num_tiles=num_tiles, size=size, camera=camera)

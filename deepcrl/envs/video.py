@@ -13,8 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from deepcrl.core.types import Observation, VectorEnv
-from deepcrl.envs.render import rollout_frames
-from deepcrl.envs.vector import TaskVectorEnv
+from deepcrl.envs.render import OVERVIEW, Drawable, rollout_frames
 
 GIF_MAX_BYTES = 3_000_000
 GIF_MAX_WIDTH = 480
@@ -31,7 +30,7 @@ def record_episodes(
     num_steps: int | None = None,
     num_tiles: int = 1,
     size: int = 320,
-    camera: str = "overview",
+    camera: str = OVERVIEW,
     speed: float = 4.0,
     fps: int = 20,
     shadows: bool = False,
@@ -41,7 +40,7 @@ def record_episodes(
     The video runs `speed` times as fast as the world. Raises ValueError as `rollout_frames`, RuntimeError if nothing
     can be rendered here, OSError if a file cannot be written.
     """
-    ctrl_dt = env.task.ctrl_dt if isinstance(env, TaskVectorEnv) else 1.0
+    ctrl_dt = env.task.ctrl_dt if isinstance(env, Drawable) else 1.0
     every = max(1, round(speed / (fps * ctrl_dt)))
     frames = rollout_frames(
         env,
