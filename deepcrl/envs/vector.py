@@ -52,8 +52,11 @@ class TaskVectorEnv:
         self._first: Start | None = None
         self._started = False
 
-    def reset(self) -> Observation:
-        """Starts a new episode in every environment."""
+    def reset(self, seed: int | None = None) -> Observation:
+        """Starts a new episode in every environment; with a `seed`, draws from here on as if made with it."""
+        if seed is not None:
+            self._generator.manual_seed(seed)
+            self._first = None
         self._begin(self._all)
         self._started = True
         self._state = self.task.state(self.physics)
