@@ -1,4 +1,4 @@
-"""What `eval` and `play` share: a run's settings with the user's overrides on top."""
+"""What `eval` and `play` share: a run's settings with the user's overrides on top, or these alone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ OVERRIDABLE = (
     *("env", "agent", "seed", "num_eval_envs", "episode_length", "reset"),
     *("num_threads", "device", "kernels", "physics"),
 )
+WITHOUT_A_RUN = ("env", "seed", "episode_length", "reset", "num_threads", "physics")
 
 
 def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
@@ -22,12 +23,7 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
     `env=...` names the evaluation environment, `agent.evaluation=best_of` the choice of actions. Raises ValueError for
     a setting that an evaluation cannot change.
     """
-    for override in overrides:
-        key = override.partition("=")[0]
-        if "=" not in override:
-            raise ValueError(f"Cannot read the override {override!r}; an override is KEY=VALUE, such as seed=3")
-        if key.partition(".")[0] not in OVERRIDABLE or key == "agent":
-            raise ValueError(suggest("setting of an evaluation", key, OVERRIDABLE))
+    _check(overrides, OVERRIDABLE)
     config = RunConfig.from_dict(saved.config)
     new_env = any(override.startswith("env=") for override in overrides)
     base = {"env": config.evaluation_env, "agent": config.agent}
@@ -39,6 +35,23 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
     return RunConfig.from_dict(
         saved.config | {key: composed[key] for key in keys} | {"eval_env": composed["env"], "logger": {"name": "none"}}
     )
+
+
+def without_a_run(overrides: list[str]) -> RunConfig:
+    """Returns the config of an evaluation in the environment that `overrides` name; ValueError as `with_overrides`."""
+    _check(overrides, WITHOUT_A_RUN)
+    if not any(override.startswith("env=") for override in overrides):
+        raise ValueError("without a run, env=NAME says where to play, see `deepcrl list envs`")
+    return RunConfig.from_dict(compose_values(overrides))
+
+
+def _check(overrides: list[str], known: tuple[str, ...]) -> None:
+    for override in overrides:
+        key = override.partition("=")[0]
+        if "=" not in override:
+            raise ValueError(f"Cannot read the override {override!r}; an override is KEY=VALUE, such as seed=3")
+        if key.partition(".")[0] not in known or key == "agent":
+            raise ValueError(suggest("setting of an evaluation", key, known))
 
 
 def _spell(key: str, value: Any) -> list[str]:

@@ -15,7 +15,7 @@ from deepcrl.core.build import build_run, env_spec
 from deepcrl.core.components import LOGGERS
 from deepcrl.core.config import RunConfig, Schedule, select_device
 from deepcrl.core.console import Console
-from deepcrl.core.film import film
+from deepcrl.core.film import film, policy_of
 from deepcrl.core.interrupt import Interrupt
 from deepcrl.core.lock import NAME as LOCK
 from deepcrl.core.lock import lock
@@ -153,8 +153,9 @@ class Session:
         self._say("\n".join(map(str, pictures)))
 
     def _film(self) -> list[Path]:
+        name = f"{self.config.evaluation_env['name']}_{self.model.progress.env_steps}.mp4"
         try:
-            return list(film(self.model.agent, self.config, self._dir.videos_dir, self.model.progress.env_steps))
+            return film(policy_of(self.model.agent), self.config, self._dir.videos_dir / name)
         except RuntimeError as error:
             self._say(f"No video: {error}")
             return []
