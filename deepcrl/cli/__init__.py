@@ -8,7 +8,7 @@ import sys
 VERBS = {
     "train": "train an agent, sweep over settings (-m), or go on with a run (resume=RUN_DIR)",
     "eval": "score a trained policy, also in another environment",
-    "play": "film a trained policy, or watch it live",
+    "play": "film a trained policy, or random actions (env=NAME policy=random), or watch live",
     "report": "compare runs on one page: curves, scores, intervals, costs, films",
     "export": "write what a run has collected as a dataset for offline training",
     "list": "show every component: envs, encoders, energies, losses, buffers, relabels, agents, loggers",

@@ -91,7 +91,7 @@ def one_line(error: BaseException) -> str:
         return f"Cannot read the override {error.override!r}; an override is KEY=VALUE, such as encoder.depth=16"
     ambiguous = re.match(r"Ambiguous value for argument '(.*)'", str(error))
     if ambiguous:
-        return f"{ambiguous[1]} names several values: add -m to run each of them"
+        return f"{ambiguous[1].lstrip('+')} names several values: add -m to run each of them"
     cause = (error.__cause__ or error.__context__) if isinstance(error, HydraException) else error
     place = re.match(r"In '(experiment/.+?)':", str(error))
     where = f"{place[1]}: " if place else ""
@@ -99,7 +99,7 @@ def one_line(error: BaseException) -> str:
         return where + _unknown_key(cause)
     if isinstance(cause, InterpolationResolutionError):
         return f"{cause.full_key}: {str(cause).splitlines()[0]}"
-    merged = re.match(r"Error merging override (\S+?)=", str(error))
+    merged = re.match(r"Error merging override \+*(\S+?)=", str(error))
     if merged and cause is not None:
         return f"{merged[1]}: {str(cause).splitlines()[0]}"
     return str(error)

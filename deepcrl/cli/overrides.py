@@ -7,7 +7,7 @@ import sys
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
-from deepcrl.core.components import AGENTS
+from deepcrl.core.components import AGENTS, REGISTRIES
 from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS
 from deepcrl.core.registry import suggest
 from deepcrl.envs.reference_ids import translate
@@ -89,6 +89,25 @@ def check_used(agent: str, overrides: list[str]) -> None:
         group = split(override)[0].partition(".")[0]
         if group in unused:
             raise ValueError(f"{override} has no effect: agent={agent} uses no {group}; leave it out")
+
+
+def into_dicts(arguments: list[str]) -> list[str]:
+    """Puts Hydra's `++` before what goes into a dict, such as `env.kwargs.x=1`: no schema knows its keys."""
+    dicts = _dicts()
+    return [f"++{argument}" if argument.startswith(dicts) else argument for argument in arguments]
+
+
+def _dicts() -> tuple[str, ...]:
+    """How overrides of registered components' dicts begin: `env.kwargs.` or `env.kwargs={`."""
+    keys = {
+        f"{group}.{key}"
+        for registry in REGISTRIES.values()
+        for name in registry
+        for key, default in registry.defaults(name).items()
+        if isinstance(default, dict)
+        for group in registry.groups
+    }
+    return tuple(key + rest for key in keys for rest in (".", "={"))
 
 
 def is_sweep(arguments: list[str]) -> bool:

@@ -1,53 +1,83 @@
-"""`deepcrl play RUN_DIR`: films evaluation episodes of a trained policy, or shows them live on a display."""
+"""`deepcrl play RUN_DIR`: films evaluation episodes of a trained policy, or shows them live on a display.
+
+`deepcrl play env=NAME policy=random` needs no run: it films random actions in any environment.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+from pathlib import Path
 
 from deepcrl.cli.errors import ArgumentParser, UserError, at_least, user_errors
-from deepcrl.cli.saved_run import with_overrides
+from deepcrl.cli.overrides import split
+from deepcrl.cli.saved_run import with_overrides, without_a_run
 from deepcrl.core.build import build_envs
 from deepcrl.core.config import RunConfig
-from deepcrl.core.film import TILES, film
+from deepcrl.core.film import TILES, Act, film, policy_of, random_policy
+from deepcrl.core.registry import suggest
 from deepcrl.core.trained import Saved
-from deepcrl.core.types import Agent
+
+OWN = ("policy", "out")
+"""Settings of `play` itself."""
 
 
 def main(arguments: list[str]) -> None:
-    """Writes an MP4 and a GIF into the run directory's `videos`, or opens the viewer with --live."""
+    """Writes an MP4 and a GIF, or a PNG, or opens the viewer with --live."""
     parser = ArgumentParser("deepcrl play", description=__doc__)
-    parser.add_argument("run_dir", help="a run directory, or one of its checkpoints")
-    parser.add_argument("overrides", nargs="*", help="such as env=ant_u_maze_eval seed=7 agent.evaluation=sample")
+    parser.add_argument("run_dir", nargs="?", help="a run directory, or one of its checkpoints; not with policy=random")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        help="such as env=ant_u_maze_eval seed=7 agent.evaluation=sample; out=ant.mp4 (a GIF comes beside it) or "
+        "out=ant.png (one picture) says where to; policy=random plays without a run",
+    )
     parser.add_argument("--learner", default="", help="one of the run's learners, instead of the agent that acts")
     parser.add_argument("--live", action="store_true", help="open MuJoCo's viewer instead")
     parser.add_argument("--camera", default="overview", help="a camera of the scene (default: overview)")
     parser.add_argument("--tiles", type=at_least(1), default=TILES, help=f"episodes side by side (default: {TILES})")
-    parser.add_argument("--steps", type=at_least(1), default=None, help="control steps to film (default: one episode)")
+    parser.add_argument(
+        "--steps",
+        type=at_least(1),
+        default=None,
+        help="control steps to film (default: one episode), or to take before a picture (default: none)",
+    )
     parser.add_argument("--size", type=at_least(16), default=320, help="pixels of a tile (default: 320)")
     options = parser.parse_intermixed_args(arguments)
+    given = [word for word in (options.run_dir, *options.overrides) if word is not None]
     with user_errors():
-        saved = Saved.read(options.run_dir)
-        config = with_overrides(saved, options.overrides)
-        agent = saved.agent(config, options.learner)
+        act, config, path = _what(given, options.learner)
         if options.live:
-            _show(agent, config)
+            _show(act, config)
             return
         shape = {"num_steps": options.steps, "num_tiles": options.tiles, "size": options.size}
         try:
-            paths = film(
-                agent,
-                config,
-                saved.run_dir / "videos" / options.learner,
-                saved.steps,
-                camera=options.camera,
-                **shape,
-            )
+            paths = film(act, config, path, camera=options.camera, **shape)
         except RuntimeError as error:  # no OpenGL here
             raise UserError(str(error)) from error
     print("\n".join(map(str, paths)))
 
 
-def _show(agent: Agent, config: RunConfig) -> None:
+def _what(given: list[str], learner: str) -> tuple[Act, RunConfig, Path]:
+    """The policy, its settings and where its film goes: by default to the run directory, or here."""
+    own = dict(split(word) for word in given if split(word)[0] in OWN)
+    others = [word for word in given if split(word)[0] not in OWN]
+    if "policy" in own:
+        if own["policy"] != "random":
+            raise ValueError(suggest("policy", own["policy"], ("random",)))
+        if others and "=" not in others[0]:
+            raise ValueError(f"policy=random plays without a run: leave out {others[0]}")
+        config = without_a_run(others)
+        act, path = random_policy(config), Path(f"{config.evaluation_env['name']}_random.mp4")
+    elif others and (Path(others[0]).exists() or not others[0].startswith("env=")):
+        saved = Saved.read(others[0])
+        config = with_overrides(saved, others[1:])
+        act = policy_of(saved.agent(config, learner))
+        path = saved.run_dir / "videos" / learner / f"{config.evaluation_env['name']}_{saved.steps}.mp4"
+    else:
+        raise ValueError("play needs a run directory, or env=NAME policy=random")
+    return act, config, Path(own.get("out", path))
+
+
+def _show(act: Act, config: RunConfig) -> None:
     from deepcrl.envs.render import view_live
 
-    view_live(build_envs(config, config.evaluation_env, 1, "play"), partial(agent.act, explore=False))
+    view_live(build_envs(config, config.evaluation_env, 1, "play"), act)

@@ -1,4 +1,4 @@
-"""What `eval` and `play` share: a run's settings with the user's overrides on top."""
+"""What `eval` and `play` share: a run's settings with the user's overrides on top, or these alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ OVERRIDABLE = (
     *("env", "agent", "seed", "num_eval_envs", "episode_length", "reset"),
     *("num_threads", "device", "kernels", "physics"),
 )
+WITHOUT_A_RUN = ("env", "seed", "episode_length", "reset", "num_threads", "physics")
 
 
 def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
@@ -24,12 +25,7 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
     a setting that an evaluation cannot change.
     """
     overrides = translate_ids(overrides)
-    for override in overrides:
-        key = override.partition("=")[0]
-        if "=" not in override:
-            raise ValueError(f"Cannot read the override {override!r}; an override is KEY=VALUE, such as seed=3")
-        if key.partition(".")[0] not in OVERRIDABLE or key == "agent":
-            raise ValueError(suggest("setting of an evaluation", key, OVERRIDABLE))
+    _check(overrides, OVERRIDABLE)
     config = RunConfig.from_dict(saved.config)
     new_env = any(override.startswith("env=") for override in overrides)
     base = {"env": config.evaluation_env, "agent": config.agent}
@@ -43,6 +39,26 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
     )
 
 
-def _spell(group: str, values: dict[str, Any]) -> list[str]:
-    """The overrides that give a group these hyperparameters."""
-    return [f"{group}.{key}={json.dumps(value)}" for key, value in values.items() if key != "name"]
+def without_a_run(overrides: list[str]) -> RunConfig:
+    """Returns the config of an evaluation in the environment that `overrides` name; ValueError as `with_overrides`."""
+    overrides = translate_ids(overrides)
+    _check(overrides, WITHOUT_A_RUN)
+    if not any(override.startswith("env=") for override in overrides):
+        raise ValueError("without a run, env=NAME says where to play, see `deepcrl list envs`")
+    return RunConfig.from_dict(compose_values(overrides))
+
+
+def _check(overrides: list[str], known: tuple[str, ...]) -> None:
+    for override in overrides:
+        key = override.partition("=")[0]
+        if "=" not in override:
+            raise ValueError(f"Cannot read the override {override!r}; an override is KEY=VALUE, such as seed=3")
+        if key.partition(".")[0] not in known or key == "agent":
+            raise ValueError(suggest("setting of an evaluation", key, known))
+
+
+def _spell(key: str, value: Any) -> list[str]:
+    """The overrides that give `key` this value, entry by entry if it is a dict: Hydra cannot read a whole one."""
+    if isinstance(value, dict) and value:
+        return [override for name, entry in value.items() for override in _spell(f"{key}.{name}", entry)]
+    return [f"{key}={json.dumps(value)}"]

@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> None:
     with user_errors():
         overrides.check(arguments)
         arguments = overrides.translate_ids(arguments)
+    arguments = overrides.into_dicts(arguments)
     extra = overrides.name_what_varies(arguments) if overrides.is_sweep(arguments) else saved_choices(arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print errors itself; `one_line_errors` does it better
     completing = "-sc" in arguments or "--shell-completion" in arguments
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> None:
     try:
         train()
     except AssertionError as error:  # OmegaConf's answer to `actor_encoder.depth=8` while there is no actor_encoder
-        if "Unexpected type for root" in str(error) and (message := overrides.below_nothing(arguments)):
+        if "Unexpected type" in str(error) and (message := overrides.below_nothing(arguments)):
             raise UserError(message) from error
         raise
 

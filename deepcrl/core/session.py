@@ -15,7 +15,7 @@ from deepcrl.core.build import build_run, env_spec
 from deepcrl.core.components import LOGGERS
 from deepcrl.core.config import RunConfig, Schedule, select_device
 from deepcrl.core.console import Console
-from deepcrl.core.film import film
+from deepcrl.core.film import film, policy_of
 from deepcrl.core.interrupt import Interrupt
 from deepcrl.core.lock import NAME as LOCK
 from deepcrl.core.lock import lock
@@ -138,7 +138,7 @@ class Session:
         return self.score
 
     def _tell_of_unstable(self) -> None:
-        count = self.model.envs.num_unstable + self.model.eval_envs.num_unstable
+        count = sum(envs.num_unstable for envs in (self.model.envs, self.model.eval_envs) if envs)
         if count:
             self._say(f"Unstable simulations, reset and not trained on: {count}; see {self._dir.unstable_dir}")
 
@@ -162,8 +162,9 @@ class Session:
         self._say("\n".join(map(str, pictures)))
 
     def _film(self) -> list[Path]:
+        name = f"{self.config.evaluation_env['name']}_{self.model.progress.steps}.mp4"
         try:
-            return list(film(self.model.agent, self.config, self._dir.videos_dir, self.model.progress.steps))
+            return film(policy_of(self.model.agent), self.config, self._dir.videos_dir / name)
         except RuntimeError as error:
             self._say(f"No video: {error}")
             return []

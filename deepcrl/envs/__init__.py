@@ -1,10 +1,13 @@
 """Goal-reaching environments: tasks written once in batched torch, N simulations stepped together.
 
 `make_envs` and `make_task` are the way in; a task is one class registered in `ENVS` (see `deepcrl.envs.task`).
+Importing this package also registers every task with Gymnasium: `gymnasium.make("deepcrl/AntUMaze-v0")`.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,3 +56,18 @@ def make_envs(
         unstable=None if unstable_dir is None else UnstableDumps(unstable_dir, cfg),
     )
     return make_task(cfg).vectorize(settings)
+
+
+_PROGRAMS = ("gallery", "reference")
+"""Modules that `python -m` runs, and warns about if they are imported already."""
+
+
+def _register_with_gymnasium() -> None:
+    """Imports every family, for Gymnasium has no entry points since 1.0: a package registers when it is imported."""
+    for module in pkgutil.iter_modules(__path__):
+        if module.name not in _PROGRAMS:
+            importlib.import_module(f"{__name__}.{module.name}")
+    importlib.import_module("deepcrl.envs.gymnasium_ids").register_ids()
+
+
+_register_with_gymnasium()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import importlib
@@ -12,26 +13,62 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from time import perf_counter
 from time import sleep as _sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import mujoco
 import numpy as np
 import torch
 from torch import Tensor
 
-from deepcrl.core.types import Observation, VectorEnv
+from deepcrl.core.types import Observation, Step, VectorEnv
 from deepcrl.envs.vector import TaskVectorEnv
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
 Act = Callable[[Observation], Tensor]
+OVERVIEW = "overview"
+"""The camera that sees the whole scene."""
 AT_GOAL, TEXT, PLATE = (24, 140, 78), (255, 255, 255), (24, 28, 34)
 GAP = 4
 """Pixels between the pictures of a grid."""
 MAX_GEOMS = 10_000
+
+
+class Drawn(Protocol):
+    """What a picture says of its task."""
+
+    @property
+    def ctrl_dt(self) -> float:
+        """Seconds per control step."""
+        ...
+
+    @property
+    def success_radius(self) -> float | None: ...
+
+    def distance(self, state: Tensor, goal: Tensor) -> Tensor:
+        """Returns the distance [N] between what states [N, S] achieve and goals [N, G]."""
+        ...
+
+
+@runtime_checkable
+class Drawable(VectorEnv, Protocol):
+    """A VectorEnv that can be filmed."""
+
+    @property
+    def task(self) -> Drawn: ...
+
+    def pictures(
+        self, width: int, height: int, camera: str, shadows: bool
+    ) -> AbstractContextManager[Callable[[int], np.ndarray]]:
+        """Gives a function that returns the picture [H, W, 3] uint8 of environment `index`; `reset` comes after it.
+
+        Raises ValueError for an unknown camera, RuntimeError, in one line, if nothing can be drawn here.
+        """
+        ...
 
 
 class Renderer:
@@ -43,7 +80,7 @@ class Renderer:
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, *, shadows: bool = False) -> None:
         self._model = model
-        self._gl = _gl_context_class()(width, height)
+        self._gl = choose_gl()(width, height)
         self._gl.make_current()
         self._scene = mujoco.MjvScene(model, MAX_GEOMS)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
@@ -94,10 +131,15 @@ class Renderer:
 
 
 @functools.cache
-def _gl_context_class() -> Any:
-    """Returns the first GL context class that works here; MUJOCO_GL=egl or osmesa allows only that one."""
+def choose_gl() -> Any:
+    """Returns the first GL context class that works here; MUJOCO_GL=egl or osmesa allows only that one.
+
+    From then on the environment variable MUJOCO_GL names it, for everything in this process that draws with MuJoCo.
+    """
     if sys.platform != "linux":
         return importlib.import_module("mujoco.gl_context").GLContext
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")  # both it and Mesa bring an LLVM; after Mesa's, its import would crash
     asked = os.environ.get("MUJOCO_GL", "").lower()
     backends = (asked,) if asked in ("egl", "osmesa") else ("egl", "osmesa")
     reasons = []
@@ -140,7 +182,7 @@ def rollout_frames(
     *,
     width: int = 320,
     height: int = 320,
-    camera: str = "overview",
+    camera: str = OVERVIEW,
     num_tiles: int = 1,
     every: int = 1,
     shadows: bool = False,
@@ -152,22 +194,33 @@ def rollout_frames(
     are asked for, so a long video needs little memory. Raises ValueError if `env` cannot be drawn or has fewer than
     `num_tiles` environments, RuntimeError if nothing can be rendered here.
     """
-    env = _drawable(env)
+    if not isinstance(env, Drawable):
+        raise ValueError(f"{type(env).__name__} cannot be drawn")
     if not 1 <= num_tiles <= env.num_envs:
         raise ValueError(f"num_tiles must be between 1 and num_envs={env.num_envs}, got {num_tiles}")
-    observation = env.reset()
-    steps = torch.zeros(env.num_envs, dtype=torch.int64, device=observation.state.device)
-    with Renderer(env.task.model, width, height, shadows=shadows) as renderer:
+    step = None
+    with env.pictures(width, height, camera, shadows) as picture:
+        observation = env.reset()
+        steps = torch.zeros(env.num_envs, dtype=torch.int64, device=observation.state.device)
         for taken in range(num_steps + 1):
             if taken:
                 step = env.step(act(observation))
                 observation = step.observation
                 steps = torch.where(step.terminated | step.truncated, 0, steps + 1)
             if taken % every == 0:
-                distance = env.task.distance(observation.state, observation.goal).tolist()
-                tiles = [renderer.render(env.data(i), camera) for i in range(num_tiles)]
-                radius, counts = env.task.success_radius, steps.tolist()
-                yield tile([_caption(image, counts[i], distance[i], radius) for i, image in enumerate(tiles)])
+                distance = env.task.distance(observation.state, observation.goal)
+                at_goal = _at_goal(env.task.success_radius, distance, step)
+                words = list(zip(steps.tolist(), distance.tolist(), at_goal.tolist(), strict=True))
+                yield tile([_caption(picture(i), *words[i]) for i in range(num_tiles)])
+
+
+def _at_goal(radius: float | None, distance: Tensor, step: Step | None) -> Tensor:
+    """Returns which environments are at their goals, [N] bool; with no radius, as far as the last step says."""
+    if radius is not None:
+        return distance < radius
+    if step is None:
+        return torch.zeros_like(distance, dtype=torch.bool)
+    return step.success & ~(step.terminated | step.truncated)  # which are now at the start of another episode
 
 
 def tile(images: list[np.ndarray]) -> np.ndarray:
@@ -183,16 +236,15 @@ def tile(images: list[np.ndarray]) -> np.ndarray:
     return grid
 
 
-def _caption(image: np.ndarray, step: int, distance: float, success_radius: float) -> np.ndarray:
+def _caption(image: np.ndarray, step: int, distance: float, at_goal: bool) -> np.ndarray:
     """Returns the picture with a line of text below it, [H + caption_height(H), W, 3]."""
     from PIL import Image, ImageDraw
 
     height, width, _ = image.shape
     strip = caption_height(height)
-    success = distance < success_radius
-    picture = Image.new("RGB", (width, height + strip), AT_GOAL if success else PLATE)
+    picture = Image.new("RGB", (width, height + strip), AT_GOAL if at_goal else PLATE)
     picture.paste(Image.fromarray(image))
-    text = f"step {step}   {distance:.2f} m to goal" + ("   reached" if success else "")
+    text = f"step {step}   {distance:.2f} m to goal" + ("   reached" if at_goal else "")
     position = (strip // 3, height + strip // 2)
     ImageDraw.Draw(picture).text(position, text, font=_font(round(0.6 * strip)), fill=TEXT, anchor="lm")
     return np.asarray(picture)
@@ -216,7 +268,8 @@ def view_live(env: VectorEnv, act: Act) -> None:
 
     Raises ValueError if there is no display, or if `env` cannot be drawn.
     """
-    env = _drawable(env)
+    if not isinstance(env, TaskVectorEnv):
+        raise ValueError(f"{type(env).__name__} has no MuJoCo scene of ours to show")
     if not has_display():
         raise ValueError("There is no display to open a viewer on; record a video instead")
     from mujoco import viewer as mujoco_viewer
@@ -236,9 +289,3 @@ def view_live(env: VectorEnv, act: Act) -> None:
 def has_display() -> bool:
     """Whether a window can be opened here."""
     return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-
-
-def _drawable(env: VectorEnv) -> TaskVectorEnv:
-    if not isinstance(env, TaskVectorEnv):
-        raise ValueError(f"{type(env).__name__} has no MuJoCo scene of ours to draw")
-    return env

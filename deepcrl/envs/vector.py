@@ -4,9 +4,12 @@
 # mujoco's names come from compiled modules without stubs
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mujoco
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,8 +54,11 @@ class TaskVectorEnv:
         self._first: Start | None = None
         self._started = False
 
-    def reset(self) -> Observation:
-        """Starts a new episode in every environment."""
+    def reset(self, seed: int | None = None) -> Observation:
+        """Starts a new episode in every environment; with a `seed`, draws from here on as if made with it."""
+        if seed is not None:
+            self._generator.manual_seed(seed)
+            self._first = None
         self._begin(self._all)
         self._started = True
         self._state = self.task.state(self.physics)
@@ -100,6 +106,14 @@ class TaskVectorEnv:
     def data(self, index: int) -> mujoco.MjData:
         """Returns a copy of environment `index` as an MjData of `task.model`, ready to render: goal marker included."""
         return self.physics.data(index)
+
+    @contextmanager
+    def pictures(self, width: int, height: int, camera: str, shadows: bool) -> Iterator[Callable[[int], np.ndarray]]:
+        """Gives a function that returns the picture [H, W, 3] uint8 of environment `index`; errors as `Renderer`."""
+        from deepcrl.envs.render import Renderer
+
+        with Renderer(self.task.model, width, height, shadows=shadows) as renderer:
+            yield lambda index: renderer.render(self.data(index), camera)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything needed to go on exactly; tensors, numbers and None only."""

@@ -1,4 +1,4 @@
-"""Writes frames as MP4 for players and as a small looping GIF for web pages."""
+"""Writes frames as MP4 for players, as a small looping GIF for web pages, or one as PNG."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from deepcrl.core.types import Observation, VectorEnv
-from deepcrl.envs.render import rollout_frames
-from deepcrl.envs.vector import TaskVectorEnv
+from deepcrl.envs.render import OVERVIEW, Drawable, rollout_frames
 
 GIF_MAX_BYTES = 3_000_000
 GIF_MAX_WIDTH = 480
@@ -31,7 +30,7 @@ def record_episodes(
     num_steps: int | None = None,
     num_tiles: int = 1,
     size: int = 320,
-    camera: str = "overview",
+    camera: str = OVERVIEW,
     speed: float = 4.0,
     fps: int = 20,
     shadows: bool = False,
@@ -41,7 +40,7 @@ def record_episodes(
     The video runs `speed` times as fast as the world. Raises ValueError as `rollout_frames`, RuntimeError if nothing
     can be rendered here, OSError if a file cannot be written.
     """
-    ctrl_dt = env.task.ctrl_dt if isinstance(env, TaskVectorEnv) else 1.0
+    ctrl_dt = env.task.ctrl_dt if isinstance(env, Drawable) else 1.0
     every = max(1, round(speed / (fps * ctrl_dt)))
     frames = rollout_frames(
         env,
@@ -56,6 +55,36 @@ def record_episodes(
         shadows=shadows,
     )
     write_video(frames, path_mp4, path_gif, fps=fps)
+
+
+def record_picture(
+    env: VectorEnv,
+    act: Callable[[Observation], Tensor],
+    path: str | Path,
+    *,
+    num_steps: int = 0,
+    num_tiles: int = 1,
+    size: int = 320,
+    camera: str = OVERVIEW,
+) -> None:
+    """Writes what `record_episodes` shows after `num_steps` control steps, as a PNG; errors as there."""
+    shape = {"width": size, "height": size, "camera": camera, "num_tiles": num_tiles}
+    *_, last = rollout_frames(env, act, num_steps, every=max(1, num_steps), **shape)
+    write_picture(last, path)
+
+
+def write_picture(frame: np.ndarray, path: str | Path, colors: int | None = None) -> None:
+    """Writes a frame [H, W, 3] uint8 as a PNG, of so many `colors` if it is to be small.
+
+    An existing file is replaced only by a complete one. Raises OSError if it cannot be written.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(frame))
+    if colors is not None:
+        image = image.quantize(colors, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    with _replacing(Path(path)) as unfinished:
+        image.save(unfinished, "PNG", optimize=True)
 
 
 def write_video(frames: Iterable[np.ndarray], path_mp4: str | Path, path_gif: str | Path | None, *, fps: int) -> None:

@@ -164,5 +164,5 @@ def test_play_without_opengl(deepcrl, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_opengl() -> None:
         raise RuntimeError("Cannot render: no OpenGL without a display")
 
-    monkeypatch.setattr(render, "_gl_context_class", no_opengl)
+    monkeypatch.setattr(render, "choose_gl", no_opengl)
     assert deepcrl("play", "run").error == "Cannot render: no OpenGL without a display"

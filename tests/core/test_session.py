@@ -103,7 +103,7 @@ def test_a_machine_without_opengl_succeeds(
     def no_opengl() -> None:
         raise RuntimeError("Cannot render: no OpenGL without a display")
 
-    monkeypatch.setattr(render, "_gl_context_class", no_opengl)
+    monkeypatch.setattr(render, "choose_gl", no_opengl)
     start(video=True).run()
     out = capsys.readouterr().out.splitlines()
     assert out[-2:] == [f"{tmp_path}/run/plots/curves.png", f"Done: {tmp_path}/run"]

@@ -133,7 +133,7 @@ def test_rollout_shows_several_episodes() -> None:
 def test_captions_count_steps_within_the_episode(monkeypatch: pytest.MonkeyPatch) -> None:
     captions = []
 
-    def note(image: np.ndarray, step: int, distance: float, success_radius: float) -> np.ndarray:
+    def note(image: np.ndarray, step: int, distance: float, at_goal: bool) -> np.ndarray:
         captions.append((step, distance))
         return image
 
@@ -147,7 +147,7 @@ def test_captions_count_steps_within_the_episode(monkeypatch: pytest.MonkeyPatch
 
 def test_caption_shows_success_by_colour_and_leaves_the_picture() -> None:
     image = np.full((96, 128, 3), 200, dtype=np.uint8)
-    far, near = render._caption(image, 3, 2.0, 0.5), render._caption(image, 3, 0.4, 0.5)
+    far, near = render._caption(image, 3, 2.0, False), render._caption(image, 3, 0.4, True)
     for captioned in (far, near):
         np.testing.assert_array_equal(captioned[:96], image)
     assert tuple(far[-1, -1]) == render.PLATE
@@ -173,7 +173,7 @@ class Foreign:
 
 
 def test_an_environment_without_a_scene_is_refused(foreign: VectorEnv) -> None:
-    with pytest.raises(ValueError, match="Foreign has no MuJoCo scene"):
+    with pytest.raises(ValueError, match="Foreign cannot be drawn"):
         next(rollout_frames(foreign, still, 1))
     with pytest.raises(ValueError, match="Foreign has no MuJoCo scene"):
         view_live(foreign, still)
@@ -248,10 +248,10 @@ except RuntimeError as error:
 """
 
 
-def draw(**environment: str) -> str:
+def draw(program: str = DRAW, **environment: str) -> str:
     inherited = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
     result = subprocess.run(
-        [sys.executable, "-c", DRAW], env={**inherited, **environment}, capture_output=True, text=True
+        [sys.executable, "-c", program], env={**inherited, **environment}, capture_output=True, text=True
     )
     assert result.returncode == 0
     assert result.stderr == ""
@@ -260,6 +260,11 @@ def draw(**environment: str) -> str:
 
 def test_drawing_leaves_nothing_on_stderr_at_exit() -> None:
     assert draw() == "drawn"
+
+
+def test_after_a_picture_comes_triton() -> None:
+    pytest.importorskip("triton")
+    assert draw(DRAW + "import triton; print(triton.__name__)") == "drawn\ntriton"
 
 
 def test_without_any_gl_one_line_says_what_to_install() -> None:
@@ -282,5 +287,5 @@ def test_a_failed_egl_gives_way_to_osmesa(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(render, "_load_gl", load)
     monkeypatch.setattr(render, "_forget_opengl", lambda: None)
-    assert render._gl_context_class.__wrapped__() == "the class"
+    assert render.choose_gl.__wrapped__() == "the class"
     assert tried == ["egl", "osmesa"]

@@ -18,6 +18,20 @@ from deepcrl.envs.task import GoalTask, Start
 from deepcrl.envs.vector import TaskVectorEnv
 
 
+@pytest.mark.parametrize("reset", ["resample", "fixed"])
+def test_a_reset_with_a_seed_is_as_if_made_with_it(make, actions, reset):
+    old, new = make("ant", seed=1, episode_length=4, reset=reset), make("ant", seed=2, episode_length=4, reset=reset)
+    old.reset()
+    old.step(actions(old, 1)[0])
+    again, first = old.reset(seed=2), new.reset()
+    assert torch.equal(again.state, first.state)
+    assert torch.equal(again.goal, first.goal)
+    for action in actions(old, 6):
+        a, b = old.step(action), new.step(action)
+        assert torch.equal(a.next_state, b.next_state)
+        assert torch.equal(a.observation.state, b.observation.state)
+
+
 def test_the_final_state_of_a_fall_is_returned(make, actions):
     envs = make("ant", num_envs=64, task={"density": 5.0})  # a light ant falls often
     envs.reset()

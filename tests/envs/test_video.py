@@ -9,8 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from deepcrl.core.types import Observation
 from deepcrl.envs import make_envs, video
-from deepcrl.envs.video import record_episodes, write_video
+from deepcrl.envs.render import rollout_frames
+from deepcrl.envs.video import record_episodes, record_picture, write_picture, write_video
 
 
 def moving_square(number: int, height: int = 64, width: int = 96) -> Iterator[np.ndarray]:
@@ -136,3 +138,27 @@ def test_record_episodes_at_speed(tmp_path: Path) -> None:
     assert frames[0].shape == (80, 132, 3)
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 50
     assert len(gif_lengths(gif)) == 11
+
+
+def test_a_picture_is_the_frame(tmp_path: Path) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    write_picture(frame[::-1], tmp_path / "new" / "a.png")
+    write_picture(frame, tmp_path / "new" / "few.png", 16)
+    with Image.open(tmp_path / "new" / "a.png") as image:
+        assert np.array_equal(np.asarray(image), frame[::-1])
+    with Image.open(tmp_path / "new" / "few.png") as image:
+        assert len(image.convert("RGB").getcolors(600) or ()) == 16
+    assert sorted(os.listdir(tmp_path / "new")) == ["a.png", "few.png"]
+
+
+def test_a_picture_shows_the_state_after_so_many_steps(tmp_path: Path) -> None:
+    def push(observation: Observation) -> torch.Tensor:
+        return torch.ones(len(observation.state), 2)
+
+    for steps in (0, 1, 7):
+        env = make_envs({"name": "point_u_maze"}, num_envs=2, episode_length=100, seed=0)
+        record_picture(env, push, tmp_path / f"{steps}.png", num_steps=steps, num_tiles=2, size=64)
+        env = make_envs({"name": "point_u_maze"}, num_envs=2, episode_length=100, seed=0)
+        *_, expected = rollout_frames(env, push, steps, width=64, height=64, num_tiles=2)
+        with Image.open(tmp_path / f"{steps}.png") as image:
+            assert np.array_equal(np.asarray(image), expected)

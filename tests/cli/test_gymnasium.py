@@ -1,0 +1,68 @@
+"""`env=gymnasium` on the command line: arguments of the environment, training, going on, scoring."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deepcrl.cli.compose import compose_values
+from deepcrl.cli.saved_run import with_overrides
+from deepcrl.core.trained import Saved
+
+
+def test_train_resume_eval_and_play(deepcrl, tiny) -> None:
+    kwargs = ("env.kwargs.continuing_task=false", "env.kwargs.reward_type=dense")
+    result = deepcrl("train", *tiny, "env=gymnasium", *kwargs, "total_env_steps=160", "video=true", "run_dir=run")
+    assert (result.code, result.err) == (0, "")
+    saved = yaml.safe_load(Path("run/config.yaml").read_text())["env"]
+    assert saved["kwargs"] == {"continuing_task": False, "reward_type": "dense"}
+    assert deepcrl("train", "resume=run", "total_env_steps=200", "video=false").code == 0
+    assert deepcrl("eval", "run", "seed=3").code == 0
+    row = json.loads(Path("run/evaluations.jsonl").read_text())
+    assert row["env_steps"] == 200
+    assert 0 < row["eval/final_distance"] < 10
+    assert deepcrl("train", "resume=run", "env.kwargs.reward_type=sparse").error.startswith(
+        "resume: env.kwargs.reward_type=sparse contradicts the saved run, which has env.kwargs.reward_type=dense; "
+    )
+    films = []
+    for _ in range(2):
+        played = deepcrl("play", "run", "--tiles", "2", "--size", "64", "--steps", "8")
+        assert played.err == ""
+        films.append([Path(name).read_bytes() for name in played.out.split()])
+    assert len(films[0]) == 2
+    assert films[0] == films[1]
+    error = deepcrl("play", "run", "--camera", "track").error
+    assert error == "Unknown camera 'track': env=gymnasium has one; env.kwargs may set it"
+
+
+@pytest.mark.parametrize(
+    ("override", "kwargs"),
+    [
+        ("env.kwargs.a=1", {"a": 1}),
+        ("++env.kwargs.a=1", {"a": 1}),
+        ("env.kwargs.a.name=x", {"a": {"name": "x"}}),
+        ("env.kwargs={a:1,b:{c:[2,3]}}", {"a": 1, "b": {"c": [2, 3]}}),
+        ("env.kwargs.a={}", {"a": {}}),
+    ],
+)
+def test_arguments_of_the_environment_come_back_from_a_saved_run(override: str, kwargs: dict[str, Any]) -> None:
+    first = compose_values(["env=gymnasium", override])
+    assert first["env"]["kwargs"] == kwargs
+    assert with_overrides(Saved(Path(), {"config": first}), ["seed=3"]).evaluation_env == first["env"]
+
+
+def test_mistakes_are_one_line(deepcrl, tiny) -> None:
+    error = deepcrl("train", *tiny, "env=gymnasium", "env.id=PointMaze_UMze-v3").error
+    assert error.startswith("Unknown Gymnasium environment 'PointMaze_UMze-v3'. Did you mean ")
+    for override, message in (
+        ("env.id=Reacher-v5", "env.id=Reacher-v5 has no goals of its own: set env.goal_indices"),
+        ("env.kwrgs.a=1", "Unknown setting of env=gymnasium: 'kwrgs'. Did you mean 'kwargs'? "),
+        ("env.kwargs.colour=red", "env.id=PointMaze_UMaze-v3 cannot be made: "),
+        ("env.kwargs.a=1,2", "env.kwargs.a=1,2 names several values: add -m to run each of them"),
+        ("eval_env.kwargs.a=1", "eval_env.kwargs.a has nothing to set: choose eval_env=NAME first"),
+    ):
+        assert deepcrl("train", *tiny, "env=gymnasium", override).error.startswith(message)
