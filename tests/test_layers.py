@@ -47,7 +47,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "deepcrl.cli": ("deepcrl",),
     "deepcrl.__main__": ("deepcrl.cli",),
 }
-INSIDE_FUNCTIONS_ONLY = ("triton", "wandb", "mujoco_warp", "matplotlib", "imageio_ffmpeg", "jax", "flax")
+INSIDE_FUNCTIONS_ONLY = ("triton", "wandb", "mujoco_warp", "warp", "matplotlib", "imageio_ffmpeg", "jax", "flax")
 # Kernels are decorated where they are defined; nobody imports these modules before a kernel is wanted.
 WRITTEN_IN_TRITON = "deepcrl.kernels.triton"
 

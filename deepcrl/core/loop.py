@@ -89,7 +89,8 @@ class Run:
             learner.load_state_dict(state["learners"][name])
         self.buffer.load_state_dict(state["buffer"])
         self.progress.load_state_dict(state["progress"], self.device)
-        self.observation = Observation(**state["observation"])
+        device = self.observation.state.device  # the environments'
+        self.observation = Observation(**{name: tensor.to(device) for name, tensor in state["observation"].items()})
 
     @property
     def networks(self) -> dict[str, nn.Module]:
