@@ -1,6 +1,6 @@
 """Environment steps per second of every family, beside Gymnasium's and Brax's nearest task: `deepcrl bench envs`.
 
-Ours and the raw `Batch.step` take turns (see env_step.py). Gymnasium's vector environments are given their better of
+Ours and the raw `Physics.step` take turns (see env_step.py). Gymnasium's vector environments are given their better of
 two ways, one process (`SyncVectorEnv`) or a process per environment (`AsyncVectorEnv`). Brax runs the reference
 repositories' engine, jitted, its compilation not counted. Physics differ: read a row as "what a user of that package
 gets". Peers come with `pip install 'deepcrl[bench]'`; one that is not installed is left out.

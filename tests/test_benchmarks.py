@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from deepcrl.core.components import ENVS, discover
+from deepcrl.envs.physics import ENGINES
 from deepcrl.envs.task import GoalTask
 
 BENCHMARKS_DIR = Path(__file__).parents[1] / "benchmarks"
@@ -26,6 +27,16 @@ def test_envs_gives_a_row_per_variant(envs: ModuleType) -> None:
     rows = envs.run(["point_maze"], num_envs=4, num_threads=1, seconds=0.01, turns=2)
     assert [row["variant"] for row in rows] == ["raw", "env_step", "env_step_over_raw"]
     assert all(row["benchmark"] == "envs" and row["env"] == "point_maze" and row["value"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("physics", ENGINES)
+def test_env_step_names_its_engine(envs: ModuleType, physics: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = envs.env_step.run(None, num_envs=4, env="point_u_maze", num_threads=1, turns=2, physics=physics)
+    assert [(row["variant"], row["physics"], row["device"]) for row in rows] == [
+        (variant, physics, "cpu") for variant in ("raw", "env_step", "env_step_over_raw")
+    ]
+    assert all(row["value"] > 0 for row in rows)
+    assert f"point_u_maze {physics} cpu N=4 " in capsys.readouterr().out
 
 
 def test_envs_measures_both_vector_environments_of_gymnasium(envs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,17 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "deepcrl.cli": ("deepcrl",),
     "deepcrl.__main__": ("deepcrl.cli",),
 }
-INSIDE_FUNCTIONS_ONLY = ("triton", "wandb", "mujoco_warp", "minari", "matplotlib", "imageio_ffmpeg", "jax", "flax")
+INSIDE_FUNCTIONS_ONLY = (
+    "triton",
+    "wandb",
+    "mujoco_warp",
+    "minari",
+    "matplotlib",
+    "imageio_ffmpeg",
+    "jax",
+    "flax",
+    "warp",
+)
 # Kernels are decorated where they are defined; nobody imports these modules before a kernel is wanted.
 WRITTEN_IN_TRITON = "deepcrl.kernels.triton"
 

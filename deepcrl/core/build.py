@@ -20,7 +20,7 @@ from deepcrl.core.loop import Run
 from deepcrl.core.progress import Progress
 from deepcrl.core.run_dir import RunDir
 from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
-from deepcrl.envs import make_envs, make_task
+from deepcrl.envs import make_envs, make_task, physics
 from deepcrl.kernels import dispatch
 
 
@@ -53,12 +53,14 @@ def build_envs(
         reset=config.reset,
         physics=config.physics,
         unstable_dir=unstable_dir,
+        device=str(select_device(config.device)),
     )
 
 
 def check_device(config: RunConfig, device: torch.device) -> None:
-    """Raises ValueError for a setting that `device` cannot serve. Builds nothing."""
+    """Raises ValueError for a setting that `device`, or what is installed, cannot serve. Builds nothing."""
     dispatch.check(config.kernels, device)
+    physics.check(config.physics)
     if config.precision == "tf32" and device.type != "cuda":
         raise ValueError(f"precision=tf32 needs a GPU, and the device is {device}; use fp32 or bf16")
     if config.cuda_graph and device.type != "cuda":

@@ -87,9 +87,10 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self.envs:
+        if self.envs and self.observation:
             self.envs.load_state_dict(state["envs"])
-            self.observation = Observation(**state["observation"])
+            device = self.observation.state.device  # the environments'
+            self.observation = Observation(**{name: saved.to(device) for name, saved in state["observation"].items()})
         self.eval_envs.load_state_dict(state["eval_envs"])
         self.agent.load_state_dict(state["agent"])
         for name, learner in self.learners.items():

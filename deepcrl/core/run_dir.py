@@ -25,7 +25,7 @@ from typing import IO, Any
 
 import yaml
 
-PACKAGES = ("deepcrl", "torch", "mujoco", "hydra-core", "numpy", "triton")
+PACKAGES = ("deepcrl", "torch", "mujoco", "hydra-core", "numpy", "triton", "mujoco-warp", "warp-lang")
 
 
 @dataclass(frozen=True, slots=True)

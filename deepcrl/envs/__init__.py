@@ -40,6 +40,7 @@ def make_envs(
     num_threads: int = 0,
     reset: str = "resample",
     physics: str = "mujoco",
+    device: str = "cpu",
     unstable_dir: Path | None = None,
 ) -> VectorEnv:
     """Returns `num_envs` copies of the task `cfg`; see `VectorSettings` for the rest and its errors.
@@ -53,6 +54,7 @@ def make_envs(
         num_threads=num_threads,
         reset=reset,
         physics=physics,
+        device=device,
         unstable=None if unstable_dir is None else UnstableDumps(unstable_dir, cfg),
     )
     return make_task(cfg).vectorize(settings)

@@ -27,6 +27,9 @@ class VectorSettings:
     """`resample`: every episode draws a new start and goal. `fixed`: each environment keeps its first start and goal
     for ever, as the auto-reset of scaling-crl and JaxGCRL does."""
     physics: str = "mujoco"
+    """The engine, of `deepcrl.envs.physics.ENGINES`."""
+    device: str = "cpu"
+    """Where an engine that has the choice (`mujoco_warp`) runs; `mujoco` is on the CPU. Tensors are on the engine's."""
     unstable: UnstableDumps | None = None
     """Where to dump simulations that become unstable; None: they are only counted."""
 

@@ -38,10 +38,12 @@ class TaskVectorEnv:
         self.num_envs = settings.num_envs
         self.episode_length = settings.episode_length
         self.num_unstable = 0
-        self.physics = make_physics(settings.physics, task.model, settings.num_envs, settings.num_threads)
+        self.physics = make_physics(
+            settings.physics, task.model, settings.num_envs, settings.num_threads, settings.device
+        )
         self._fixed = settings.reset == "fixed"
         self._seed, self._dumps = settings.seed, settings.unstable
-        self._generator = torch.Generator().manual_seed(settings.seed)
+        self._generator = torch.Generator(self.physics.device).manual_seed(settings.seed)
         self._qpos, self._qvel = self.physics.field("qpos"), self.physics.field("qvel")
         self._ctrl = self.physics.field("ctrl")
         self._marker = self._marker_view()

@@ -50,6 +50,7 @@ def test_the_buffer_never_gives_out_the_broken_step(transitions: bool) -> None:
 
 def test_a_run_goes_on_and_tells_of_it(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     session = Session(tiny(run_dir=str(tmp_path / "run")))
+    assert session.model.envs is not None
     session.model.envs.physics.field("qvel")[1, 0] = float("nan")
     session.run()
     rows = loggers.read_rows(tmp_path / "run" / "metrics.jsonl")[0]
