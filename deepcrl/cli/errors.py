@@ -21,6 +21,7 @@ from omegaconf.errors import (
 )
 
 from deepcrl.core.checkpoint import CheckpointError
+from deepcrl.core.components import REGISTRIES
 from deepcrl.core.loop import NonFiniteError
 from deepcrl.core.registry import suggest
 from deepcrl.core.session import RecordError
@@ -28,6 +29,11 @@ from deepcrl.core.session import RecordError
 
 class UserError(Exception):
     """Something that the user can mend; the message is one line."""
+
+
+MAX_OWNERS = 3
+"""Options named in a message that have the setting that another one lacks."""
+USER_ERRORS = (UserError, CheckpointError, NonFiniteError, RecordError, HydraException, OmegaConfBaseException)
 
 
 def fail(message: str) -> NoReturn:
@@ -76,14 +82,19 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("deepcrl: stopped at once, without saving", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
-    except (UserError, CheckpointError, NonFiniteError, RecordError, HydraException, OmegaConfBaseException) as error:
+    except USER_ERRORS as error:
         if os.environ.get("DEEPCRL_DEBUG"):
             raise
-        fail(re.sub(r"\s*\n\s*", " ", one_line(error)).strip())
+        fail(one_line(error))
 
 
 def one_line(error: BaseException) -> str:
-    """Says in our words what Hydra and OmegaConf mean, with the nearest good name."""
+    """Says in one line, in our words where Hydra and OmegaConf speak, what went wrong, with the nearest good name."""
+    line = re.sub(r"\s*\n\s*", " ", _in_our_words(error)).strip()
+    return line if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {line}"
+
+
+def _in_our_words(error: BaseException) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return suggest(group, name, error.options)
@@ -93,7 +104,7 @@ def one_line(error: BaseException) -> str:
     if ambiguous:
         return f"{ambiguous[1].lstrip('+')} names several values: add -m to run each of them"
     cause = (error.__cause__ or error.__context__) if isinstance(error, HydraException) else error
-    place = re.match(r"In '(experiment/.+?)':", str(error))
+    place = re.match(r"In '((?:experiment|sweep)/.+?)':", str(error))
     where = f"{place[1]}: " if place else ""
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return where + _unknown_key(cause)
@@ -116,4 +127,11 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
         return f"{suggest('learner', key, known or ['none'])} (a + adds one: +learners.{key}.encoder.depth=4)"
     name = parent.get("name") if isinstance(parent, DictConfig) else None
     of = f"{group}={name}" if name else group
-    return suggest(f"setting of {of}:", key, known)
+    owners = [f"{group}={owner}" for owner in _owners(group, key)[:MAX_OWNERS]]
+    return suggest(f"setting of {of}:", key, known) + (f" ({key} belongs to {', '.join(owners)})" if owners else "")
+
+
+def _owners(group: str, key: str) -> list[str]:
+    """The options of `group` that have the hyperparameter `key`; a sweep over options sets it in all of them."""
+    registries = [registry for registry in REGISTRIES.values() if group in registry.groups]
+    return [name for registry in registries for name in registry if key in registry.defaults(name)]

@@ -7,7 +7,7 @@ HELP = {
     "header": """deepcrl train: trains a goal-reaching agent; RUN_DIR gets metrics, checkpoints, curves and a video.
 
 usage: deepcrl train [SETTING=VALUE ...]                       one run
-       deepcrl train -m SETTING=VALUE,VALUE ...                a sweep over all combinations
+       deepcrl train -m SETTING=VALUE,VALUE ...                a sweep over all combinations; also sweep=depth
        deepcrl train resume=RUN_DIR [total_env_steps=N ...]    go on with a run, bit for bit
 
 most used:
@@ -23,7 +23,8 @@ most used:
 to see more:
   deepcrl list losses          every loss with its settings, types and defaults; also envs, encoders, energies, ...
   deepcrl train --cfg job ...  the settings that these arguments come to
-  hydra/launcher=joblib hydra.launcher.n_jobs=4   beside -m: runs of a sweep in parallel""",
+  hydra/launcher=joblib hydra.launcher.n_jobs=4   beside -m: runs of a sweep in parallel
+  hydra.sweep.dir=sweeps/mine  beside -m: its directory; the same command goes on where it was stopped""",
     "footer": "Hydra's own flags: deepcrl train --hydra-help",
     "template": """${hydra.help.header}
 

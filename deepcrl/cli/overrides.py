@@ -41,6 +41,10 @@ def check(arguments: list[str]) -> None:
             raise ValueError(f"{argument}: a run needs a choice of {key}, see `deepcrl list`")
         elif key in (*GROUPS, *OPTIONAL_GROUPS) and _is_no_name(argument):
             raise ValueError(f"{argument}: {key} is chosen by name, see `deepcrl list`")
+        elif key == "sweep" and "," in value:
+            raise ValueError(f"{argument}: one sweep at a time; its settings can be swept beside it")
+        elif key == "sweep" and value != "null" and not is_sweep(arguments):
+            raise ValueError(f"{argument} names several runs: add -m to run each of them")
         elif key == "run_dir" and is_sweep(arguments):
             raise ValueError(f"{argument} is the directory of one run; for a sweep use hydra.sweep.dir={value}")
 
@@ -127,7 +131,8 @@ def below_nothing(arguments: list[str]) -> str:
 def name_what_varies(arguments: list[str]) -> list[str]:
     """Returns the overrides that name the directories of a sweep's runs by what differs between them."""
     given = [argument for argument in arguments if _is_override(argument) and not argument.startswith("hydra")]
-    fixed = [o.key_or_group for o in OverridesParser.create().parse_overrides(given) if not o.is_sweep_override()]
+    last = {override.key_or_group: override for override in OverridesParser.create().parse_overrides(given)}
+    fixed = [key for key, override in last.items() if not override.is_sweep_override()]
     return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"]
 
 

@@ -37,7 +37,10 @@ def resumed(values: dict[str, Any], overrides: list[str]) -> tuple[dict[str, Any
 
     Raises ValueError for an override, or a setting of an experiment, that contradicts the saved run.
     """
-    path = checkpoint.find(Path(values["resume"]))
+    where = Path(values["resume"])
+    if (where / "multirun.yaml").exists() and not RunDir(where).holds_run():
+        raise ValueError(f"{where} is a sweep; its command goes on with it if given hydra.sweep.dir={where}")
+    path = checkpoint.find(where)
     saved = checkpoint.load(path)
     config, run_dir = saved["config"], path.parent.parent
     keys = [key for key, _ in map(split, overrides) if key not in ("resume", "experiment", "run_dir")]
@@ -67,16 +70,17 @@ def _set_by_experiment(values: dict[str, Any], overrides: list[str]) -> dict[str
     Only what is named by itself changes a saved setting: the experiment was there when the run started.
     """
     others = [override for override in overrides if split(override)[0] != "experiment"]
-    without = _flat(plain_values(compose("train", overrides=others)))
+    without = flat(plain_values(compose("train", overrides=others)))
     return {
         key: value
-        for key, value in _flat(values).items()
+        for key, value in flat(values).items()
         if key.partition(".")[0] not in FREE_ON_RESUME and without.get(key) != value
     }
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested settings under dotted keys."""
+    found = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
+from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
-from typing import Any
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from deepcrl.cli import overrides
+from deepcrl.cli import overrides, sweep
 from deepcrl.cli.compose import CONFIGS_DIR, plain_values, register_schema
 from deepcrl.cli.errors import UserError, one_line_errors, user_errors
 from deepcrl.cli.resume import resumed, saved_choices
@@ -41,28 +41,38 @@ def main(arguments: list[str]) -> None:
         if "Unexpected type" in str(error) and (message := overrides.below_nothing(arguments)):
             raise UserError(message) from error
         raise
+    except BrokenProcessPool as error:  # joblib's, when a worker is killed
+        raise UserError("a run's process was killed (out of memory?); the same command goes on") from error
+    except ValueError as error:
+        if "No trials are completed" in str(error):  # Optuna has nothing to name the best of
+            raise UserError("every run of the sweep failed; each has its error.txt") from error
+        raise
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS_DIR), config_name="train")
 def train(cfg: DictConfig) -> float | None:
     """Trains one run; returns its last time_at_goal, which is what a sweeper maximises."""
-    # A single run ends here with its one line; a job of a sweep raises, so that the others go on
-    single = HydraConfig.get().mode == RunMode.RUN
-    with one_line_errors() if single else nullcontext():
-        values = plain_values(cfg)
-        with user_errors():
-            if values["resume"]:
-                values, saved, origin = resumed(values, HydraConfig.get().overrides.task)
-            else:
-                overrides.check_used(values["agent"]["name"], HydraConfig.get().overrides.task)
-                values["run_dir"], saved, origin = _new_run_dir(values), None, None
-            session = Session(RunConfig.from_dict(values), saved, origin)
-        return session.run()
-
-
-def _new_run_dir(values: dict[str, Any]) -> str:
-    if values["run_dir"]:
-        return values["run_dir"]
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        return HydraConfig.get().runtime.output_dir
-    return f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}_{values['env']['name']}_seed{values['seed']}"
+        return sweep.guarded(lambda: _train(cfg), Path(HydraConfig.get().runtime.output_dir))
+    with one_line_errors():
+        return _train(cfg)
+
+
+def _train(cfg: DictConfig) -> float | None:
+    values, saved, origin = plain_values(cfg), None, None
+    with user_errors():
+        if not values["resume"]:
+            overrides.check_used(values["agent"]["name"], HydraConfig.get().overrides.task)
+        if values["resume"]:
+            values, saved, origin = resumed(values, HydraConfig.get().overrides.task)
+        elif not values["run_dir"] and HydraConfig.get().mode == RunMode.MULTIRUN:
+            values["run_dir"] = HydraConfig.get().runtime.output_dir
+            score = sweep.earlier_score(values)
+            if score is not None:
+                return score
+            saved, origin = sweep.left_over(values)
+        elif not values["run_dir"]:
+            now = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+            values["run_dir"] = f"runs/{now}_{values['env']['name']}_seed{values['seed']}"
+        session = Session(RunConfig.from_dict(values), saved, origin)
+    return session.run()

@@ -79,6 +79,12 @@ def list_checkpoints(directory: Path) -> list[Path]:
     return sorted(path for path in directory.glob("step_*") if path.is_dir())
 
 
+def counters(path: Path) -> tuple[int, int]:
+    """Returns the env steps and gradient steps after which the checkpoint `path` was saved, as its name says."""
+    _, env_steps, grad_steps = path.name.removeprefix(_ASIDE).split("_")
+    return int(env_steps), int(grad_steps)
+
+
 def set_aside_after(path: Path) -> list[Path]:
     """Renames the checkpoints newer than `path`, from which a run goes on another way, and returns the new paths.
 

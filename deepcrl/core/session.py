@@ -58,7 +58,7 @@ class Session:
             self._logs = self._open_logs(self._mirror())
         except BaseException:
             self._lock.close()
-            _discard(self._dir, is_ours)
+            discard(self._dir, is_ours)
             raise
 
     def _go_on(self, table: list[tuple[str, str, str]], saved: dict[str, Any], origin: Path | None) -> None:
@@ -194,7 +194,7 @@ class Session:
         return checkpoint.save(directory, state, **counters, keep=self.config.keep_checkpoints)
 
 
-def _discard(run: run_dir.RunDir, is_ours: bool) -> None:
+def discard(run: run_dir.RunDir, is_ours: bool) -> None:
     """Removes a run directory that never became a run; of one that existed before, only what was put there."""
     if is_ours:
         shutil.rmtree(run.path, ignore_errors=True)

@@ -71,7 +71,8 @@ def process(tmp_path: Path) -> Callable[..., Result]:
 
     def run(*arguments: str, **variables: str) -> Result:
         program = [str(Path(sys.executable).with_name("deepcrl")), *arguments]
-        environment = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"} | variables
+        paths = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+        environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | variables
         done = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
         return Result(done.returncode, done.stdout, done.stderr)
 

@@ -49,16 +49,6 @@ def test_a_sweep_names_its_runs_by_what_varies(deepcrl, tiny, tmp_path: Path) ->
         assert (tmp_path / "sweep" / run / "plots" / "curves.png").exists()
 
 
-def test_a_sweep_over_every_loss(deepcrl, tiny, tmp_path: Path) -> None:
-    two_updates = ("prefill_steps=5", "grad_steps_per_unroll=2", "total_env_steps=40", "num_eval_envs=1")
-    result = deepcrl("train", *tiny, *two_updates, "-m", "loss=glob(*)", "hydra.sweep.dir=sweep")
-    assert (result.code, result.err) == (0, "")
-    runs = sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir())
-    assert runs == [f"loss={name}" for name in LOSSES]
-    for run in runs:
-        assert read_rows(tmp_path / "sweep" / run / "metrics.jsonl")[0][-1]["grad_steps"] == 2
-
-
 def test_a_sweep_over_every_agent(deepcrl, tiny, tmp_path: Path) -> None:
     common = [override for override in tiny if not override.startswith("agent.")]
     two_updates = ("prefill_steps=5", "grad_steps_per_unroll=2", "total_env_steps=40", "num_eval_envs=1")
