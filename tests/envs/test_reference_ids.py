@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_any_distances_of_the_stitching_mazes(old: str, name: str, goal_steps: l
 
 @pytest.mark.parametrize(("old", "noise"), [("arm_grasp_0.1", 0.1), ("arm_grasp_0", 0.0)])
 def test_the_noise_of_the_grasp(old: str, noise: float) -> None:
-    task = make_task({"name": old})
+    task: Any = make_task({"name": old})
     assert isinstance(task, ArmGrasp)
     assert task.cube_noise == noise
 
