@@ -17,6 +17,7 @@ from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.labels import angles
 from deepcrl.envs.physics import Physics
+from deepcrl.envs.places import box, box_bounds
 from deepcrl.envs.robots.panda import JOINTS, panda
 from deepcrl.envs.scene import ROBOT, add_goal_ball, add_sensors, add_table_cameras, arena
 from deepcrl.envs.settings import above, at_least
@@ -26,6 +27,8 @@ DRIVEN = {0: (0.3491, 2.7925), 1: (0.0, 1.48353), 3: (-3.0718, -0.0698), 5: (2.3
 """Joint index -> the angles between which an entry of the action chooses, in radians."""
 JOINT7 = math.pi / 4
 """Radians; joints 3 and 5 are held at 0. The fingers then open across the plane in which the arm bends."""
+GOAL_CENTRE = (0.0, 0.5, 0.3)
+"""Metres, of arm_reach."""
 START = (1.571, 0.742, 0.0, -1.571, 0.0, 3.054, JOINT7)
 """Radians: link7 is at (0, 0.678, 0.371) m."""
 WRIST_LABELS = (
@@ -44,12 +47,6 @@ def arm_scene(robot: mujoco.MjSpec, camera_distance: float = 1.8) -> mujoco.MjSp
     return scene
 
 
-def box(centre: tuple[float, ...], noise: float, num: int, generator: torch.Generator) -> Tensor:
-    """Draws points [num, len(centre)] float64 uniformly within `noise` of `centre`, each axis for itself."""
-    uniform = torch.rand(num, len(centre), generator=generator, dtype=torch.float64, device=generator.device)
-    return noise * (2 * uniform - 1) + torch.tensor(centre, dtype=torch.float64, device=generator.device)
-
-
 class ArmTask(GoalTask):
     """What tasks of the whole arm share. An action chooses where joints 1, 2, 4 and 6 go; the others are held.
 
@@ -57,6 +54,7 @@ class ArmTask(GoalTask):
     """
 
     action_labels = tuple(f"{JOINTS[joint]} target, {low} to {high} rad" for joint, (low, high) in DRIVEN.items())
+    success_easy, success_hard = 0.3, 0.03
     substeps = 25
     derived = True
 
@@ -102,7 +100,10 @@ class ArmReach(ArmTask):
     def state(self, physics: Physics) -> Tensor:
         return torch.cat((physics.field("qpos"), physics.field("sensordata")), dim=1).float()
 
+    def goal_bounds(self) -> Tensor:
+        return box_bounds(GOAL_CENTRE, self.goal_noise)
+
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         qpos = self.sample_joints(num, generator)
-        goal = box((0, 0.5, 0.3), self.goal_noise, num, generator)
+        goal = box(GOAL_CENTRE, self.goal_noise, num, generator)
         return Start(qpos, torch.zeros_like(qpos), goal.float())

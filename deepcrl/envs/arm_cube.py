@@ -13,9 +13,10 @@ from torch import Tensor
 
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
-from deepcrl.envs.arm import WRIST_LABELS, ArmTask, arm_scene, box
+from deepcrl.envs.arm import WRIST_LABELS, ArmTask, arm_scene
 from deepcrl.envs.labels import angles
 from deepcrl.envs.physics import Physics
+from deepcrl.envs.places import box, box_bounds
 from deepcrl.envs.robots.panda import FINGERS, JOINTS, STROKE, panda
 from deepcrl.envs.scene import FRICTION, GROUND, ROBOT, WALL, add_sensors
 from deepcrl.envs.settings import above, at_least
@@ -159,6 +160,9 @@ class TwoPlaces(CubeTask):
         self.offset = offset
         self.centre_y = centre_y
         self.noise = noise
+
+    def goal_bounds(self) -> Tensor:
+        return on_table(box_bounds((self.offset, self.centre_y), self.noise))
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         cube = on_table(box((-self.offset, self.centre_y), self.noise, num, generator))

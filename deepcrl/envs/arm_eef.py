@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
-from deepcrl.envs.arm import arm_scene, box
+from deepcrl.envs.arm import arm_scene
 from deepcrl.envs.arm_cube import (
     BIN_CENTRE_Y,
     CUBE_LABELS,
@@ -28,6 +28,7 @@ from deepcrl.envs.arm_cube import (
     on_table,
 )
 from deepcrl.envs.physics import Physics
+from deepcrl.envs.places import box, box_bounds
 from deepcrl.envs.robots.panda import floating_hand
 from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
@@ -57,6 +58,7 @@ class ArmBinpickEef(GoalTask):
         "finger distance (m)",
     )
     action_labels = (*(f"hand {axis} target - hand {axis}, / {STEP} m" for axis in "xyz"), GRIPPER_LABEL)
+    success_easy, success_hard = 0.3, 0.03
     substeps = 25
 
     def __init__(
@@ -93,6 +95,9 @@ class ArmBinpickEef(GoalTask):
     def control(self, physics: Physics, action: Tensor) -> Tensor:
         hand = physics.field("qpos")[:, :3] + STEP * action[:, :3].clamp(-1, 1)
         return torch.cat((hand, gripper(action[:, 3])), dim=1)
+
+    def goal_bounds(self) -> Tensor:
+        return on_table(box_bounds((self.offset, BIN_CENTRE_Y), self.goal_noise))
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         hand = box(HAND_START, self.reset_noise, num, generator)

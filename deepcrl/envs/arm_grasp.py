@@ -1,4 +1,4 @@
-"""`arm_grasp`: the Franka arm puts its fingertips to both sides of a cube.
+"""`arm_grasp`: the Franka arm puts its fingertips to both sides of a cube, wherever the cube goes.
 
 docs/environments_manipulation.md says what differs from scaling-crl and JaxGCRL.
 """
@@ -15,9 +15,9 @@ from torch import Tensor
 
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
-from deepcrl.envs.arm import box
 from deepcrl.envs.arm_cube import CubeTask, add_plate, on_table
 from deepcrl.envs.physics import Physics
+from deepcrl.envs.places import box, box_bounds
 from deepcrl.envs.robots.panda import FINGERS
 from deepcrl.envs.scene import ROBOT
 from deepcrl.envs.settings import at_least
@@ -32,14 +32,16 @@ TIP_LABELS = tuple(f"{name}tip {axis} (m)" for name in FINGERS for axis in "xyz"
 
 @ENVS.register("arm_grasp")
 class ArmGrasp(CubeTask):
-    """A Franka arm whose fingertips have to be to both sides of where a cube lies, and `OPENNESS` apart.
+    """A Franka arm whose fingertips have to be to both sides of a cube, and `OPENNESS` apart.
 
     State [23]: cube, joints and link7 as in the other cube tasks, both fingertips' positions and their distance; these
-    last 7 make the goal. The cube lies within `cube_noise` metres of (0, 0.6) on each axis and faces the arm. The
-    distance is the larger of the fingertips' midpoint's to the goal's and of `OPENNESS_WEIGHT` times the openness'.
+    last 7 make the goal, which moves with the cube. The cube starts within `cube_noise` metres of (0, 0.6) on each axis
+    and faces the arm. The distance is the larger of the fingertips' midpoint's to the goal's and of `OPENNESS_WEIGHT`
+    times the openness'.
     """
 
     spec = EnvSpec(state_dim=23, action_dim=5, goal_indices=tuple(range(16, 23)))
+    success_easy, success_hard = 0.15, 0.02
     state_labels = (*CubeTask.state_labels[:16], *TIP_LABELS, "fingertip distance (m)")
 
     def __init__(self, *, cube_noise: float = 0.3, reset_noise: float = 0.02, success_radius: float = 0.05) -> None:
@@ -65,12 +67,15 @@ class ArmGrasp(CubeTask):
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         cube = on_table(box((0, 0.6), self.cube_noise, num, generator))
-        # The hand faces outwards, whatever the arm's azimuth: its fingers are along the tangent
-        azimuth = torch.atan2(cube[:, 1], cube[:, 0])
-        tangent = torch.stack((azimuth.sin(), -azimuth.cos(), torch.zeros_like(azimuth)), dim=1)
-        half = OPENNESS / 2 * tangent
-        goal = torch.cat((cube + half, cube - half, cube.new_full((num, 1), OPENNESS)), dim=1)
-        return self.start(cube, azimuth - math.pi / 2, goal, generator)
+        return self.start(cube, torch.atan2(cube[:, 1], cube[:, 0]) - math.pi / 2, around_cube(cube), generator)
+
+    def goal_bounds(self) -> Tensor:
+        low, high = box_bounds((0, 0.6), self.cube_noise)
+        corners = torch.cartesian_prod(*torch.stack((low, high), dim=1))
+        return torch.stack(torch.aminmax(around_cube(on_table(corners)), dim=0))
+
+    def moved_goal(self, state: Tensor, goal: Tensor) -> Tensor:
+        return around_cube(state[:, :3])
 
     def distance(self, state: Tensor, goal: Tensor) -> Tensor:
         """Returns the larger of the midpoint's distance and `OPENNESS_WEIGHT` times the openness', [N]."""
@@ -80,6 +85,17 @@ class ArmGrasp(CubeTask):
 
     def marker_position(self, goal: Tensor) -> Tensor:
         return goal[:, :6].unflatten(1, (2, 3))
+
+
+def around_cube(cube: Tensor) -> Tensor:
+    """Returns the goals [K, 7] of cubes at `cube` [K, 3].
+
+    The fingers open across the plane in which the arm bends, so their goals lie on the tangent at the cube's azimuth.
+    """
+    azimuth = torch.atan2(cube[:, 1], cube[:, 0])
+    tangent = torch.stack((azimuth.sin(), -azimuth.cos(), torch.zeros_like(azimuth)), dim=1)
+    half = OPENNESS / 2 * tangent
+    return torch.cat((cube + half, cube - half, cube.new_full((len(cube), 1), OPENNESS)), dim=1)
 
 
 def _midpoint(goal: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Places around the origin, where the tasks without a maze put their goals."""
+"""Places around the origin and in boxes, where the tasks without a maze put their goals."""
 
 from __future__ import annotations
 
@@ -26,3 +26,15 @@ def around(num: int, nearest: float, farthest: float, generator: torch.Generator
     uniform = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)
     radius = nearest + (farthest - nearest) * uniform[0]
     return torch.view_as_real(torch.polar(radius, 2 * math.pi * uniform[1]))
+
+
+def box(centre: tuple[float, ...], noise: float, num: int, generator: torch.Generator) -> Tensor:
+    """Draws points [num, len(centre)] float64 uniformly within `noise` of `centre`, each axis for itself."""
+    uniform = torch.rand(num, len(centre), generator=generator, dtype=torch.float64, device=generator.device)
+    return noise * (2 * uniform - 1) + torch.tensor(centre, dtype=torch.float64, device=generator.device)
+
+
+def box_bounds(centre: tuple[float, ...], noise: float) -> Tensor:
+    """Returns the lowest and highest points that `box` draws, [2, len(centre)] float64."""
+    middle = torch.tensor(centre, dtype=torch.float64)
+    return torch.stack((middle - noise, middle + noise))

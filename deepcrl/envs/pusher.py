@@ -51,6 +51,7 @@ class PusherTask(GoalTask):
 
     action_labels = torques(JOINTS)
     derived = True
+    success_hard: float | None = 0.05
     objects: tuple[str, ...]
 
     def __init__(self, *, success_radius: float) -> None:
@@ -99,6 +100,12 @@ def labels(objects: tuple[str, ...]) -> tuple[str, ...]:
     return (*angles(JOINTS), *FORK_LABELS, *places, *angle_rates(JOINTS))
 
 
+def bounds(boxes: tuple[Box, ...]) -> Tensor:
+    """Returns the lowest and the highest goals with a point in each box, [2, 3 len(boxes)] float64."""
+    corners = torch.tensor(boxes, dtype=torch.float64).unflatten(1, (2, 2))
+    return in_plane(corners.transpose(0, 1)).flatten(1)
+
+
 def in_plane(places: Tensor) -> Tensor:
     """Returns points [..., 2] of the table as points [..., 3] at the objects' height."""
     return torch.nn.functional.pad(places, (0, 1), value=PLANE)
@@ -130,11 +137,13 @@ class Pusher(PusherTask):
 
     def __init__(self, *, wide_goals: bool = False, success_radius: float = 0.1) -> None:
         super().__init__(success_radius=success_radius)
-        self.wide_goals = wide_goals
+        self.goals = WIDE_GOALS if wide_goals else NEAR_GOALS
+
+    def goal_bounds(self) -> Tensor:
+        return bounds((self.goals,))
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
-        boxes = (OBJECTS, WIDE_GOALS if self.wide_goals else NEAR_GOALS)
-        points = draw(boxes, ((0, 1),), num, generator)
+        points = draw((OBJECTS, self.goals), ((0, 1),), num, generator)
         return self.start(points[:, :1], points[:, 1:], generator)
 
 
@@ -152,6 +161,9 @@ class PusherReacher(PusherTask):
     def add_markers(self, scene: mujoco.MjSpec) -> None:
         add_goal_ball(scene, 0.03)
 
+    def goal_bounds(self) -> Tensor:
+        return bounds((OBJECTS,))
+
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         goal = draw((OBJECTS,), (), num, generator)
         return self.start(goal[:, :0], goal, generator)
@@ -162,11 +174,15 @@ class PusherTwo(PusherTask):
     """A fork on an arm that pushes two objects, each to its own place. The distance is that of the farther one."""
 
     spec = EnvSpec(state_dim=23, action_dim=7, goal_indices=tuple(range(10, 16)))
+    success_hard = None
     objects = ("object", "object2")
     state_labels = labels(objects)
 
     def __init__(self, *, success_radius: float = 0.1) -> None:
         super().__init__(success_radius=success_radius)
+
+    def goal_bounds(self) -> Tensor:
+        return bounds(TWO[2:])
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         points = draw(TWO, ((0, 2), (1, 3), (0, 1), (2, 3)), num, generator)

@@ -34,14 +34,15 @@ class Ids:
 
 TABLE = (
     Ids("S, J", ("reacher",), "control step, gear"),
-    Ids(
-        "S, J",
-        ("arm_reach", "arm_push_easy", "arm_push_hard", "arm_binpick_easy", "arm_binpick_hard", "arm_grasp"),
-        "see environments_manipulation.md",
-    ),
-    Ids("S", ("arm_binpick_easy_EEF",), "see environments_manipulation.md", ("arm_binpick_easy_eef",)),
-    Ids("J", ("pusher_easy", "pusher_hard", "pusher_reacher", "pusher2"), "see environments_manipulation.md"),
-    Ids("S", ("pusher",), "see environments_manipulation.md", ("pusher_easy",)),
+    Ids("S", ("pusher",), "cannot be built there", ("pusher_easy",)),
+    Ids("J", ("pusher_easy", "pusher_hard"), "motors, goals' height, the fork's tip, the object"),
+    Ids("J", ("pusher_reacher",), "as `pusher_easy`; no object"),
+    Ids("J", ("pusher2",), "as `pusher_easy`; objects collide, goals are independent"),
+    Ids("S, J", ("arm_reach",), "servos, gravity, joint 7, start"),
+    Ids("S, J", ("arm_push_easy", "arm_push_hard"), "as `arm_reach`; start of the cube; state (J)"),
+    Ids("S, J", ("arm_binpick_easy", "arm_binpick_hard"), "as `arm_push_easy`; spread (J)"),
+    Ids("S", ("arm_binpick_easy_EEF",), "as `arm_binpick_easy`; state", ("arm_binpick_easy_eef",)),
+    Ids("S, J", ("arm_grasp",), "as `arm_push_easy`; goals across the arm's plane, without lag; start of the fingers"),
     Ids("S, J", ("ant",), "weight, start height"),
     Ids("J", ("ant_random_start",), "as `ant`; noise of the start"),
     Ids("S, J", tuple(f"ant_{name}" for name in ANT_LAYOUTS), "as `ant`; legs and walls"),
@@ -89,11 +90,11 @@ def markdown() -> str:
     for row in TABLE:
         old, new = (", ".join(f"`{name}`" for name in names) for names in (row.old, row.new))
         lines.append(f"| {row.source} | {old} | {new or 'the same'} | {row.differs} |")
-    lines.append("| S | `arm_grasp_<x>` | `env=arm_grasp env.cube_noise=<x>` | see environments_manipulation.md |")
     lines.append(
         "| S | `ant_<layout>_gen_<k>f<l>f...` | `env=ant_<layout> env.goal_steps=[k,l,...]` "
         "| noise of the start, distances that are not drawn there |"
     )
+    lines.append("| S | `arm_grasp_<x>` | `env=arm_grasp env.cube_noise=<x>` | as `arm_grasp` |")
     return "\n".join(lines)
 
 

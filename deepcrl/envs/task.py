@@ -84,6 +84,13 @@ class GoalTask(ABC):
         """Returns the Euclidean distance [N] between what states [N, S] achieve and goals [N, G]."""
         return torch.linalg.vector_norm(self.achieved(state) - goal, dim=1)
 
+    def moved_goal(self, state: Tensor, goal: Tensor) -> Tensor:
+        """Returns the commanded goals [N, G] once a step has led to states [N, S]: by default they stay.
+
+        A goal that moves with an object must be a function of the state. Distance and success speak of where it moved.
+        """
+        return goal
+
     def goal_bounds(self) -> Tensor | None:
         """Returns the lowest and the highest value of each entry of the goals that are drawn, [2, G], or None."""
         return None

@@ -72,7 +72,7 @@ class TaskVectorEnv:
         Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`.
         """
         self._check(action)
-        task, physics, goal, traj_id = self.task, self.physics, self._goal, self._traj_id
+        task, physics, traj_id = self.task, self.physics, self._traj_id
         before, control = physics.get_state(), task.control(physics, action)
         self._ctrl.copy_(control)
         unstable = physics.step(task.substeps, task.derived)
@@ -81,6 +81,10 @@ class TaskVectorEnv:
         if any_unstable:
             state = torch.where(unstable[:, None], self._state, state)
             self._report(unstable, physics=before, control=control, action=action)
+        goal = task.moved_goal(state, self._goal)
+        if goal is not self._goal:
+            self._goal = goal
+            self._mark(self._all, goal)
         distance = task.distance(state, goal)
         terminated = task.terminated(state)
         self._steps += 1
@@ -190,10 +194,14 @@ class TaskVectorEnv:
         self._goal = self._goal.index_copy(0, ids, goal)
         self._traj_id = self._traj_id.index_add(0, ids, torch.ones_like(ids))
         self._steps[ids] = 0
-        if self._marker is not None:
-            self._marker[ids] = self.task.marker_position(goal).to(self._marker).reshape(len(ids), -1, 3)
+        self._mark(ids, goal)
         if self.task.derived:
             self.physics.forward(ids)
+
+    def _mark(self, ids: Tensor, goal: Tensor) -> None:
+        """Shows goals [K, G] in environments `ids` [K]."""
+        if self._marker is not None:
+            self._marker[ids] = self.task.marker_position(goal).to(self._marker).reshape(len(ids), -1, 3)
 
     def _start(self, ids: Tensor) -> Start:
         if not self._fixed:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
-from deepcrl.envs.arm import START, ArmReach, box
+from deepcrl.envs.arm import START, ArmReach
 
 
 def _starts(task, num=4000):
@@ -123,13 +123,6 @@ def test_every_goal_can_be_held(make):
     azimuth = np.arctan2(goal[:, 1], goal[:, 0])
     assert azimuth.min() > 0.3491
     assert azimuth.max() < 2.7925
-
-
-def test_box_draws_each_axis_for_itself():
-    points = box((1.0, 2.0), 0.5, 2000, torch.Generator().manual_seed(0))
-    for axis, centre in enumerate((1.0, 2.0)):
-        assert stats.kstest(points[:, axis].numpy(), "uniform", args=(centre - 0.5, 1.0)).pvalue > 1e-3
-    assert abs(np.corrcoef(points.numpy().T)[0, 1]) < 0.08
 
 
 def test_bad_hyperparameters_are_named():

@@ -9,8 +9,6 @@ import pytest
 import torch
 from scipy import stats
 
-from deepcrl.core.components import ENVS
-from deepcrl.envs import make_task
 from deepcrl.envs.arm_eef import ArmBinpickEef
 
 NAME = "arm_binpick_easy_eef"
@@ -111,12 +109,6 @@ def test_the_fence_holds_the_cube_and_lets_the_hand_through(make):
             assert not model.geom_contype[fence] & model.geom_conaffinity[part]
     state = [envs.step(torch.zeros(2, 4)).next_state for _ in range(10)][-1]
     assert (state[:, 0] < 0.37).all()
-
-
-def test_the_old_name_says_the_new_one():
-    assert ENVS.renamed["arm_binpick_easy_EEF"] == NAME
-    with pytest.raises(ValueError, match=f"^env 'arm_binpick_easy_EEF' is called '{NAME}' here$"):
-        make_task({"name": "arm_binpick_easy_EEF"})
 
 
 @pytest.mark.parametrize("name", ["noise", "goal_noise", "reset_noise"])

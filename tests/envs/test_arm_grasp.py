@@ -84,18 +84,17 @@ def test_the_distance_is_the_larger_of_place_and_openness():
     assert task.distance(state, goal).tolist() == pytest.approx([0.02, 0.05, 0.05, 0.0], abs=1e-6)
 
 
-def test_success_is_place_within_5_cm_and_openness_within_2_cm(make):
+def test_success_is_place_within_5_cm_of_the_cube_and_openness_within_2_cm(make):
     envs = make("arm_grasp", num_envs=8, episode_length=25)
-    goal = envs.reset().goal
+    envs.reset()
     generator = torch.Generator().manual_seed(0)
     for _ in range(40):
         step = envs.step(2 * torch.rand(8, 5, generator=generator) - 1)
         tips = step.next_state[:, 16:22].view(8, 2, 3)
-        place = (tips.mean(dim=1) - goal[:, :6].view(8, 2, 3).mean(dim=1)).norm(dim=1)
+        place = (tips.mean(dim=1) - step.next_state[:, :3]).norm(dim=1)
         openness = (step.next_state[:, 22] - 0.075).abs()
         assert torch.allclose(step.distance, torch.maximum(place, 2.5 * openness), atol=1e-5)
         assert torch.equal(step.success, (step.distance < 0.05))
-        goal = step.observation.goal
 
 
 def test_a_scripted_hand_grasps_and_lifts_the_cube(make, fingers_down):
@@ -109,10 +108,30 @@ def test_a_scripted_hand_grasps_and_lifts_the_cube(make, fingers_down):
         step = [envs.step(action) for _ in range(steps)][-1]
         successes.append(bool(step.success))
         if place == low:
+            assert step.observation.goal[0, :3].tolist() == pytest.approx([0.0375, 0.6, 0.03], abs=4e-3)
             assert step.next_state[0, :3].tolist() == pytest.approx([0.0, 0.6, 0.03], abs=4e-3)
-    assert successes == [False, False, True, False]
+    assert successes == [False, False, True, True]  # lifted, too: the goal is where the cube is
     assert step.next_state[0, 22] == pytest.approx(0.068, abs=1e-3)
     assert step.next_state[0, 2] > 0.15
+
+
+def test_the_goal_moves_with_the_cube_and_a_new_episode_has_its_own(make):
+    envs = make("arm_grasp", num_envs=4, episode_length=3)
+    first = envs.reset().goal
+    qpos = envs.physics.field("qpos")
+    qpos[:, 9:11] = torch.tensor([0.3, 0.4]).double()
+    step = envs.step(torch.zeros(4, 5))
+    goal = step.observation.goal
+    assert torch.allclose(goal[:, :3], torch.tensor([0.33, 0.3775, 0.03]).expand(4, 3), atol=1e-3)
+    assert torch.allclose(goal[:, 3:6], torch.tensor([0.27, 0.4225, 0.03]).expand(4, 3), atol=1e-3)
+    assert not torch.equal(goal, first)
+    assert torch.equal(torch.tensor(envs.data(0).mocap_pos).float(), goal[0, :6].view(2, 3))
+    for _ in range(2):
+        step = envs.step(torch.zeros(4, 5))
+    assert step.truncated.all()
+    cube = (step.observation.goal[:, :3] + step.observation.goal[:, 3:6]) / 2
+    assert torch.allclose(cube, step.observation.state[:, :3], atol=1e-6)
+    assert len(cube.unique(dim=0)) == 4
 
 
 def test_every_cube_can_be_grasped():

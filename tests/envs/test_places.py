@@ -1,10 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from deepcrl.envs.places import around, nearest_goal
+from deepcrl.envs.places import around, box, box_bounds, nearest_goal
 
 
 def test_places_are_uniform_in_angle_and_distance():
@@ -23,3 +24,11 @@ def test_the_nearest_goal_is_the_farthest_unless_set(nearest, expected):
 def test_a_nearest_goal_out_of_range_is_one_line(nearest):
     with pytest.raises(ValueError, match=f"goal_distance_min must be within 0 and goal_distance 5.0, got {nearest}"):
         nearest_goal(5.0, nearest)
+
+
+def test_box_draws_each_axis_for_itself():
+    points = box((1.0, 2.0), 0.5, 2000, torch.Generator().manual_seed(0))
+    assert box_bounds((1.0, 2.0), 0.5).tolist() == [[0.5, 1.5], [1.5, 2.5]]
+    for axis, centre in enumerate((1.0, 2.0)):
+        assert stats.kstest(points[:, axis].numpy(), "uniform", args=(centre - 0.5, 1.0)).pvalue > 1e-3
+    assert abs(np.corrcoef(points.numpy().T)[0, 1]) < 0.08

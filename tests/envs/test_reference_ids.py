@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deepcrl.core.components import ENVS, discover
 from deepcrl.envs import make_task, reference_ids
 from deepcrl.envs.ant import AntMaze
+from deepcrl.envs.arm_grasp import ArmGrasp
 from deepcrl.envs.point_maze import PointMaze
 
 discover()
@@ -50,6 +52,13 @@ def test_any_distances_of_the_stitching_mazes(old: str, name: str, goal_steps: l
     assert task.goal_steps == other.goal_steps == goal_steps
 
 
+@pytest.mark.parametrize(("old", "noise"), [("arm_grasp_0.1", 0.1), ("arm_grasp_0", 0.0)])
+def test_the_noise_of_the_grasp(old: str, noise: float) -> None:
+    task: Any = make_task({"name": old})
+    assert isinstance(task, ArmGrasp)
+    assert task.cube_noise == noise
+
+
 @pytest.mark.parametrize(
     ("old", "message"),
     [
@@ -58,6 +67,7 @@ def test_any_distances_of_the_stitching_mazes(old: str, name: str, goal_steps: l
         ("ant_big_maze_gen_1f", "goal_steps needs a layout that is one corridor"),
         ("ant_u_maze_gen_1f2", "Unknown env 'ant_u_maze_gen_1f2'. Did you mean 'ant_u_maze_gen_1f2f3f'"),
         ("ant_u8_maze_gen_1f", "Unknown env 'ant_u8_maze'. Did you mean "),
+        ("arm_grasp_x", "Unknown env 'arm_grasp_x'. Did you mean 'arm_grasp'"),
         ("cheeta", "Unknown env 'cheeta'"),
     ],
 )
