@@ -19,26 +19,31 @@ import env_step
 
 from deepcrl.cli.errors import ArgumentParser
 from deepcrl.core.run_dir import describe_environment
+from deepcrl.envs import robotics_shim
 
 
 class Peers(NamedTuple):
     """The nearest task of each package that has one."""
 
     gymnasium: str | None = None
-    """Of Gymnasium, or of gymnasium-robotics, whose mazes are measured where it is installed."""
+    """Of Gymnasium, or of gymnasium-robotics, whose tasks are measured where it is installed."""
     brax: str | None = None
     engine: str = "spring"
     """Brax's engine, as the reference repositories choose it for the task."""
 
 
 _ANT, _HUMANOID = Peers("Ant-v5", "ant"), Peers("Humanoid-v5", "humanoid")
+_PUSHER, _PICK = Peers("Pusher-v5", "pusher", "generalized"), Peers("FetchPickAndPlace-v4")
 PEERS: dict[str, Peers] = {
     "reacher": Peers("Reacher-v5", "reacher"),
-    "pusher_easy": Peers("Pusher-v5"),
-    "arm_reach": Peers(),
-    "arm_push_easy": Peers(),
-    "arm_binpick_easy": Peers(),
-    "arm_grasp": Peers(),
+    "pusher_easy": _PUSHER,
+    "pusher_reacher": _PUSHER,
+    "pusher2": _PUSHER,
+    "arm_reach": Peers("FetchReach-v4"),
+    "arm_push_easy": Peers("FetchPush-v4"),
+    "arm_binpick_easy": _PICK,
+    "arm_binpick_easy_eef": _PICK,
+    "arm_grasp": _PICK,
     "point_u_maze": Peers("PointMaze_UMaze-v3"),
     "half_cheetah": Peers("HalfCheetah-v5", "halfcheetah", "mjx"),
     "ant": _ANT,
@@ -59,9 +64,7 @@ def in_gymnasium(name: str) -> bool:
     import gymnasium
 
     if importlib.util.find_spec("gymnasium_robotics") is not None:
-        import gymnasium_robotics
-
-        gymnasium.register_envs(gymnasium_robotics)
+        robotics_shim.apply()
     return name in gymnasium.registry
 
 
