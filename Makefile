@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint format bench bench-gpu clean
+.PHONY: help install train test test-slow lint format bench bench-gpu clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -22,8 +22,11 @@ install: $(INSTALLED)  ## make .venv with the pinned dependencies
 train: install  ## train a point mass to reach goals in a maze: minutes, then a video
 	$(BIN)/deepcrl train experiment=first_light
 
-test: install  ## run all tests
-	$(BIN)/python -m pytest
+test: install  ## run all tests but the slow ones
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: install  ## compare MuJoCo Warp with MuJoCo on every kind of task: compiles kernels for minutes
+	$(BIN)/python -m pytest -m slow
 
 lint: install  ## ruff and pyright
 	$(BIN)/ruff check .

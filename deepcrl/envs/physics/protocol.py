@@ -43,7 +43,10 @@ class Physics(Protocol):
         ...
 
     def forward(self, ids: Tensor) -> None:
-        """Computes the derived fields of simulations `ids` that depend on positions and velocities."""
+        """Computes the derived fields of simulations `ids` that depend on positions and velocities.
+
+        An engine may bring those of the others up to date as well.
+        """
         ...
 
     def get_state(self) -> Tensor:

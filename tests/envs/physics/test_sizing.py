@@ -60,8 +60,10 @@ def test_random_actions_need_less(name, make, actions) -> None:
     envs.reset()
     size = bounds(envs.task.model)
     most = torch.zeros(2, dtype=torch.int64)
-    for action in actions(envs, 60):
+    for number, action in enumerate(actions(envs, 60)):
         envs.step(action)
+        if number % 6:
+            continue
         data = [envs.data(index) for index in range(8)]
         most = torch.maximum(most, torch.tensor([[d.ncon, d.nefc] for d in data]).amax(dim=0))
     assert most[0] <= size.contacts
