@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor
 
 from deepcrl.core.agents.embedding_critic import add_critics, least
 from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.learner import Learner, check_not_negative, check_share, frozen
+from deepcrl.core.agents.learner import Learner, check_not_negative, check_share, copied, frozen
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Batch, Observation
@@ -69,7 +67,7 @@ class CRL(Learner):
         )
         sa_dim = spec.state_dim + spec.action_dim
         self._critics = add_critics(self, parts, num=num_critics, sa_dim=sa_dim, embedding_dim=embedding_dim)
-        self._losses = [copy.deepcopy(parts.loss) if critic.ending else parts.loss for critic in self._critics]
+        self._losses = [copied(parts.loss) if critic.ending else parts.loss for critic in self._critics]
         learned = [p for critic in self._critics for p in critic.parameters()]
         for critic, loss in zip(self._critics, self._losses, strict=True):
             learned += [p for part in self.add_parts(**{f"loss{critic.ending}": loss}) for p in part.parameters()]
