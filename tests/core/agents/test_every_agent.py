@@ -11,11 +11,13 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from deepcrl.core.agents.graphed import Graphed
 from deepcrl.core.build import build_run, env_spec
 from deepcrl.core.components import AGENTS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.interrupt import Interrupt
 from deepcrl.core.loop import Run, collect, fit
 from deepcrl.core.preflight import preflight
+from tests.core.agents.test_graphed import Tape
 from tests.core.test_resume import Snapshots, load, trained
 
 TWO_UPDATES = {"total_env_steps": 40, "grad_steps_per_unroll": 2, "prefill_steps": 5, "num_eval_envs": 1}
@@ -104,6 +106,18 @@ def test_updates_never_wait_and_always_name_the_same_metrics(tiny, name: str) ->
         names.append(list(metrics))
         assert all(value.shape == () and not value.requires_grad for value in metrics.values())
     assert names == [names[0]] * 4
+
+
+@pytest.mark.parametrize("name", sorted(AGENTS))
+def test_replayed_updates_are_its_own(tiny, same, name: str) -> None:
+    every_step_alike = {"policy_delay": 1} if name == "td3" else {}
+    run, other = (filled(tiny(**parts_of(name, **every_step_alike))) for _ in range(2))
+    agent: Any = other.agent
+    graphed = Graphed(agent, Tape(agent))
+    for _ in range(5):
+        batch = run.buffer.sample(16)
+        same(graphed.update(batch), run.agent.update(batch))
+    same(graphed.state_dict()["networks"], run.agent.state_dict()["networks"])
 
 
 @pytest.mark.parametrize("name", sorted(AGENTS))
