@@ -111,7 +111,11 @@ class VectorEnv(Protocol):
 
 
 class Agent(Protocol):
-    """Chooses actions, and learns from relabelled batches."""
+    """Chooses actions, and learns from relabelled batches.
+
+    A class may add `unused_groups`, the groups of a run that have no effect on it, and an agent `unrecordable`, why its
+    updates do not fit into a CUDA graph, "" if they do.
+    """
 
     needs_transitions: bool
     """Whether `update` takes a TransitionBatch, for which the buffer has to store more."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.agents.learner import Learner, check_positive
+from deepcrl.core.agents.learner import Learner, check_positive, copied
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.energies import Energy
 
@@ -60,7 +59,7 @@ def add_critics(learner: Learner, parts: Parts, *, num: int, sa_dim: int, embedd
     for ending in ["", *(f"_{number}" for number in range(2, num + 1))]:
         phi = learner.add_network(f"sa_encoder{ending}", parts.sa_encoder, sa_dim, embedding_dim)
         psi = learner.add_network(f"goal_encoder{ending}", parts.goal_encoder, parts.spec.goal_dim, embedding_dim)
-        energy = copy.deepcopy(parts.energy) if ending else parts.energy
+        energy = copied(parts.energy) if ending else parts.energy
         learner.add_parts(**{f"energy{ending}": energy})
         critics.append(EmbeddingCritic(learner, phi, psi, energy, ending))
     return critics

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ class Learner:
 
     def add_target(self, name: str) -> nn.Module:
         """Builds a copy of network `name` that no gradient moves, only `move_targets`."""
-        self.targets[name] = copy.deepcopy(self.networks[name]).requires_grad_(False)
+        self.targets[name] = copied(self.networks[name]).requires_grad_(False)
         return self.targets[name]
 
     def add_scalar(self, name: str, value: float) -> nn.Parameter:
@@ -106,6 +106,21 @@ class Learner:
             optimizer.load_state_dict(state["optimizers"][name])
         for name, g in self.generators.items():
             g.set_state(state["generators"][name])
+
+
+Part = TypeVar("Part")
+
+
+def copied(part: Part) -> Part:
+    """Returns a copy of a module; anything else learns nothing, and is returned as it is.
+
+    Its tensors are cloned first: where a run is sized up they have no data, of which PyTorch's own copy would complain.
+    """
+    if not isinstance(part, nn.Module):
+        return part
+    memo: dict[int, Any] = {id(p): nn.Parameter(p.detach().clone()) for p in part.parameters()}
+    memo |= {id(buffer): buffer.clone() for buffer in part.buffers()}
+    return copy.deepcopy(part, memo)
 
 
 @contextmanager

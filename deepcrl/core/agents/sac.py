@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.learner import Learner
+from deepcrl.core.agents.learner import Learner, check_share
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.agents.twin_q import TwinQ
 from deepcrl.core.components import AGENTS
@@ -44,7 +44,8 @@ class SAC(Learner):
         a value out of range, or a task that states no success radius.
         """
         super().__init__(parts)
-        self._critics = TwinQ(self, parts, lr=critic_lr, discount=discount, tau=tau)
+        check_share(tau=tau)
+        self._critics = TwinQ(self, parts, lr=critic_lr, discount=discount)
         self._tau = tau
         self._actor = GaussianActor(
             self,

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.learner import Learner, check_not_negative
+from deepcrl.core.agents.learner import Learner, check_not_negative, check_share
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.agents.twin_q import TwinQ
 from deepcrl.core.components import AGENTS
@@ -46,6 +46,7 @@ class TD3(Learner):
         value out of range, or a task that states no success radius.
         """
         super().__init__(parts)
+        check_share(tau=tau)
         if policy_delay < 1:
             raise ValueError(f"agent.policy_delay must be at least 1 update, got {policy_delay}")
         check_not_negative(
@@ -57,7 +58,7 @@ class TD3(Learner):
         self.actor = self.add_network("actor", parts.actor_encoder, spec.state_dim + spec.goal_dim, spec.action_dim)
         self.add_optimizer("actor", list(self.actor.parameters()), actor_lr)
         self._target_actor = self.add_target("actor")
-        self._critics = TwinQ(self, parts, lr=critic_lr, discount=discount, tau=tau)
+        self._critics = TwinQ(self, parts, lr=critic_lr, discount=discount)
         for name in ("explore", "target_noise"):
             self.add_generator(name)
         self._num_updates = 0

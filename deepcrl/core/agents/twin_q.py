@@ -17,12 +17,12 @@ class TwinQ:
     episode, so a policy that stays there is worth 1 / (1 - discount). Nothing follows a step that terminated.
     """
 
-    def __init__(self, learner: Learner, parts: Parts, *, lr: float, discount: float, tau: float) -> None:
+    def __init__(self, learner: Learner, parts: Parts, *, lr: float, discount: float) -> None:
         """Adds networks `critic_1` and `critic_2`, their targets and their optimiser to the learner.
 
-        Raises ValueError for a share out of range, and for a task that does not say when a goal is reached.
+        Raises ValueError for a value out of range, and for a task that does not say when a goal is reached.
         """
-        check_share(discount=discount, tau=tau)
+        check_share(discount=discount)
         spec = parts.spec
         if spec.success_radius is None:
             raise ValueError("agent learns from a reward, but the task states no success radius; use agent=crl")

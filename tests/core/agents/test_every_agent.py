@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import pytest
@@ -10,10 +11,13 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from deepcrl.core.build import build_run
-from deepcrl.core.components import AGENTS, ENCODERS, RELABELS
+from deepcrl.core.agents.graphed import Graphed
+from deepcrl.core.build import build_run, env_spec
+from deepcrl.core.components import AGENTS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.interrupt import Interrupt
 from deepcrl.core.loop import Run, collect, fit
+from deepcrl.core.preflight import preflight
+from tests.core.agents.test_graphed import Tape
 from tests.core.test_resume import Snapshots, load, trained
 
 TWO_UPDATES = {"total_env_steps": 40, "grad_steps_per_unroll": 2, "prefill_steps": 5, "num_eval_envs": 1}
@@ -105,6 +109,18 @@ def test_updates_never_wait_and_always_name_the_same_metrics(tiny, name: str) ->
 
 
 @pytest.mark.parametrize("name", sorted(AGENTS))
+def test_replayed_updates_are_its_own(tiny, same, name: str) -> None:
+    every_step_alike = {"policy_delay": 1} if name == "td3" else {}
+    run, other = (filled(tiny(**parts_of(name, **every_step_alike))) for _ in range(2))
+    agent: Any = other.agent
+    graphed = Graphed(agent, Tape(agent))
+    for _ in range(5):
+        batch = run.buffer.sample(16)
+        same(graphed.update(batch), run.agent.update(batch))
+    same(graphed.state_dict()["networks"], run.agent.state_dict()["networks"])
+
+
+@pytest.mark.parametrize("name", sorted(AGENTS))
 def test_a_nan_in_any_network_shows_in_the_metrics(tiny, name: str) -> None:
     run = filled(tiny(**parts_of(name)))
     before = copy.deepcopy(run.agent.state_dict())
@@ -117,6 +133,15 @@ def test_a_nan_in_any_network_shows_in_the_metrics(tiny, name: str) -> None:
         for _ in range(2):
             metrics = run.agent.update(run.buffer.sample(16))
         assert not all(value.isfinite() for value in metrics.values())
+
+
+@pytest.mark.parametrize("name", sorted(AGENTS))
+def test_is_sized_up_without_a_warning(tiny, name: str) -> None:
+    config = tiny(**parts_of(name), energy=ENERGIES.defaults("iqe"), loss=LOSSES.defaults("infonce_temperature"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sizes = preflight(config, env_spec(config), torch.device("cpu"))
+    assert sizes.parameters.keys() == build_run(config).agent.networks.keys()
 
 
 @pytest.mark.parametrize("name", sorted(AGENTS))

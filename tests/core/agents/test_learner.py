@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcrl.core.agents.learner import Learner, check_share, frozen
+from deepcrl.core.agents.learner import Learner, check_share, copied, frozen
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import AGENTS, ENERGIES, LOSSES
 from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS
@@ -82,6 +82,19 @@ def test_frozen_spares_parameters_but_not_inputs():
     y.backward()
     assert x.grad is not None
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
+
+
+def test_a_copy_is_equal_and_apart():
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    net(torch.randn(8, 4))
+    copy_of_it = copied(net)
+    mine, its = net.state_dict(), copy_of_it.state_dict()
+    assert its.keys() == mine.keys() >= {"0.weight", "1.running_mean"}
+    assert all(torch.equal(mine[name], its[name]) and mine[name] is not its[name] for name in mine)
+    assert [p.data_ptr() for p in net.parameters()] != [p.data_ptr() for p in copy_of_it.parameters()]
+    assert all(p.requires_grad for p in copy_of_it.parameters())
+    norm = ENERGIES.build({"name": "norm"})
+    assert copied(norm) is norm
 
 
 def test_parts_with_parameters_are_networks():
