@@ -9,6 +9,7 @@ from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.learner import Learner, check_not_negative, check_positive, check_share, frozen
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import AGENTS
+from deepcrl.core.energies import check_dim
 from deepcrl.core.types import Batch, Observation
 
 
@@ -47,6 +48,7 @@ class CRL(Learner):
         """
         super().__init__(parts)
         check_positive(embedding_dim=embedding_dim)
+        check_dim(parts.energy, embedding_dim)
         check_share(random_goals=random_goals)
         check_not_negative(embedding_l2_coef=embedding_l2_coef)
         self._random_goals, self._embedding_l2_coef = random_goals, embedding_l2_coef
