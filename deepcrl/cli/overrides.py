@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, RangeSweep
 from hydra.errors import OverrideParseException
 
 from deepcrl.core.components import AGENTS, REGISTRIES
@@ -47,6 +48,8 @@ def check(arguments: list[str]) -> None:
             raise ValueError(f"{argument} names several runs: add -m to run each of them")
         elif key == "run_dir" and is_sweep(arguments):
             raise ValueError(f"{argument} is the directory of one run; for a sweep use hydra.sweep.dir={value}")
+    if is_sweep(arguments):
+        _check_values(arguments)
 
 
 def translate_ids(arguments: list[str]) -> list[str]:
@@ -67,6 +70,21 @@ def _translate_ids(argument: str) -> list[str]:
     if extras and len(envs) > 1:
         raise ValueError(f"{argument}: only a single run can name a _gen_ maze; sweep over {key}.goal_steps instead")
     return [f"{key}={','.join(env['name'] for env in envs)}", *extras]
+
+
+def _check_values(arguments: list[str]) -> None:
+    """Raises ValueError for a range or a glob without a value: Hydra would run nothing, and say nothing."""
+    for override in OverridesParser.create().parse_overrides(list(filter(_is_override, arguments))):
+        value = override.value()
+        names = [
+            name for registry in REGISTRIES.values() if override.key_or_group in registry.groups for name in registry
+        ]
+        if isinstance(value, RangeSweep):
+            empty = not any(True for _ in override.sweep_iterator())
+        else:
+            empty = isinstance(value, Glob) and bool(names) and not value.filter(names)
+        if empty:
+            raise ValueError(f"{override.input_line} names no value, so the sweep would have no run")
 
 
 def _check_flag(flag: str, value: str) -> None:

@@ -33,10 +33,11 @@ def peak_bytes(config: RunConfig, spec: EnvSpec) -> int:
     Two steps are counted: the second has Adam's moments and the first one's gradients to carry. An agent or an encoder
     that looks at the values of tensors raises what PyTorch raises for tensors that have none.
     """
-    config, cpu = replace(config, **STAND_INS), torch.device("cpu")
+    configs, cpu = (config, *map(config.learner, config.learners)), torch.device("cpu")
+    config = replace(config, **STAND_INS, prefill_steps=2, unroll_length=1)  # these fit into the ring
     with counted_without_memory() as count:
         ring = build_buffer(config, spec, cpu)
-        agents = [build_agent(c, spec, cpu) for c in (config, *map(config.learner, config.learners))]
+        agents = [build_agent(replace(c, **STAND_INS), spec, cpu) for c in configs]
         for _ in range(2):
             batch = ring.sample(config.batch_size)
             for agent in agents:

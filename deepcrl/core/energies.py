@@ -18,7 +18,10 @@ from deepcrl.core.components import ENERGIES
 
 
 class Energy(Protocol):
-    """A similarity of embeddings. One that is minus a quasimetric says so: `quasimetric = True`."""
+    """A similarity of embeddings. One that is minus a quasimetric says so: `quasimetric = True`.
+
+    One that cannot take embeddings of every dimension has a `check_dim(embedding_dim)`, which raises ValueError.
+    """
 
     def paired(self, sa: Tensor, g: Tensor) -> Tensor:
         """Energies [B] of the rows of sa [B, D] with the same rows of g [B, D]."""
@@ -27,6 +30,13 @@ class Energy(Protocol):
     def pairwise(self, sa: Tensor, g: Tensor) -> Tensor:
         """Energies [B, C] of every row of sa [B, D] with every row of g [C, D]."""
         ...
+
+
+def check_dim(energy: Energy, embedding_dim: int) -> None:
+    """Raises ValueError if the energy cannot take embeddings of that dimension: agents ask before anything is built."""
+    check = getattr(energy, "check_dim", None)
+    if check is not None:
+        check(embedding_dim)
 
 
 def pairwise_squared_distance(sa: Tensor, g: Tensor) -> Tensor:
@@ -137,6 +147,10 @@ class MRN:
             raise ValueError(f"energy.eps must be positive, got {eps}: at distance 0 the gradient would be infinite")
         self.potential, self.eps, self.quasimetric = potential, eps, not potential
 
+    def check_dim(self, embedding_dim: int) -> None:
+        if embedding_dim < 2 + self.potential:
+            raise ValueError(f"energy=mrn splits embeddings in two: agent.embedding_dim={embedding_dim} is too small")
+
     def paired(self, sa: Tensor, g: Tensor) -> Tensor:
         if not self.potential:
             return -self._distance(sa, g)
@@ -146,8 +160,6 @@ class MRN:
         return self.paired(sa[:, None], g)
 
     def _distance(self, x: Tensor, y: Tensor) -> Tensor:
-        if x.shape[-1] < 2:
-            raise ValueError(f"energy=mrn splits the embedding in two: agent.embedding_dim={x.shape[-1]} is too small")
         difference = x - y
         half = difference.shape[-1] // 2
         symmetric = difference[..., half:].square().sum(dim=-1).add(self.eps).sqrt()
@@ -166,12 +178,18 @@ class IQE(nn.Module):
     quasimetric = True
 
     def __init__(self, *, component_dim: int = 8) -> None:
-        """`component_dim` intervals make a component; it must divide the embedding's dimension, else ValueError."""
+        """`component_dim` intervals make a component; it must divide the embedding's dimension, and be positive."""
         super().__init__()
         if component_dim < 1:
             raise ValueError(f"energy.component_dim must be positive, got {component_dim}")
         self.mix = nn.Parameter(torch.zeros(()))
         self._component_dim = component_dim
+
+    def check_dim(self, embedding_dim: int) -> None:
+        if embedding_dim % self._component_dim:
+            raise ValueError(
+                f"energy.component_dim={self._component_dim} does not divide agent.embedding_dim={embedding_dim}"
+            )
 
     def paired(self, sa: Tensor, g: Tensor) -> Tensor:
         lengths = self._union_lengths(sa, g)
@@ -183,10 +201,6 @@ class IQE(nn.Module):
 
     def _union_lengths(self, x: Tensor, y: Tensor) -> Tensor:
         """Returns [..., D / component_dim] lengths, by a sweep over the intervals in the order of their left ends."""
-        if x.shape[-1] % self._component_dim:
-            raise ValueError(
-                f"energy.component_dim={self._component_dim} does not divide agent.embedding_dim={x.shape[-1]}"
-            )
         x, y = (tensor.unflatten(-1, (-1, self._component_dim)) for tensor in (x, y))
         left, order = x.sort(dim=-1)
         left, order, y = torch.broadcast_tensors(left, order, y)

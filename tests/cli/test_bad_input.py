@@ -94,6 +94,8 @@ BAD = [
     ("device=gpu", "Unknown device 'gpu'. Did you mean 'cpu'? Known: auto, cpu, cuda"),
     ("physics=mujco", "Unknown physics 'mujco'. Did you mean 'mujoco'? Known: "),
     ("reset=resmple", "Unknown reset policy 'resmple'. Did you mean 'resample'? Known: fixed, resample"),
+    ("energy=iqe agent.embedding_dim=12", "energy.component_dim=8 does not divide agent.embedding_dim=12"),
+    ("energy=mrn agent.embedding_dim=1", "energy=mrn splits embeddings in two: agent.embedding_dim=1 is too small"),
     # Learners beside the agent that acts
     ("learners.deep.encoder.depth=8", "Unknown learner 'deep'. Known: none (a + adds one: +learners.deep.encoder."),
     ("+learners.deep.encoder.depth=deep", "encoder.depth='deep' is no int, such as 4"),
@@ -163,6 +165,13 @@ def test_a_run_dir_that_holds_a_run(deepcrl, tiny) -> None:
 def test_a_sweep_has_no_run_dir(deepcrl, tiny, tmp_path: Path) -> None:
     error = deepcrl("train", "-m", *tiny, "run_dir=runs/x", "seed=0,1").error
     assert error == "run_dir=runs/x is the directory of one run; for a sweep use hydra.sweep.dir=runs/x"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("nothing", ["seed=range(0)", "seed=range(5,2)", "loss=glob(zz*)"])
+def test_a_sweep_over_nothing(deepcrl, tiny, tmp_path: Path, nothing: str) -> None:
+    error = deepcrl("train", "-m", *tiny, nothing, "hydra.sweep.dir=sweep").error
+    assert error == f"{nothing} names no value, so the sweep would have no run"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from deepcrl.core.build import build_agent, build_buffer, env_spec
-from deepcrl.core.components import LOSSES
+from deepcrl.core.components import ENCODERS, LOSSES
 from deepcrl.core.dry_run import CountBytes, counted_without_memory, peak_bytes
 from deepcrl.core.preflight import HEAP_OVERHEAD, preflight
 from deepcrl.core.types import Observation, Step
@@ -63,6 +64,25 @@ def test_a_loss_of_the_users_is_not_run_before_the_run(tiny):
         assert preflight(config, env_spec(config), CPU).step_bytes
     finally:
         del LOSSES._items["counts_its_calls"]
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_steps_of_every_encoder_are_predicted(tiny, name):
+    config = tiny(encoder=ENCODERS.defaults(name) | {"depth": 8, "width": 16})
+    deeper = tiny(encoder=ENCODERS.defaults(name) | {"depth": 16, "width": 16})
+    assert 0 < peak_bytes(config, env_spec(config)) < peak_bytes(deeper, env_spec(deeper))
+
+
+def test_learners_count_with_whatever_loss_they_have(tiny):
+    long_ring = {"buffer": {"name": "ring", "capacity": 3000}, "prefill_steps": 2000, "total_env_steps": 10_000}
+    alone = tiny(loss=LOSSES.defaults("infonce_temperature"), **long_ring)
+    learners = {"a": {"loss": {"initial_temperature": 0.5}}, "b": {"energy": {"name": "dot"}}}
+    watched = dataclasses.replace(alone, learners=learners)
+    one, three = (peak_bytes(config, env_spec(config)) for config in (alone, watched))
+    # Activations of one are gone before the next takes its step: what adds up is weights, gradients and Adam's moments
+    parameters = preflight(watched, env_spec(watched), CPU).parameters
+    of_learners = 16 * sum(count for name, count in parameters.items() if "/" in name)
+    assert three - one == pytest.approx(of_learners, rel=0.1)
 
 
 def test_what_cannot_be_predicted_is_said(tiny, monkeypatch):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from deepcrl.core.components import ENERGIES
-from deepcrl.core.energies import pairwise_squared_distance
+from deepcrl.core.energies import check_dim, pairwise_squared_distance
 
 
 def mrn(x, y):
@@ -162,13 +162,30 @@ def test_the_mix_of_iqe_runs_from_mean_to_maximum_and_is_learned():
     [
         ("iqe", 10, {"component_dim": 4}, "^energy.component_dim=4 does not divide agent.embedding_dim=10$"),
         ("iqe", 10, {"component_dim": 0}, "^energy.component_dim must be positive, got 0$"),
-        ("mrn", 1, {}, "^energy=mrn splits the embedding in two: agent.embedding_dim=1 is too small$"),
+        ("mrn", 1, {}, "^energy=mrn splits embeddings in two: agent.embedding_dim=1 is too small$"),
+        ("mrn_potential", 2, {}, "^energy=mrn splits embeddings in two: agent.embedding_dim=2 is too small$"),
         ("mrn", 4, {"eps": 0.0}, "^energy.eps must be positive, got 0.0: "),
     ],
 )
 def test_refuses_what_it_cannot_split(name, dim, hyperparameters, message):
     with pytest.raises(ValueError, match=message):
-        build(name, **hyperparameters).paired(torch.zeros(2, dim), torch.zeros(2, dim))
+        check_dim(build(name, **hyperparameters), dim)
+
+
+@pytest.mark.parametrize("name", ENERGIES)
+def test_takes_every_dimension_that_it_does_not_refuse(name):
+    taken = []
+    for dim in range(1, 17):
+        energy = ENERGIES.build({"name": name})
+        try:
+            check_dim(energy, dim)
+        except ValueError:
+            continue
+        embeddings = torch.randn(2, 3, dim)
+        assert energy.pairwise(*embeddings).isfinite().all()
+        assert energy.paired(*embeddings).isfinite().all()
+        taken.append(dim)
+    assert 16 in taken
 
 
 def test_norm_has_a_finite_gradient_where_embeddings_coincide():

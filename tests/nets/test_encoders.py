@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +114,8 @@ def test_norms_by_name(name: str) -> None:
     assert not any(torch.allclose(a, b) for a, b in combinations(outputs, 2))
     with pytest.raises(ValueError, match=rf"^Unknown norm .*'batch_norm'.*Known: {', '.join(known)}$"):
         make(name, norm="batch_norm")
+
+
+def test_the_docs_name_every_encoder() -> None:
+    table = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text()
+    assert [name for name in ENCODERS if f"\n| `{name}` |" not in table] == []

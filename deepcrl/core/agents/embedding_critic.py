@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from deepcrl.core.agents.learner import Learner, check_positive, copied
 from deepcrl.core.agents.parts import Parts
-from deepcrl.core.energies import Energy
+from deepcrl.core.energies import Energy, check_dim
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ def add_critics(learner: Learner, parts: Parts, *, num: int, sa_dim: int, embedd
     each critic's own.
     """
     check_positive(num_critics=num, embedding_dim=embedding_dim)
+    check_dim(parts.energy, embedding_dim)
     critics = []
     for ending in ["", *(f"_{number}" for number in range(2, num + 1))]:
         phi = learner.add_network(f"sa_encoder{ending}", parts.sa_encoder, sa_dim, embedding_dim)

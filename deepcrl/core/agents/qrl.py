@@ -11,6 +11,7 @@ from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.learner import Learner, check_not_negative, check_positive, frozen
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import AGENTS
+from deepcrl.core.energies import check_dim
 from deepcrl.core.types import Observation, TransitionBatch
 
 
@@ -60,6 +61,7 @@ class QRL(Learner):
         check_not_negative(tolerance=tolerance, push_offset=push_offset, dynamics_coef=dynamics_coef)
         if not getattr(parts.energy, "quasimetric", False):
             raise ValueError("agent=qrl needs an energy that is minus a quasimetric, such as energy=iqe")
+        check_dim(parts.energy, embedding_dim)
         self._energy, self._tolerance, self._dynamics_coef = parts.energy, tolerance, dynamics_coef
         self._push_offset, self._push_beta = push_offset, push_beta
         spec = parts.spec

@@ -169,3 +169,10 @@ def test_its_networks_are_modules_with_parameters(tiny, name: str) -> None:
     networks = build_run(tiny(**parts_of(name))).agent.networks
     assert "actor" in networks
     assert all(isinstance(net, nn.Module) and list(net.parameters()) for net in networks.values())
+
+
+@pytest.mark.parametrize("name", [name for name in AGENTS if "embedding_dim" in AGENTS.defaults(name)])
+def test_an_energy_that_cannot_take_the_embedding_is_refused_before_the_run(tiny, name: str) -> None:
+    config = tiny(**parts_of(name, embedding_dim=12), energy={"name": "iqe"})
+    with pytest.raises(ValueError, match=r"^energy.component_dim=8 does not divide agent.embedding_dim=12$"):
+        preflight(config, env_spec(config), torch.device("cpu"))
