@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
+from deepcrl.core.agents.embedding_critic import add_critics, least
 from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.learner import Learner, check_not_negative, check_positive, check_share, frozen
+from deepcrl.core.agents.learner import Learner, check_not_negative, check_share, frozen
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Batch, Observation
@@ -25,6 +28,7 @@ class CRL(Learner):
         parts: Parts,
         *,
         embedding_dim: int = 64,
+        num_critics: int = 1,
         actor_lr: float = 3e-4,
         critic_lr: float = 3e-4,
         temperature_lr: float = 3e-4,
@@ -36,22 +40,21 @@ class CRL(Learner):
         evaluation: str = "deterministic",
         num_candidates: int = 8,
     ) -> None:
-        """Builds the three networks and their optimisers.
+        """Builds the networks and their optimisers.
 
-        The temperature aims at an entropy of `target_entropy_per_action` x A; without `entropy_bonus` the entropy
-        term leaves the actor's loss. `random_goals` is the share of the actor's batch whose goals come from other
-        trajectories instead of the own future (0.5 in Eysenbach et al. 2022, 0 in the paper). `embedding_l2_coef`
-        weighs the mean squares of both embeddings' components in the critic's loss (JaxGCRL, 2024). `exploration` and
-        `evaluation` name an action choice, of which `best_of` draws `num_candidates`. Raises ValueError for a value
-        out of range.
+        Of `num_critics` critics, each with a loss of its own, actor and `best_of` believe the one that sees the goal
+        farthest (in Eysenbach et al. 2022, whose code takes the least of two; 1 in the paper). The temperature aims at
+        an entropy of `target_entropy_per_action` x A; without `entropy_bonus` the entropy term leaves the actor's loss.
+        `random_goals` is the share of the actor's batch whose goals come from other trajectories instead of the own
+        future (0.5 in Eysenbach et al. 2022, 0 in the paper). `embedding_l2_coef` weighs the mean squares of both
+        embeddings' components in the critic's loss (JaxGCRL, 2024). `exploration` and `evaluation` name an action
+        choice, of which `best_of` draws `num_candidates`. Raises ValueError for a value out of range.
         """
         super().__init__(parts)
-        check_positive(embedding_dim=embedding_dim)
         check_share(random_goals=random_goals)
         check_not_negative(embedding_l2_coef=embedding_l2_coef)
         self._random_goals, self._embedding_l2_coef = random_goals, embedding_l2_coef
-        self._energy, self._loss, self._entropy_bonus = parts.energy, parts.loss, entropy_bonus
-        spec = parts.spec
+        self._entropy_bonus, spec = entropy_bonus, parts.spec
         self._actor = GaussianActor(
             self,
             parts,
@@ -64,52 +67,64 @@ class CRL(Learner):
         self._temperature = Temperature(
             self, lr=temperature_lr, target_entropy=target_entropy_per_action * spec.action_dim
         )
-        self.sa_encoder = self.add_network(
-            "sa_encoder", parts.sa_encoder, spec.state_dim + spec.action_dim, embedding_dim
-        )
-        self.goal_encoder = self.add_network("goal_encoder", parts.goal_encoder, spec.goal_dim, embedding_dim)
-        critic = [self.sa_encoder, self.goal_encoder, *self.add_parts(energy=parts.energy, loss=parts.loss)]
-        self.add_optimizer("critic", [p for net in critic for p in net.parameters()], critic_lr)
+        sa_dim = spec.state_dim + spec.action_dim
+        self._critics = add_critics(self, parts, num=num_critics, sa_dim=sa_dim, embedding_dim=embedding_dim)
+        self._losses = [copy.deepcopy(parts.loss) if critic.ending else parts.loss for critic in self._critics]
+        learned = [p for critic in self._critics for p in critic.parameters()]
+        for critic, loss in zip(self._critics, self._losses, strict=True):
+            learned += [p for part in self.add_parts(**{f"loss{critic.ending}": loss}) for p in part.parameters()]
+        self.add_optimizer("critic", learned, critic_lr)
 
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
         """Chooses actions [N, A] in (-1, 1) for N observations."""
         return self._actor.act(observation, explore=explore)
 
     def _score(self, observation: Observation, actions: Tensor) -> Tensor:
-        state = observation.state.expand(*actions.shape[:-1], -1)
-        sa = self.encode(self.sa_encoder, state.flatten(0, 1), actions.flatten(0, 1))
-        return self._energy.paired(sa.unflatten(0, actions.shape[:2]), self.encode(self.goal_encoder, observation.goal))
+        state = observation.state.expand(*actions.shape[:-1], -1).flatten(0, 1)
+        energies = []
+        for critic in self._critics:
+            sa = critic.embed(state, actions.flatten(0, 1)).unflatten(0, actions.shape[:2])
+            energies.append(critic.energy.paired(sa, critic.embed_goal(observation.goal)))
+        return least(energies)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Takes one gradient step of the actor, the temperature and the critic; returns 0-dim metrics."""
-        g = self.encode(self.goal_encoder, batch.goal)
-        metrics, log_prob = self._update_actor(batch, g.detach())
+        """Takes one gradient step of the actor, the temperature and the critics; returns 0-dim metrics."""
+        goals = [critic.embed_goal(batch.goal) for critic in self._critics]
+        metrics, log_prob = self._update_actor(batch, [g.detach() for g in goals])
         metrics |= self._temperature.update(log_prob)
-        return metrics | self._update_critic(batch, g)
+        return metrics | self._update_critics(batch, goals)
 
-    def _update_actor(self, batch: Batch, g: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        goal, g = self._actor_goals(batch.goal), self._actor_goals(g)
+    def _update_actor(self, batch: Batch, goals: list[Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+        goals = [self._actor_goals(g) for g in goals]
 
         def energy(action: Tensor) -> Tensor:
-            with frozen(self.sa_encoder):
-                return self._energy.paired(self.encode(self.sa_encoder, batch.state, action), g)
+            energies = []
+            for critic, g in zip(self._critics, goals, strict=True):
+                with frozen(*critic.modules()):
+                    energies.append(critic.energy.paired(critic.embed(batch.state, action), g))
+            return least(energies)
 
         entropy_coef = self._temperature.alpha if self._entropy_bonus else 0.0
-        return self._actor.climb(batch.state, goal, energy, entropy_coef, value_name="energy")
+        return self._actor.climb(batch.state, self._actor_goals(batch.goal), energy, entropy_coef, value_name="energy")
 
     def _actor_goals(self, goal: Tensor) -> Tensor:
         """Gives the first rows of the batch, whose order is random, the goals [B, .] of their neighbours."""
         num_random = round(self._random_goals * goal.shape[0])
         return torch.cat([goal.roll(1, dims=0)[:num_random], goal[num_random:]]) if num_random else goal
 
-    def _update_critic(self, batch: Batch, g: Tensor) -> dict[str, Tensor]:
-        sa = self.encode(self.sa_encoder, batch.state, batch.action)
-        logits = self._energy.pairwise(sa, g)
-        loss = self._loss(logits)
-        if self._embedding_l2_coef:
-            loss = loss + self._embedding_l2_coef * (sa.square().mean() + g.square().mean())
+    def _update_critics(self, batch: Batch, goals: list[Tensor]) -> dict[str, Tensor]:
+        losses, metrics = [], []
+        for critic, loss, g in zip(self._critics, self._losses, goals, strict=True):
+            sa = critic.embed(batch.state, batch.action)
+            logits = critic.energy.pairwise(sa, g)
+            losses.append(loss(logits))
+            if self._embedding_l2_coef:
+                losses[-1] = losses[-1] + self._embedding_l2_coef * (sa.square().mean() + g.square().mean())
+            metrics.append(_logit_metrics(logits.detach()))
+        loss = torch.stack(losses).mean()
         gradient_norm = self.step("critic", loss)
-        return {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **_logit_metrics(logits.detach())}
+        means = {name: torch.stack([each[name] for each in metrics]).mean() for name in metrics[0]}
+        return {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **means}
 
 
 def _logit_metrics(logits: Tensor) -> dict[str, Tensor]:

@@ -43,7 +43,7 @@ def make_agent(encoder: Any = Plain, precision="fp32", loss="infonce", energy="n
         precision=precision,
         seed=0,
     )
-    return CRL(parts, embedding_dim=8, **hyperparameters)
+    return CRL(parts, **{"embedding_dim": 8, **hyperparameters})
 
 
 def make_batch(size=32):
@@ -54,7 +54,7 @@ def make_batch(size=32):
 
 def reference_update(agent, batch, noise, lr=3e-4, entropy_bonus=True):
     """One update by the paper's equations and the released code's order; returns losses and new parameters."""
-    actor, phi, psi = (copy.deepcopy(net) for net in (agent.networks["actor"], agent.sa_encoder, agent.goal_encoder))
+    actor, phi, psi = (copy.deepcopy(agent.networks[name]) for name in ("actor", "sa_encoder", "goal_encoder"))
     log_alpha = agent.scalars["log_alpha"].detach().clone().requires_grad_()
     out = actor(torch.cat([batch.state, batch.goal], 1))
     mean, log_std = out[:, :3], -5 + 3.5 * (torch.tanh(out[:, 3:]) + 1)
@@ -96,7 +96,7 @@ def test_an_update_is_the_papers(entropy_bonus):
     torch.testing.assert_close(metrics["actor/loss"], losses["actor"].detach())
     torch.testing.assert_close(metrics["critic/loss"], losses["critic"].detach())
     torch.testing.assert_close(metrics["actor/entropy"], -losses["log_prob"].mean().detach())
-    critic = [*agent.sa_encoder.parameters(), *agent.goal_encoder.parameters()]
+    critic = [*agent.networks["sa_encoder"].parameters(), *agent.networks["goal_encoder"].parameters()]
     trained = {
         "actor": list(agent.networks["actor"].parameters()),
         "temperature": [agent.scalars["log_alpha"]],
@@ -123,8 +123,8 @@ def test_random_goals_change_the_goals_of_the_actor_only(share):
 @pytest.mark.parametrize("coef", [0.0, 0.5])
 def test_embedding_l2_is_added_to_the_critics_loss(coef):
     agent, batch = make_agent(embedding_l2_coef=coef), make_batch()
-    sa = agent.sa_encoder(torch.cat([batch.state, batch.action], 1)).detach()
-    g = agent.goal_encoder(batch.goal).detach()
+    sa = agent.networks["sa_encoder"](torch.cat([batch.state, batch.action], 1)).detach()
+    g = agent.networks["goal_encoder"](batch.goal).detach()
     expected = make_agent().update(batch)["critic/loss"] + coef * ((sa**2).mean() + (g**2).mean())
     torch.testing.assert_close(agent.update(batch)["critic/loss"], expected)
 
@@ -134,29 +134,98 @@ def test_embedding_l2_shrinks_the_embeddings():
     for _ in range(50):
         plain.update(batch)
         small.update(batch)
-    assert small.goal_encoder(batch.goal).norm() < 0.5 * plain.goal_encoder(batch.goal).norm()
+    assert small.networks["goal_encoder"](batch.goal).norm() < 0.5 * plain.networks["goal_encoder"](batch.goal).norm()
 
 
 def test_a_loss_with_parameters_is_trained_and_saved():
     agent, batch = make_agent(loss="infonce_temperature", critic_lr=0.1), make_batch()
-    loss = copy.deepcopy(agent._loss)
-    sa = agent.sa_encoder(torch.cat([batch.state, batch.action], 1)).detach()
-    loss(ENERGIES.build({"name": "norm"}).pairwise(sa, agent.goal_encoder(batch.goal).detach())).backward()
+    loss = copy.deepcopy(agent.networks["loss"])
+    sa = agent.networks["sa_encoder"](torch.cat([batch.state, batch.action], 1)).detach()
+    loss(ENERGIES.build({"name": "norm"}).pairwise(sa, agent.networks["goal_encoder"](batch.goal).detach())).backward()
     agent.update(batch)
     # Adam's first step has the size lr
-    torch.testing.assert_close(agent._loss.log_temperature.detach(), -0.1 * loss.log_temperature.grad.sign())
+    torch.testing.assert_close(agent.networks["loss"].log_temperature.detach(), -0.1 * loss.log_temperature.grad.sign())
     other = make_agent(loss="infonce_temperature", critic_lr=0.1)
     other.load_state_dict(copy.deepcopy(agent.state_dict()))
-    assert torch.equal(other._loss.log_temperature, agent._loss.log_temperature)
+    assert torch.equal(other.networks["loss"].log_temperature, agent.networks["loss"].log_temperature)
     a, b = agent.update(batch), other.update(batch)
     assert all(torch.equal(a[name], b[name]) for name in a)
-    assert torch.equal(other._loss.log_temperature, agent._loss.log_temperature)
+    assert torch.equal(other.networks["loss"].log_temperature, agent.networks["loss"].log_temperature)
+
+
+def twin_reference(agent, batch, noise):
+    """One update of two critics in fp64: each its own loss; the actor's energy is the least of the two."""
+    nets = {name: copy.deepcopy(net).double() for name, net in agent.networks.items()}
+    s, a, goal = (x.double() for x in (batch.state, batch.action, batch.goal))
+    out = nets["actor"](torch.cat([s, goal], 1))
+    normal = torch.distributions.Normal(out[:, :3], (-5 + 3.5 * (torch.tanh(out[:, 3:]) + 1)).exp())
+    before = normal.mean + normal.stddev * noise.double()
+    log_prob = (normal.log_prob(before) - torch.log(1 - before.tanh() ** 2 + 1e-6)).sum(1)
+    energies, losses = [], []
+    for ending in ("", "_2"):
+        phi, g = nets[f"sa_encoder{ending}"], nets[f"goal_encoder{ending}"](goal)
+        energies.append(-((phi(torch.cat([s, before.tanh()], 1)) - g) ** 2).sum(1).add(1e-6).sqrt())
+        logits = -((phi(torch.cat([s, a], 1))[:, None] - g) ** 2).sum(-1).add(1e-6).sqrt()
+        lse = logits.logsumexp(1)
+        losses.append((lse - logits.diagonal()).mean() + 0.1 * (lse**2).mean())
+    return nets, (log_prob - torch.minimum(*energies)).mean(), torch.stack(losses).mean()
+
+
+def test_twin_critics_learn_apart_and_the_actor_believes_the_least():
+    agent, batch = make_agent(num_critics=2), make_batch()
+    draws = torch.Generator()
+    draws.set_state(agent.generators["actor_noise"].get_state())
+    nets, actor_loss, critic_loss = twin_reference(agent, batch, torch.randn(32, 3, generator=draws))
+    metrics = agent.update(batch)
+    torch.testing.assert_close(metrics["actor/loss"].double(), actor_loss.detach(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(metrics["critic/loss"].double(), critic_loss.detach(), rtol=1e-5, atol=1e-5)
+    assert nets.keys() == {"actor", "sa_encoder", "goal_encoder", "sa_encoder_2", "goal_encoder_2"}
+    for name, net in nets.items():
+        parameters = list(net.parameters())
+        gradients = torch.autograd.grad(actor_loss if name == "actor" else critic_loss, parameters, retain_graph=True)
+        for ours, p, g in zip(agent.networks[name].parameters(), parameters, gradients, strict=True):
+            expected = p.detach() - 3e-4 * g / (g.abs() + 1e-8)
+            torch.testing.assert_close(ours.detach().double(), expected, rtol=0, atol=5e-5)
+
+
+def test_each_critic_owns_its_energy_and_its_loss():
+    twin: Any = {"num_critics": 2, "energy": "iqe", "loss": "infonce_temperature", "embedding_dim": 16}
+    agent, batch = make_agent(**twin), make_batch()
+    assert {"energy", "energy_2", "loss", "loss_2"} <= agent.networks.keys()
+    before = {name: [p.detach().clone() for p in net.parameters()] for name, net in agent.networks.items()}
+    agent.update(batch)
+    for name, old in before.items():
+        assert not any(torch.equal(p, q) for p, q in zip(old, agent.networks[name].parameters(), strict=True)), name
+    other = make_agent(**twin)
+    other.load_state_dict(copy.deepcopy(agent.state_dict()))
+    a, b = agent.update(batch), other.update(batch)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_best_of_asks_both_critics():
+    agent = make_agent(num_critics=2, exploration="best_of", num_candidates=16)
+    observation = Observation(torch.randn(6, 5), torch.randn(6, 2))
+    actions = torch.rand(4, 6, 3) * 2 - 1
+    energy = ENERGIES.build({"name": "norm"})
+    expected = [
+        min(
+            energy.paired(
+                agent.networks[f"sa_encoder{ending}"](torch.cat([observation.state[n], actions[k, n]])),
+                agent.networks[f"goal_encoder{ending}"](observation.goal[n]),
+            ).item()
+            for ending in ("", "_2")
+        )
+        for k in range(4)
+        for n in range(6)
+    ]
+    scores = agent._score(observation, actions).flatten().detach()
+    torch.testing.assert_close(scores, torch.tensor(expected), rtol=1e-5, atol=1e-5)
 
 
 def test_metrics_of_the_logits():
     agent, batch = make_agent(), make_batch(16)
-    sa = agent.sa_encoder(torch.cat([batch.state, batch.action], 1))
-    logits = ENERGIES.build({"name": "norm"}).pairwise(sa, agent.goal_encoder(batch.goal)).tolist()
+    sa = agent.networks["sa_encoder"](torch.cat([batch.state, batch.action], 1))
+    logits = ENERGIES.build({"name": "norm"}).pairwise(sa, agent.networks["goal_encoder"](batch.goal)).tolist()
     metrics = {name: value.item() for name, value in agent.update(batch).items()}
     hits = [max(range(16), key=lambda j, row=row: row[j]) == i for i, row in enumerate(logits)]
     negatives = [logits[i][j] for i in range(16) for j in range(16) if i != j]
@@ -208,8 +277,8 @@ def test_best_of_takes_the_candidate_that_the_critic_prefers():
 
     def value(agent):
         action = agent.act(observation, explore=True)
-        sa = agent.sa_encoder(torch.cat([observation.state, action], 1))
-        return energy.paired(sa, agent.goal_encoder(observation.goal)).mean()
+        sa = agent.networks["sa_encoder"](torch.cat([observation.state, action], 1))
+        return energy.paired(sa, agent.networks["goal_encoder"](observation.goal)).mean()
 
     assert value(best) > value(plain)
     only_one = make_agent(exploration="best_of", num_candidates=1)
@@ -253,6 +322,7 @@ def test_bf16_changes_the_numbers_a_little():
         ("temperature_lr", -0.1, "agent.temperature_lr must be positive"),
         ("random_goals", 1.5, "agent.random_goals is a share between 0 and 1, got 1.5"),
         ("embedding_l2_coef", -0.1, "agent.embedding_l2_coef must not be negative, got -0.1"),
+        ("num_critics", 0, "agent.num_critics must be positive, got 0"),
         ("num_candidates", 0, "agent.num_candidates must be positive"),
         ("exploration", "best", "Unknown action choice 'best'. Did you mean 'best_of'"),
         ("evaluation", "determinstic", "Did you mean 'deterministic'"),
