@@ -131,6 +131,8 @@ def test_bf16_changes_the_numbers_a_little(tiny, name: str) -> None:
 @pytest.mark.parametrize("name", sorted(AGENTS))
 def test_acts_within_bounds(tiny, name: str) -> None:
     run = build_run(tiny(**parts_of(name)))
+    assert run.envs is not None
+    assert run.observation is not None
     for explore in (True, False):
         action = run.agent.act(run.observation, explore=explore)
         assert action.shape == (4, run.envs.spec.action_dim)
