@@ -15,6 +15,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--title", default="Runs", help="the page's heading")
     parser.add_argument("--csv", type=Path, help="also write a table of final scores to this file")
     parser.add_argument("--png", type=Path, help="also draw each task's learning curves into this folder")
+    parser.add_argument("--no-maps", action="store_true", help="open no checkpoint: no value maps, no embeddings")
     options = parser.parse_args(arguments)
     from deepcrl.core.components import discover
     from deepcrl.core.report.read import read_runs
@@ -23,7 +24,7 @@ def main(arguments: list[str]) -> None:
     with user_errors():
         discover()
         found = read_runs(options.paths)
-        write_page(found, options.output, options.title)
+        write_page(found, options.output, options.title, with_maps=not options.no_maps)
         written = [options.output]
         if options.csv:
             write_csv(found, options.csv)
@@ -32,4 +33,5 @@ def main(arguments: list[str]) -> None:
             written += write_pngs(found, options.png)
     for note in found.notes:
         print(f"note: {note}")
-    print(f"{len(found.runs)} runs:", ", ".join(map(str, written)))
+    plural = "run" if len(found.runs) == 1 else "runs"
+    print(f"{len(found.runs)} {plural}:", ", ".join(map(str, written)))

@@ -22,6 +22,33 @@ def test_compares_runs_of_a_sweep(deepcrl, tiny, tmp_path: Path) -> None:
     assert "loss=infonce" in Path("out/scores.csv").read_text()
 
 
+def test_one_run_and_what_its_checkpoint_shows(deepcrl, tiny) -> None:
+    assert deepcrl("train", *tiny, "total_env_steps=120", "run_dir=run").code == 0
+    assert deepcrl("report", "run").out == "1 run: report.html\n"
+    assert '"value_map":{' in Path("report.html").read_text()
+    assert deepcrl("report", "run", "--no-maps").code == 0
+    assert '"value_map":{' not in Path("report.html").read_text()
+
+
+def test_runs_of_several_tasks_and_one_without_an_evaluation(deepcrl, tiny) -> None:
+    short = (*tiny, "total_env_steps=120")
+    for env in ("point_u_maze", "point_big_maze"):
+        assert deepcrl("train", *short, f"env={env}", f"run_dir=runs/{env}").code == 0
+    rows = Path("runs/point_big_maze/metrics.jsonl").read_text().splitlines(keepends=True)
+    unscored = Path("runs/unscored")
+    unscored.mkdir()
+    (unscored / "config.yaml").write_text(Path("runs/point_big_maze/config.yaml").read_text())
+    (unscored / "metrics.jsonl").write_text("".join(row for row in rows if "eval/" not in row))
+    result = deepcrl("report", "runs", "--csv", "scores.csv", "--no-maps")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
+        "note: runs/unscored: no evaluation yet (eval_every=100); left out",
+        "2 runs: report.html, scores.csv",
+    ]
+    tasks = [line.partition(",")[0] for line in Path("scores.csv").read_text().splitlines()[1:]]
+    assert tasks == ["point_big_maze", "point_u_maze"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -10,7 +10,7 @@ from torch import Tensor
 from deepcrl.core.agents.actor_objective import ACTOR_OBJECTIVES, awr, ddpg_bc
 from deepcrl.core.agents.embedding_critic import EmbeddingCritic, add_critics, least
 from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.learner import Learner, check_not_negative, check_share, copied, frozen
+from deepcrl.core.agents.learner import Learner, check_not_negative, check_positive, check_share, copied, frozen
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import AGENTS
 from deepcrl.core.registry import suggest

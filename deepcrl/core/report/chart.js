@@ -40,6 +40,16 @@ function number(value) {
   return `${size >= 100 ? Math.round(value) : +value.toPrecision(3)}`;
 }
 
+function flops(value) {
+  if (value === null || value === undefined) return "–";
+  const units = ["", "k", "M", "G", "T", "P", "E"], power = Math.min(6, Math.max(0, Math.floor(Math.log10(value || 1) / 3)));
+  return `${+(value / 1000 ** power).toPrecision(3)} ${units[power]}FLOP`;
+}
+
+function bytes(value) {
+  return value >= 2 ** 30 ? `${(value / 2 ** 30).toFixed(1)} GiB` : `${(value / 2 ** 20).toFixed(value < 2 ** 23 ? 1 : 0)} MiB`;
+}
+
 function duration(seconds) {
   if (seconds === null) return "–";
   if (seconds < 60) return `${Math.round(seconds)} s`;

@@ -15,17 +15,23 @@ from typing import Any
 import numpy as np
 
 from deepcrl import __version__
+from deepcrl.core.checkpoint import CheckpointError, list_checkpoints
 from deepcrl.core.loggers import COUNTERS
 from deepcrl.core.report import paper
 from deepcrl.core.report.groups import Group, Task, by_task, plain, shortest, thinned
+from deepcrl.core.report.maps import maps
 from deepcrl.core.report.read import SCORE, Found, RunRecord
-from deepcrl.core.report.sizes import num_parameters
+from deepcrl.core.report.sizes import Sizes, sizes
 from deepcrl.core.report.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate
+from deepcrl.core.run_dir import RunDir
+from deepcrl.core.trained import Saved
 
 FINALS = (SCORE, "eval/success_any", "eval/final_distance")
 THRESHOLD_SHARES = (0.1, 0.25, 0.5, 0.75)
 MAX_FILM_BYTES = 6_000_000
 """Films beyond this sum are linked instead of embedded, so that a page with many runs still opens at once."""
+MAX_MAPPED = 8
+"""Configurations whose checkpoint is looked into: each takes an episode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +58,25 @@ METRICS = (
 )
 
 
-def content(found: Found, title: str, page_dir: Path) -> dict[str, Any]:
-    """Returns the content of the page that will lie in `page_dir`, as values that JSON knows."""
+def content(found: Found, title: str, page_dir: Path, *, with_maps: bool = True) -> dict[str, Any]:
+    """Returns the content of the page that will lie in `page_dir`, as values that JSON knows.
+
+    Without `with_maps` no checkpoint is opened.
+    """
     tasks = by_task(found.runs)
-    films = _Films(page_dir)
+    pictures = _Pictures(_Films(page_dir), _Maps(MAX_MAPPED if with_maps else 0))
     measured = {key for run in found.runs for row in run.rows for key in row}
+    shown = [_task(task, pictures) for task in tasks]
     return {
         "title": title,
         "version": __version__,
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "notes": [*found.notes, *(note for task in tasks for note in _caveats(task))],
+        "notes": [*found.notes, *(note for task in tasks for note in _caveats(task)), *pictures.maps.notes()],
         "method": f"interquartile mean over seeds, {CONFIDENCE:.0%} stratified bootstrap interval of {NUM_RESAMPLES}",
         "paper_source": paper.source(),
         "metrics": [[m.key, m.label, m.low, m.high] for m in METRICS if m.key in measured],
         "counters": list(COUNTERS),
-        "tasks": [_task(task, films) for task in tasks],
+        "tasks": shown,
         "across": _across(tasks),
     }
 
@@ -82,7 +92,7 @@ def _caveats(task: Task) -> Iterable[str]:
             yield f"{task.name}, {group.label}: runs end at {min(ends):,.0f} to {max(ends):,.0f} env steps"
 
 
-def _task(task: Task, films: _Films) -> dict[str, Any]:
+def _task(task: Task, pictures: _Pictures) -> dict[str, Any]:
     best = max(float(group.final_scores.max()) for group in task.groups)
     thresholds = [share * task.episode_length for share in THRESHOLD_SHARES if share * task.episode_length <= best]
     names = shortest(task.keys)
@@ -91,25 +101,36 @@ def _task(task: Task, films: _Films) -> dict[str, Any]:
         "episode_length": task.episode_length,
         "keys": [[key, names[key]] for key in task.keys],
         "thresholds": thresholds,
-        "groups": [_group(group, task, thresholds, films) for group in task.groups],
+        "groups": [_group(group, task, thresholds, pictures) for group in task.groups],
         "paper": _paper(task),
     }
 
 
-def _group(group: Group, task: Task, thresholds: list[float], films: _Films) -> dict[str, Any]:
+def _group(group: Group, task: Task, thresholds: list[float], pictures: _Pictures) -> dict[str, Any]:
     first = group.runs[0]
+    size = sizes(first.config)
     return {
         "label": group.label,
         "values": [_value(group.values[key]) if key in group.values else None for key in task.keys],
         "final": {metric: _estimate(group.final(metric)) for metric in FINALS},
         "scores": numbers(group.final_scores),
-        "parameters": num_parameters(first.config),
-        "reaching": [[_number(group.reaching(t, counter)) for counter in COUNTERS] for t in thresholds],
+        "parameters": size and size.parameters,
+        "memory": size and size.nbytes,
+        "update": size and _number(size.flops_per_update),
+        "flops": size and _number(size.flops(*(max(run.last(c) for run in group.runs) for c in COUNTERS[:2]))),
+        "reaching": [_reaching(group, threshold, size) for threshold in thresholds],
         "bands": _bands(group) if len(group.runs) > 1 else {},
         "runs": [_run(run) for run in group.runs],
-        "film": films.of(group),
+        "film": pictures.films.of(group),
+        "maps": pictures.maps.of(group),
         "blocks": _blocks(first),
     }
+
+
+def _reaching(group: Group, threshold: float, size: Sizes | None) -> list[float | None]:
+    """What it took to reach a score: the three counters, then operations."""
+    counters = [group.reaching(threshold, counter) for counter in COUNTERS]
+    return [*map(_number, counters), size and _number(size.flops(*counters[:2]))]
 
 
 def _bands(group: Group) -> dict[str, list[list[list[float | None]] | None]]:
@@ -201,6 +222,46 @@ class _Films:
             return {"name": name, "link": os.path.relpath(gif, self._page_dir)}
         self._left -= gif.stat().st_size
         return {"name": name, "data": "data:image/gif;base64," + base64.b64encode(gif.read_bytes()).decode()}
+
+
+class _Maps:
+    """What the newest checkpoint of a group's first run shows, of the first `limit` groups that have one."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._left, self._refused, self._failed = limit, limit, 0, []
+
+    def of(self, group: Group) -> dict[str, Any]:
+        run = group.runs[0]
+        if not self._limit or not list_checkpoints(RunDir(run.path).checkpoints_dir):
+            return {}
+        if not self._left:
+            self._refused += 1
+            return {}
+        self._left -= 1
+        try:
+            return _rounded(maps(Saved.read(run.path)))
+        except (CheckpointError, ValueError) as error:
+            self._failed.append(f"{run.path}: no value map, {error}")
+            return {}
+
+    def notes(self) -> list[str]:
+        more = f"{self._refused} more configurations have checkpoints; value maps are drawn of {self._limit}"
+        return [*self._failed, *([more] if self._refused else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    films: _Films
+    maps: _Maps
+
+
+def _rounded(value: Any) -> Any:
+    """Shortens every float of nested values."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return _number(value) if isinstance(value, float) else value
 
 
 def _value(value: Any) -> float | str:

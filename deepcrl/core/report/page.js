@@ -10,6 +10,7 @@ const $ = (id) => document.getElementById(id);
 const metricOf = (key) => CONTENT.metrics.find((m) => m[0] === key);
 const isTime = () => CONTENT.counters[state.counter] === "wall_seconds";
 const card = (...children) => html("section", { class: "card" }, ...children);
+const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 const idOf = (task, group) => `${task.name} ${group.label}`;
 
 function colors(task) {
@@ -167,13 +168,17 @@ function scoreGrid(task, items) {
 }
 
 function costTable(task, items) {
-  if (!task.thresholds.length) return null;
-  const cell = (at) => (at[0] === null ? html("td", {}, "–") : html("td", {}, duration(at[2]), html("br"), html("small", {}, `${number(at[1])} gradient, ${number(at[0])} env steps`)));
+  if (!task.thresholds.length && items.every(({ group: g }) => g.memory === null && g.flops === null)) return null;
+  const cell = (at) => (at[0] === null ? html("td", {}, "–") : html("td", {}, duration(at[2]), html("br"),
+    html("small", {}, `${at[3] === null ? "" : `${flops(at[3])}, `}${number(at[1])} gradient, ${number(at[0])} env steps`)));
+  const own = ({ group: g }) => [g.memory === null ? "–" : bytes(g.memory), flops(g.update), flops(g.flops)].map((text) => html("td", {}, text));
+  const head = ["configuration", "memory", "a gradient step", "all steps", ...task.thresholds.map((t) => `≥ ${number(t)}`)];
+  const reached = task.thresholds.length ? " Beyond: median over runs of the first evaluation with at least that time at goal; – where fewer than half get there." : "";
   return card(html("h3", {}, "Cost of a score"),
-    html("p", { class: "sub" }, "Median over runs of the first evaluation with at least that time at goal; – where fewer than half get there."),
+    html("p", { class: "sub" }, `Memory as planned: ring, networks, gradients, Adam. FLOP of matrix products, acting and learning.${reached}`),
     html("div", { class: "scroll" }, html("table", {},
-      html("thead", {}, html("tr", {}, html("th", {}, "configuration"), ...task.thresholds.map((t) => html("th", {}, `≥ ${number(t)}`)))),
-      html("tbody", {}, ...items.map((item) => html("tr", {}, html("td", {}, html("span", { class: "name" }, swatch(item), item.group.label)), ...item.group.reaching.map(cell)))))));
+      html("thead", {}, html("tr", {}, ...head.map((h) => html("th", {}, h)))),
+      html("tbody", {}, ...items.map((item) => html("tr", {}, html("td", {}, html("span", { class: "name" }, swatch(item), item.group.label)), ...own(item), ...item.group.reaching.map(cell)))))));
 }
 
 function paperTable(task, items) {
@@ -222,7 +227,7 @@ function runTable(task, items) {
     html("td", {}, String(run.seed)), html("td", {}, number(run.last[0])), html("td", {}, number(run.last[1])), html("td", {}, duration(run.last[2])),
     html("td", {}, html("code", {}, run.revision || "–")), html("td", {}, run.machine || "–"), html("td", {}, String(run.bad)))));
   const head = ["run", "seed", "env steps", "gradient steps", "wall time", "revision", "machine", "bad lines"];
-  return card(html("details", {}, html("summary", {}, `All ${rows.length} runs`), html("div", { class: "scroll" },
+  return card(html("details", {}, html("summary", {}, rows.length === 1 ? "The run" : `All ${rows.length} runs`), html("div", { class: "scroll" },
     html("table", {}, html("thead", {}, html("tr", {}, ...head.map((h) => html("th", {}, h)))), html("tbody", {}, ...rows)))));
 }
 
@@ -236,7 +241,7 @@ function across() {
 function notes() {
   if (!CONTENT.notes.length) return [];
   const open = CONTENT.notes.length < 6 ? "" : null;
-  return [card(html("details", { open }, html("summary", {}, `${CONTENT.notes.length} remark${CONTENT.notes.length > 1 ? "s" : ""} on the data`), html("ul", {}, ...CONTENT.notes.map((note) => html("li", {}, note)))))];
+  return [card(html("details", { open }, html("summary", {}, `${plural(CONTENT.notes.length, "remark")} on the data`), html("ul", {}, ...CONTENT.notes.map((note) => html("li", {}, note)))))];
 }
 
 function section(task, width) {
@@ -244,8 +249,8 @@ function section(task, width) {
   if (!items.length) return [];
   const count = items.reduce((sum, { group }) => sum + group.runs.length, 0);
   const parts = [learningCurves(task, items, width), scoreTable(task, items), scoreGrid(task, items), scoreAgainst(task, items), costTable(task, items), paperTable(task, items),
-    films(items), blockNorms(items), differences(task, items), runTable(task, items)];
-  return [html("h2", { id: task.name }, task.name), html("p", {}, `${count} runs of ${items.length} configurations, scored over episodes of ${task.episode_length} steps`), ...parts.filter(Boolean)];
+    films(items), valueMaps(items), traces(items), blockNorms(items), differences(task, items), runTable(task, items)];
+  return [html("h2", { id: task.name }, task.name), html("p", {}, `${plural(count, "run")} of ${plural(items.length, "configuration")}, scored over episodes of ${task.episode_length} steps`), ...parts.filter(Boolean)];
 }
 
 function render() {
@@ -261,7 +266,6 @@ function render() {
 function start() {
   const runs = CONTENT.tasks.reduce((sum, task) => sum + task.groups.reduce((n, g) => n + g.runs.length, 0), 0);
   const groups = CONTENT.tasks.reduce((sum, task) => sum + task.groups.length, 0);
-  const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
   $("summary").textContent = [plural(runs, "run"), plural(groups, "configuration"), plural(CONTENT.tasks.length, "task"), CONTENT.made].join(" · ");
   $("footer").textContent = `Curves and scores: ${CONTENT.method}. Made by deepcrl ${CONTENT.version}.`;
   for (const [key, label] of CONTENT.metrics) $("metric").append(html("option", { value: key }, label));

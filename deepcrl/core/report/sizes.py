@@ -1,25 +1,81 @@
-"""Parameter counts of runs, from their configurations alone."""
+"""Sizes of runs, from their configurations alone: parameters, memory, operations."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 
 from deepcrl.core.build import build_agent, env_spec
-from deepcrl.core.config import RunConfig
+from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS, RunConfig
+from deepcrl.core.preflight import preflight
+from deepcrl.core.report.flops import flops_per_action, flops_per_update
+from deepcrl.core.types import EnvSpec
+
+MAX_COUNTED = 50_000_000
+"""Parameters beyond which operations are not counted: that takes the networks and their optimisers in memory."""
+COEFFICIENTS_IN = ("agent", "energy", "loss", "relabel")
+"""Groups whose floats weigh or scale something, and change no size."""
 
 
-def num_parameters(config: dict[str, Any]) -> int | None:
-    """Returns the parameters of all networks of a run, built without memory, on PyTorch's `meta` device.
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a run of some configuration takes."""
+
+    parameters: int
+    nbytes: int | None
+    """Of memory: ring, networks, gradients and optimiser, as they are planned before training."""
+    flops_per_action: float | None
+    flops_per_update: float | None
+    """None where they were not counted."""
+
+    def flops(self, env_steps: float | None, grad_steps: float | None) -> float | None:
+        """Returns the operations of acting and learning so far."""
+        if self.flops_per_action is None or self.flops_per_update is None or env_steps is None or grad_steps is None:
+            return None
+        return self.flops_per_action * env_steps + self.flops_per_update * grad_steps
+
+
+def sizes(config: dict[str, Any]) -> Sizes | None:
+    """Returns the sizes of a run; runs that differ in seeds, coefficients and budgets share one computation.
 
     None if this version cannot build it: a component of a plugin that is not loaded, a setting that is gone.
     """
-    meta = torch.device("meta")
+    here = {"device": "cpu", "kernels": "eager", "cuda_graph": False}  # a run of another machine may name a GPU
+    if config.get("precision") == "tf32":
+        here["precision"] = "fp32"
+    wanted = {key: value for key, value in config.items() if key in (*GROUPS, *OPTIONAL_GROUPS)} | here
+    for group in COEFFICIENTS_IN:
+        if isinstance(wanted.get(group), dict):
+            wanted[group] = {key: value for key, value in wanted[group].items() if not isinstance(value, float)}
+    wanted |= {key: config[key] for key in ("num_envs", "batch_size", "reset", "unroll_length", "prefill_steps")}
     try:
-        known = RunConfig.from_dict(config | {"device": "cpu"})  # a run of another machine may name a GPU
-        with meta:
-            agent = build_agent(known, env_spec(known), meta)
+        return _sizes(json.dumps(wanted, sort_keys=True, default=str))
     except (ValueError, KeyError, TypeError):
         return None
-    return sum(parameter.numel() for net in agent.networks.values() for parameter in net.parameters())
+
+
+@cache
+def _sizes(text: str) -> Sizes:
+    config = RunConfig.from_dict(json.loads(text))
+    spec, cpu, meta = env_spec(config), torch.device("cpu"), torch.device("meta")
+    with meta:  # without memory
+        networks = build_agent(config, spec, meta).networks
+    parameters = sum(parameter.numel() for net in networks.values() for parameter in net.parameters())
+    nbytes = _planned_bytes(config, spec)
+    if parameters > MAX_COUNTED:
+        return Sizes(parameters, nbytes, None, None)
+    agent = build_agent(config, spec, cpu)
+    action = flops_per_action(agent, spec)
+    return Sizes(parameters, nbytes, action, flops_per_update(agent, spec, config.batch_size))
+
+
+def _planned_bytes(config: RunConfig, spec: EnvSpec) -> int | None:
+    """None for a buffer of an older version."""
+    try:
+        return preflight(config, spec, torch.device("cpu")).total_bytes
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -14,10 +14,10 @@ from deepcrl.core.report.read import SCORE, Found
 from deepcrl.core.run_dir import write_atomic
 
 
-def write_page(found: Found, path: Path, title: str) -> None:
-    """Writes the page as one HTML file."""
+def write_page(found: Found, path: Path, title: str, *, with_maps: bool = True) -> None:
+    """Writes the page as one HTML file; `with_maps` says whether to draw what the checkpoints show."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, page(content(found, title, path.parent)))
+    write_atomic(path, page(content(found, title, path.parent, with_maps=with_maps)))
 
 
 def write_csv(found: Found, path: Path) -> None:

@@ -11,8 +11,8 @@ from deepcrl.core.report.content import content
 from deepcrl.core.report.read import read_runs
 
 
-def contents(*paths: Path) -> dict:
-    found = content(read_runs(paths), "Title", paths[0])
+def contents(*paths: Path, **options: bool) -> dict:
+    found = content(read_runs(paths), "Title", paths[0], **options)
     return json.loads(json.dumps(found, allow_nan=False))  # what the page will see
 
 
@@ -61,6 +61,44 @@ def test_parameters_of_a_run_that_cannot_be_built_are_missing(write, tmp_path: P
     config = path / "config.yaml"
     config.write_text(config.read_text().replace("residual_mlp", "somebody_elses"))
     assert contents(path)["tasks"][0]["groups"][0]["parameters"] is None
+
+
+def test_what_a_score_cost(sweep: Path) -> None:
+    (task,) = contents(sweep)["tasks"]
+    shallow, deep = task["groups"]
+    assert deep["update"] > 3 * shallow["update"] > 0
+    assert deep["memory"] > shallow["memory"] > 16 * shallow["parameters"]
+    assert task["thresholds"] == [100, 250]
+    env_steps, grad_steps, wall_seconds, flops = deep["reaching"][1]
+    assert (env_steps, grad_steps, wall_seconds) == (100_000, 80, 60)
+    per_step = (deep["flops"] - deep["update"] * 116) / 145_000
+    assert flops == pytest.approx(80 * deep["update"] + 100_000 * per_step, rel=1e-3)
+    assert shallow["reaching"][1] == [None] * 4
+
+
+def test_checkpoints_are_looked_into_unless_told_not_to(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for depth in (4, 8, 16):
+        (write(tmp_path / str(depth), [0, 1], depth=depth) / "checkpoints" / "step_0_0").mkdir()
+    monkeypatch.setattr(module, "MAX_MAPPED", 2)
+    monkeypatch.setattr(module.Saved, "read", lambda path: path)
+    monkeypatch.setattr(module, "maps", lambda saved: {"trace": {"at_goal": 3, "points": [[1 / 3]]}})
+    shown = contents(tmp_path)
+    drawn = [group["maps"] for group in shown["tasks"][0]["groups"]]
+    assert drawn == [{"trace": {"at_goal": 3, "points": [[0.33333]]}}] * 2 + [{}]
+    assert "1 more configurations have checkpoints; value maps are drawn of 2" in shown["notes"]
+    left_out = contents(tmp_path, with_maps=False)
+    assert [group["maps"] for group in left_out["tasks"][0]["groups"]] == [{}] * 3
+    assert not any("value maps" in note for note in left_out["notes"])
+
+
+def test_a_checkpoint_that_cannot_be_read_is_noted(write, tmp_path: Path) -> None:
+    path = write(tmp_path / "run", [0, 1])
+    (path / "checkpoints" / "step_0000000000000_00000000000").mkdir()
+    shown = contents(path)
+    assert shown["tasks"][0]["groups"][0]["maps"] == {}
+    (note,) = shown["notes"]
+    assert note.startswith(f"{path}: no value map, Checkpoint ")
+    assert note.endswith("has no readable meta.json")
 
 
 def test_what_makes_numbers_worth_less_is_said(write, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deepcrl.core.report import content
 from deepcrl.core.report.read import read_runs
 from deepcrl.core.report.write import write_page
 
@@ -20,6 +21,9 @@ DRIVE = """<script>
 const seen = {};
 const count = (selector) => document.querySelectorAll(selector).length;
 seen.curves = count("path.curve"); seen.rows = count("tr[data-group]"); seen.runs = count("path.run");
+seen.figures = count("figure svg.maze image") + " " + count("figure circle");
+const cards = [...document.querySelectorAll("section.card")];
+seen.cost = cards.find((c) => c.textContent.startsWith("Cost of a score")).querySelector("tbody tr").textContent;
 const chart = document.querySelector("section.card svg").getBoundingClientRect();
 const at = { clientX: chart.left + chart.width / 2, clientY: chart.top + chart.height / 2, bubbles: true };
 document.elementFromPoint(at.clientX, at.clientY).dispatchEvent(new PointerEvent("pointermove", at));
@@ -37,6 +41,16 @@ for (const [key, value] of Object.entries(seen)) document.body.dataset[key] = va
 </script>"""
 
 
+DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAP8AAP///ywAAAAAAQABAAACAkQBADs="
+MAPS = {
+    "value_map": {"image": DOT, "size": [3, 4], "start": [0.2, 0.5], "goal": [0.8, 0.5], "low": -9.0, "high": -1.0},
+    "trace": {
+        **{"points": [[0.0, 1.0, 2.0], [1.0, 0.5, 0.0], [2.0, 0.0, 0.0]], "goal": [2.0, 0.1, 0.0], "at_goal": 1},
+        **{"shares": [0.9, 0.08, 0.02], "steps": [0, 5, 10], "distances": [8.0, 4.0, 0.1]},
+    },
+}
+
+
 @pytest.fixture(scope="module")
 def chromium() -> str:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -47,10 +61,13 @@ def chromium() -> str:
 
 
 @pytest.fixture
-def report(write, tmp_path: Path) -> Path:
+def report(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for depth in (4, 8, 16):
         for seed in range(3):
             write(tmp_path / f"{depth}_{seed}", [0, 10 * depth, 20 * depth + seed], depth=depth, seed=seed)
+        (tmp_path / f"{depth}_0" / "checkpoints" / "step_0_0").mkdir()
+    monkeypatch.setattr(content.Saved, "read", lambda path: path)
+    monkeypatch.setattr(content, "maps", lambda saved: MAPS)
     write_page(read_runs([tmp_path]), tmp_path / "report.html", "Depth")
     return tmp_path / "report.html"
 
@@ -70,7 +87,9 @@ def test_it_draws_and_answers_without_a_word_on_the_console(chromium: str, repor
     assert body, done.stdout[:500]
     seen = dict(re.findall(r'data-(\w+)="([^"]*)"', body[1]))
     assert int(seen["curves"]) >= 3
-    assert (seen["rows"], seen["runs"]) == ("3", "9")
+    assert (seen["rows"], seen["runs"]) == ("3", "12")  # nine runs, three traces
+    assert seen["figures"] == "3 12"  # three maps; in each trace three points, beside each map's start
+    assert re.fullmatch(r"depth=4[\d.]+ [MG]iB[\d.]+ GFLOP[\d.]+ [GTP]FLOP.*", seen["cost"]), seen["cost"]
     assert "depth=16" in seen["tip"]
     assert seen["filtered"] == "depth=16"
     assert "nothing like it" in seen["none"]

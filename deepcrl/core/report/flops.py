@@ -1,0 +1,69 @@
+"""Floating point operations of matrix products, counted as PyTorch runs them: what a gradient step and an action cost.
+
+A product of [B, N] and [N, M] counts as 2 B N M operations; everything elementwise is left out, as is usual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from deepcrl.core.types import Agent, Batch, EnvSpec, Observation, TransitionBatch
+
+NUM_UPDATES = 2
+"""Updates that are averaged: some agents move their actor at every other one."""
+
+
+def flops_per_action(agent: Agent, spec: EnvSpec) -> int:
+    """Returns the operations of one exploring action."""
+    return _counted(lambda: agent.act(_observation(1, spec), explore=True))
+
+
+def flops_per_update(agent: Agent, spec: EnvSpec, batch_size: int) -> float:
+    """Returns the operations of a gradient step on `batch_size` transitions, counted on tiny batches.
+
+    A network's operations grow with the batch, those of a pairwise energy with its square: two sizes tell both. The
+    agent's weights move, so it is of no further use.
+    """
+    two, four = (_counted(lambda size=size: _update(agent, spec, size)) / NUM_UPDATES for size in (2, 4))
+    square = (four / 4 - two / 2) / 2
+    return (two / 2 - 2 * square) * batch_size + square * batch_size**2
+
+
+def _counted(run: Callable[[], Any]) -> int:
+    counter = FlopCounterMode(
+        display=False,
+        custom_mapping={torch.ops.deepcrl.trunk: _trunk, torch.ops.deepcrl.trunk_backward: _trunk_backward},
+    )
+    with counter:
+        run()
+    return counter.get_total_flops()
+
+
+def _trunk(x: list[int], weight: list[int], *_: Any, **__: Any) -> int:
+    """Shapes x [B, W], weight [L, W, W]; PyTorch hands shapes, not tensors, to a formula."""
+    return 2 * x[0] * weight[0] * weight[1] * weight[2]
+
+
+def _trunk_backward(grad: list[int], x: list[int], weight: list[int], *settings: Any, **_: Any) -> int:
+    want_x, want_weight = settings[-3], settings[-2]
+    return (bool(want_x) + bool(want_weight)) * _trunk(x, weight)
+
+
+def _observation(num: int, spec: EnvSpec) -> Observation:
+    return Observation(torch.zeros(num, spec.state_dim), torch.zeros(num, spec.goal_dim))
+
+
+def _update(agent: Agent, spec: EnvSpec, size: int) -> None:
+    seen, action = _observation(size, spec), torch.zeros(size, spec.action_dim)
+    batch = Batch(seen.state, action, seen.goal)
+    if agent.needs_transitions:
+        never = torch.zeros(size, dtype=torch.bool)
+        batch = TransitionBatch(
+            seen.state, action, seen.goal, next_state=seen.state, next_achieved=seen.goal, terminated=never
+        )
+    for _ in range(NUM_UPDATES):
+        agent.update(batch)
