@@ -91,6 +91,8 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
         device=device,
         precision=config.precision,
         seed=config.seed,
+        gradient_clip=config.gradient_clip,
+        lr_warmup_steps=config.lr_warmup_steps,
     )
     return AGENTS.build(config.agent, parts)
 

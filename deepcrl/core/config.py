@@ -62,6 +62,10 @@ class RunConfig:
     """Control steps of each environment between two rounds of gradient steps."""
     grad_steps_per_unroll: int = 800
     batch_size: int = 512
+    gradient_clip: float = 0.0
+    """The largest norm of each network's gradient, which is shortened to it; 0 leaves gradients as they are."""
+    lr_warmup_steps: int = 0
+    """Gradient steps over which every learning rate grows linearly to its value."""
     prefill_steps: int = 1000
     """Control steps of each environment before the first gradient step."""
     total_env_steps: int = 100_000_000
@@ -218,6 +222,9 @@ def _check(config: RunConfig) -> None:
         _at_least(1, name, getattr(config, name))
     _at_least(2, "prefill_steps", config.prefill_steps)
     _at_least(0, "num_threads", config.num_threads)
+    _at_least(0, "lr_warmup_steps", config.lr_warmup_steps)
+    if not 0 <= config.gradient_clip < math.inf:
+        raise ValueError(f"gradient_clip must be a norm, or 0 for none, got {config.gradient_clip}")
     _at_least(0, "seed", config.seed)
     if config.batch_size < 2:
         raise ValueError(f"batch_size must be at least 2, got {config.batch_size}: one pair has no negatives")

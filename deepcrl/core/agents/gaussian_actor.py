@@ -121,5 +121,5 @@ class Temperature:
         """
         alpha = self.alpha
         self.log_alpha.grad = alpha * (-log_prob - self._target_entropy).mean()
-        self._learner.optimizers["temperature"].step()
+        self._learner.apply("temperature")
         return {"actor/alpha": alpha}

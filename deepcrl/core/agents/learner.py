@@ -27,11 +27,13 @@ class Learner:
 
     def __init__(self, parts: Parts) -> None:
         self._seed, self._device, self._bf16 = parts.seed, parts.device, parts.precision == "bf16"
+        self._gradient_clip, self._lr_warmup_steps = parts.gradient_clip, parts.lr_warmup_steps
         self.networks: dict[str, nn.Module] = {}
         self.targets: dict[str, nn.Module] = {}
         """By the name of the network that each one follows."""
         self.scalars: dict[str, nn.Parameter] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._final_lr: dict[str, float] = {}
         self.generators: dict[str, torch.Generator] = {}
         """Everything that `act` and `update` draw from."""
 
@@ -58,7 +60,10 @@ class Learner:
     def add_optimizer(self, name: str, parameters: list[nn.Parameter], lr: float) -> None:
         """Adds an Adam with PyTorch's defaults; ValueError for a learning rate, `{name}_lr`, that is not positive."""
         check_positive(**{f"{name}_lr": lr})
-        self.optimizers[name] = torch.optim.Adam(parameters, lr=lr, fused=True)
+        # A CUDA graph would replay the number that a rate was; a tensor may change
+        rate = torch.tensor(lr, device=self._device) if self._lr_warmup_steps else lr
+        self.optimizers[name] = torch.optim.Adam(parameters, lr=rate, fused=True)
+        self._final_lr[name] = lr
         project_after_steps(self.optimizers[name], self.networks.values())
 
     def add_generator(self, name: str) -> None:
@@ -67,12 +72,32 @@ class Learner:
 
     def step(self, name: str, loss: Tensor) -> Tensor:
         """Takes one step of optimiser `name` down the loss; returns the gradient's norm."""
-        parameters = [p for group in self.optimizers[name].param_groups for p in group["params"]]
-        for parameter in parameters:
+        for parameter in self._parameters(name):
             parameter.grad = None
         loss.backward()
+        return self.apply(name)
+
+    def apply(self, name: str) -> Tensor:
+        """Takes one step of optimiser `name` along its parameters' gradients; returns their norm as it was."""
+        parameters = self._parameters(name)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if self._gradient_clip:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self._gradient_clip, norm)
+        if self._lr_warmup_steps:
+            self._warm_up(name)
         self.optimizers[name].step()
-        return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        return norm
+
+    def _parameters(self, name: str) -> list[nn.Parameter]:
+        return [p for group in self.optimizers[name].param_groups for p in group["params"]]
+
+    def _warm_up(self, name: str) -> None:
+        """Sets the learning rate of the next step, from the number of those taken, which Adam keeps and saves."""
+        optimizer = self.optimizers[name]
+        taken = next((state["step"] for state in optimizer.state.values()), torch.zeros((), device=self._device))
+        share = ((taken + 1) / self._lr_warmup_steps).clamp(max=1)
+        for group in optimizer.param_groups:
+            group["lr"].copy_(self._final_lr[name] * share)
 
     def move_targets(self, tau: float) -> None:
         """Moves every target by the share `tau` of the way to its network."""

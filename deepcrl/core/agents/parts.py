@@ -30,3 +30,7 @@ class Parts:
     precision: str
     """`bf16`: the encoders run under autocast, everything else in fp32. `fp32` and `tf32` differ in `build_agent`."""
     seed: int
+    gradient_clip: float = 0.0
+    """The largest norm of an optimiser's gradient, which is shortened to it; 0 leaves gradients as they are."""
+    lr_warmup_steps: int = 0
+    """Gradient steps over which every learning rate grows linearly to its value."""

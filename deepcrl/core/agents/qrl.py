@@ -131,7 +131,7 @@ class QRL(Learner):
     def _update_multiplier(self, violation: Tensor) -> None:
         """Takes a step up softplus(raw) x violation: the multiplier grows where the bound is broken."""
         self.raw_multiplier.grad = -violation * self.raw_multiplier.detach().sigmoid()
-        self.optimizers["multiplier"].step()
+        self.apply("multiplier")
 
     def _distance(self, x: Tensor, y: Tensor) -> Tensor:
         return -self._energy.paired(x, y)

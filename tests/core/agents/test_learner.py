@@ -22,10 +22,10 @@ def plain(in_dim: int, out_dim: int, generator: torch.Generator) -> nn.Module:
     return net
 
 
-def make_learner(seed: int = 0) -> Learner:
+def make_learner(seed: int = 0, **stability: float) -> Learner:
     spec = EnvSpec(state_dim=5, action_dim=3, goal_indices=(0, 1))
     energy, loss = ENERGIES.build({"name": "iqe"}), LOSSES.build({"name": "infonce"})
-    learner = Learner(Parts(spec, plain, plain, plain, energy, loss, torch.device("cpu"), "fp32", seed))
+    learner = Learner(Parts(spec, plain, plain, plain, energy, loss, torch.device("cpu"), "fp32", seed, **stability))
     for name in ("a", "b"):
         learner.add_network(name, plain, 4, 2)
         learner.add_optimizer(name, list(learner.networks[name].parameters()), 0.1)
@@ -73,6 +73,51 @@ def test_a_step_moves_its_own_parameters_by_adam_and_returns_the_gradients_norm(
     for now, old, g in zip(a.parameters(), before_a.parameters(), gradients, strict=True):
         torch.testing.assert_close(now, old - 0.1 * g / (g.abs() + 1e-8))
     assert all(torch.equal(p, q) for p, q in zip(b.parameters(), before_b.parameters(), strict=True))
+
+
+def follow(learner: Learner, num_steps: int, first: int = 0) -> None:
+    for i in range(first, first + num_steps):
+        x = torch.randn(6, 4, generator=torch.Generator().manual_seed(i))
+        learner.step("a", 100 * learner.networks["a"](x).square().sum())
+
+
+@pytest.mark.parametrize("clip", [0.0, 1.0, 1e6])
+def test_gradients_are_clipped_to_a_norm(clip: float):
+    learner, plain_learner = make_learner(gradient_clip=clip), make_learner()
+    net, plain_net = learner.networks["a"], plain_learner.networks["a"]
+    x = torch.randn(6, 4)
+    norm = learner.step("a", 100 * net(x).square().sum())
+    plain_norm = plain_learner.step("a", 100 * plain_net(x).square().sum())
+    assert norm == plain_norm > 10  # what is reported is not clipped
+    factor = min(clip / float(norm), 1.0) if clip else 1.0
+    for p, q in zip(net.parameters(), plain_net.parameters(), strict=True):
+        assert p.grad is not None and q.grad is not None
+        torch.testing.assert_close(p.grad, factor * q.grad, rtol=1e-4, atol=0)
+        moment = learner.optimizers["a"].state[p]["exp_avg"]
+        torch.testing.assert_close(moment, 0.1 * p.grad)
+
+
+def test_the_learning_rate_warms_up_linearly():
+    learner, reference = make_learner(lr_warmup_steps=4), make_learner()
+    for i in range(7):
+        for group in reference.optimizers["a"].param_groups:
+            group["lr"] = 0.1 * min((i + 1) / 4, 1)
+        for each in (learner, reference):
+            follow(each, 1, first=i)
+        for p, q in zip(learner.networks["a"].parameters(), reference.networks["a"].parameters(), strict=True):
+            torch.testing.assert_close(p, q)
+
+
+def test_a_warm_up_goes_on_after_loading():
+    whole, first, second = (make_learner(lr_warmup_steps=5) for _ in range(3))
+    follow(whole, 4)
+    follow(first, 2)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    follow(second, 2, first=2)
+    assert all(
+        torch.equal(p, q)
+        for p, q in zip(whole.networks["a"].parameters(), second.networks["a"].parameters(), strict=True)
+    )
 
 
 def test_frozen_spares_parameters_but_not_inputs():
