@@ -65,6 +65,8 @@ def _what(given: list[str], learner: str) -> tuple[Act, RunConfig, Path]:
             raise ValueError(suggest("policy", own["policy"], ("random",)))
         if others and "=" not in others[0]:
             raise ValueError(f"policy=random plays without a run: leave out {others[0]}")
+        if learner:
+            raise ValueError(f"policy=random has no learners: leave out --learner {learner}")
         config = without_a_run(others)
         act, path = random_policy(config), Path(f"{config.evaluation_env['name']}_random.mp4")
     elif others and (Path(others[0]).exists() or not others[0].startswith("env=")):

@@ -35,8 +35,8 @@ class _OfTask:
     """What one copy and N copies of a task share: spaces, observations, reward, pictures.
 
     The observation is a dict, all float32: `observation`, the state [S], `achieved_goal` [G] and `desired_goal` [G].
-    Actions [A] are in [-1, 1]. The reward is 1 where the achieved goal is nearer to the desired one than the task's
-    `success_radius`, else 0, and `info["is_success"]` says the same. Reaching the goal does not end an episode.
+    Actions [A] are in [-1, 1]. The reward is 1 where the task's distance between achieved and desired goal is less than
+    its `success_radius`, else 0, and `info["is_success"]` says the same. Reaching the goal does not end an episode.
     """
 
     metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 20}  # noqa: RUF012 - Gymnasium's
@@ -60,8 +60,13 @@ class _OfTask:
 
     def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> np.ndarray:
         """Returns the rewards [...] of achieved and desired goals [..., G]; `info` has no effect."""
-        difference = torch.as_tensor(achieved_goal) - torch.as_tensor(desired_goal)
-        return (torch.linalg.vector_norm(difference, dim=-1) < self.task.success_radius).double().numpy()
+        achieved, desired = np.broadcast_arrays(achieved_goal, desired_goal)
+        spec, goals = self.task.spec, torch.tensor(desired).reshape(-1, self.task.spec.goal_dim)
+        # Of a state, a task's distance looks at the achieved goal only
+        state = torch.zeros(len(goals), spec.state_dim, dtype=goals.dtype)
+        state[:, list(spec.goal_indices)] = torch.tensor(achieved).reshape(goals.shape).to(goals)
+        success = self.task.distance(state, goals) < self.task.success_radius
+        return success.double().numpy().reshape(achieved.shape[:-1])
 
     def _observed(self, state: Tensor, goal: Tensor) -> Observed:
         """Returns states [N, S] with goals [N, G] as new arrays."""

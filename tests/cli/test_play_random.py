@@ -57,6 +57,7 @@ def test_an_environment_of_gymnasium(deepcrl) -> None:
         ("policy=random", "without a run, env=NAME says where to play, see `deepcrl list envs`"),
         ("policy=rnadom env=ant", "Unknown policy 'rnadom'. Did you mean 'random'? Known: random"),
         ("runs/x env=ant policy=random", "policy=random plays without a run: leave out runs/x"),
+        ("policy=random env=ant --learner td3", "policy=random has no learners: leave out --learner td3"),
         ("policy=random env=antt", "Unknown env 'antt'. Did you mean 'ant'? "),
         ("policy=random env=ant env.densty=4", "Unknown setting of env=ant: 'densty'. Did you mean 'density'? "),
         ("policy=random env=ant loss=dot", "Unknown setting of an evaluation 'loss'. Known: env, episode_length, "),

@@ -151,6 +151,25 @@ def test_the_reward_is_success_by_the_tasks_radius_in_any_shape() -> None:
     assert np.array_equal(vector("point_u_maze", success_radius=0.8).compute_reward(achieved, desired, {}), slow)
 
 
+@pytest.mark.parametrize("id", FAMILIES.values())
+def test_the_reward_of_every_family_is_its_own_success(id: str) -> None:
+    env = gymnasium.make(id).unwrapped
+    assert isinstance(env, GoalEnv)
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(400, env.task.spec.state_dim, generator=generator)
+    achieved = env.task.achieved(states)
+    goals = achieved + torch.linspace(0, 2, 400)[:, None] * env.task.success_radius * torch.randn(
+        achieved.shape, generator=generator
+    )
+    success = (env.task.distance(states, goals) < env.task.success_radius).numpy()
+    assert 0.05 < success.mean() < 0.95
+    reward = env.compute_reward(achieved.numpy(), goals.numpy(), {})
+    assert np.array_equal(reward, success)
+    assert [float(env.compute_reward(a, g, {})) for a, g in zip(achieved.numpy(), goals.numpy(), strict=True)] == [
+        float(s) for s in success
+    ]
+
+
 def test_seeds() -> None:
     for env in (single("ant"), vector("ant", 2)):
         first, _ = env.reset(seed=5)
