@@ -68,7 +68,7 @@ def _translate_ids(argument: str) -> list[str]:
     envs = [translate(name) for name in names.split(",")]
     extras = [f"{key}.{extra}={value}" for env in envs for extra, value in env.items() if extra != "name"]
     if extras and len(envs) > 1:
-        raise ValueError(f"{argument}: only a single run can name a _gen_ maze; sweep over {key}.goal_steps instead")
+        raise ValueError(f"{argument}: {extras[0]} is a single run's; sweep over {split(extras[0])[0]} instead")
     return [f"{key}={','.join(env['name'] for env in envs)}", *extras]
 
 

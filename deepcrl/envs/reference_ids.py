@@ -1,7 +1,7 @@
 """Every id of scaling-crl (S) and JaxGCRL (J), what it is here and what differs.
 
-The ids are accepted wherever an environment is named. `python -m deepcrl.envs.reference_ids` prints the table of
-docs/environments.md, where every difference is a row of its own.
+The ids are accepted wherever an environment is named. The table stands in docs/environments.md, where every difference
+is a row of its own.
 """
 
 from __future__ import annotations
@@ -96,7 +96,3 @@ def markdown() -> str:
     )
     lines.append("| S | `arm_grasp_<x>` | `env=arm_grasp env.cube_noise=<x>` | as `arm_grasp` |")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(markdown())

@@ -86,7 +86,7 @@ BAD = [
     ("env=ant_u_maze env.goal_steps=[1,7]", "goal_steps must be within 1 and 6, the length of the corridor, got 7"),
     (
         "env=ant,ant_u_maze_gen_1f",
-        "env=ant,ant_u_maze_gen_1f: only a single run can name a _gen_ maze; ",
+        "env=ant,ant_u_maze_gen_1f: env.goal_steps=[1] is a single run's; sweep over ",
     ),
     ("env=ant_big_maze env.goal_steps=[1]", "goal_steps needs a layout that is one corridor, "),
     ('env=ant_ball_maze env.layout="#####/#RGG#/#####"', "layout has no ball cell, B"),

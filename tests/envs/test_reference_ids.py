@@ -79,4 +79,4 @@ def test_what_no_id_means_is_one_line(old: str, message: str) -> None:
 
 def test_the_documented_table_is_current() -> None:
     page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text()
-    assert reference_ids.markdown() in page, "put in the output of: python -m deepcrl.envs.reference_ids"
+    assert reference_ids.markdown() in page, "put in what deepcrl.envs.reference_ids.markdown() returns"
