@@ -36,7 +36,9 @@ AGREEING_STEPS = {"ant": 0.6, "arm": 0.85, "humanoid": 0.85}
 AGREEING_STEPS_OF_BOXES = 0.85
 """The same where both engines solve the same problem, but boxes may touch boxes."""
 CALM = ("reacher", "point")
-"""Robots whose trajectories float32 can follow: nothing amplifies a rounding error."""
+"""Robots whose trajectories float32 can follow: little amplifies a rounding error."""
+TRAJECTORY_TOLERANCE = 1e-3
+"""Of their states after 50 steps, where a point may have bounced off walls. Measured: below 2e-4."""
 BIAS = 6.0
 """Standard errors. The other trajectories part, but not in one direction. Measured: below 3."""
 
@@ -123,6 +125,6 @@ def test_states_after_50_steps_agree_with_mujoco(name: str) -> None:
     agreeing = relative(torch.stack(errors), states) < STEP_TOLERANCE
     assert agreeing.float().mean() >= AGREEING_STEPS.get(robot, 0.99)
     if robot in CALM:
-        assert relative(parted[None], states).max() < STEP_TOLERANCE
+        assert relative(parted[None], states).max() < TRAJECTORY_TOLERANCE
     bias = parted.mean(dim=0).abs() / (parted.std(dim=0) / num**0.5 + 1e-5)
     assert bias.max() < BIAS

@@ -68,4 +68,4 @@ def test_random_actions_need_less(name, make, actions) -> None:
         most = torch.maximum(most, torch.tensor([[d.ncon, d.nefc] for d in data]).amax(dim=0))
     assert most[0] <= size.contacts
     assert most[1] <= size.constraints
-    assert most[0] > 0 or size.contacts == 0 or "point" in name
+    assert most[0] > 0 or not name.startswith(("ant", "half_cheetah", "humanoid"))
