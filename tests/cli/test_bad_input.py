@@ -144,10 +144,13 @@ def test_train_refuses_what_the_agent_does_not_use(deepcrl, tiny, tmp_path: Path
     common = [override for override in tiny if not override.startswith("agent.")]
     assert deepcrl("train", *common, "run_dir=run", *arguments.split()).error.startswith(message)
     assert list(tmp_path.iterdir()) == []
-    # which says nothing of what is left alone, or of other agents
+
+
+def test_what_the_agent_does_not_use_may_be_there_by_default(deepcrl, tiny) -> None:
+    common = [override for override in tiny if not override.startswith("agent.")]
     assert deepcrl("train", *common, "run_dir=one", "agent=gcbc", "actor_encoder=mlp").code == 0
-    assert deepcrl("train", *common, "run_dir=two", *arguments.replace("gcbc", "crl").split()).code == 0
     assert deepcrl("train", "resume=one", "total_env_steps=500").code == 0
+    assert deepcrl("train", *common, "run_dir=two", "agent=crl", "energy=dot", "sa_encoder=mlp").code == 0
 
 
 def test_a_run_dir_below_a_file(deepcrl, tiny, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -35,6 +36,13 @@ def make_batch(size: int = 32, seed: int = 1) -> TransitionBatch:
     goal, next_achieved = torch.randn(2, size, 2, generator=g)
     action = torch.rand(size, 3, generator=g) * 1.8 - 0.9
     return TransitionBatch(state, action, goal, next_state, next_achieved, torch.arange(size) % 5 == 0)
+
+
+def make_bandit(size: int = 128) -> TransitionBatch:
+    """Steps that end their episode, at the goal if the first action is positive."""
+    batch = make_batch(size)
+    away = 3.0 * (batch.action[:, :1] <= 0)
+    return replace(batch, next_achieved=batch.goal + away, terminated=torch.ones(size, dtype=torch.bool))
 
 
 def double(module: nn.Module) -> nn.Module:

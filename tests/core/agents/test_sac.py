@@ -15,6 +15,7 @@ from tests.core.agents.pieces import (
     after_adam,
     assert_parameters,
     double,
+    make_bandit,
     make_batch,
     make_parts,
     noise_of,
@@ -155,6 +156,14 @@ def test_targets_and_critics_feel_nothing_of_the_actors_step():
     again._critics.update(batch, again._target(batch, again._temperature.alpha))
     same = [p.grad for name in CRITICS for p in again.networks[name].parameters()]
     assert all(torch.equal(a, b) for a, b in zip(gradients, same, strict=True))
+
+
+def test_the_actor_finds_the_action_that_is_rewarded():
+    agent, batch = SAC(make_parts(), actor_lr=1e-2, critic_lr=1e-2, temperature_lr=5e-2), make_bandit()
+    for _ in range(120):
+        agent.update(batch)
+    action = agent.act(Observation(batch.state, batch.goal), explore=False)
+    assert (action[:, 0] > 0).float().mean() > 0.9
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,16 @@ import torch
 from deepcrl.core.agents.graphed import graphed
 from deepcrl.core.agents.td3 import TD3
 from deepcrl.core.types import Observation
-from tests.core.agents.pieces import SPEC, after_adam, assert_parameters, double, make_batch, make_parts, noise_of
+from tests.core.agents.pieces import (
+    SPEC,
+    after_adam,
+    assert_parameters,
+    double,
+    make_bandit,
+    make_batch,
+    make_parts,
+    noise_of,
+)
 from tests.core.agents.test_sac import CRITICS, move_apart
 
 
@@ -133,6 +142,14 @@ def test_a_delayed_actor_cannot_be_recorded():
     ):
         graphed(make_agent())
     assert make_agent(policy_delay=1).unrecordable == ""
+
+
+def test_the_actor_finds_the_action_that_is_rewarded():
+    agent, batch = TD3(make_parts(), actor_lr=1e-2, critic_lr=1e-2), make_bandit()
+    for _ in range(120):
+        agent.update(batch)
+    action = agent.act(Observation(batch.state, batch.goal), explore=False)
+    assert (action[:, 0] > 0).float().mean() > 0.9
 
 
 @pytest.mark.parametrize(
