@@ -37,8 +37,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "deepcrl.core.progress": (),
     "deepcrl.core.interrupt": (),
     "deepcrl.core.checkpoint": (),
+    "deepcrl.core.block_norms": (),
     "deepcrl.core.loop": (
         "deepcrl.core.types",
+        "deepcrl.core.block_norms",
         "deepcrl.core.config",
         "deepcrl.core.evaluate",
         "deepcrl.core.interrupt",
