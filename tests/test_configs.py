@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +14,8 @@ from deepcrl.core.build import build_run, env_spec
 from deepcrl.core.components import AGENTS, ENCODERS, REGISTRIES
 from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS, RunConfig
 from deepcrl.core.preflight import preflight
+from deepcrl.core.types import EnvSpec
+from deepcrl.envs import make_task
 
 YAMLS = sorted(path.relative_to(CONFIGS_DIR).with_suffix("").as_posix() for path in CONFIGS_DIR.rglob("*.yaml"))
 OPTIONS = [(group, name) for registry in REGISTRIES.values() for group in registry.groups for name in registry]
@@ -22,13 +26,21 @@ def override_of(yaml: str) -> list[str]:
     return [f"{group}={name}"] if group else []
 
 
+def dataset_for(spec: EnvSpec, folder: Path) -> str:
+    arrays = {"observations": np.zeros((9, spec.state_dim)), "actions": np.zeros((9, spec.action_dim))}
+    np.savez(folder / "data.npz", allow_pickle=False, **arrays, terminals=np.arange(9) == 8)
+    return str(folder / "data.npz")
+
+
 def test_there_are_configs() -> None:
     assert {"train", "experiment/first_light"} <= set(YAMLS)
 
 
 @pytest.mark.parametrize("yaml", YAMLS)
-def test_every_yaml_composes_into_a_run_that_could_start(yaml: str) -> None:
+def test_every_yaml_composes_into_a_run_that_could_start(yaml: str, tmp_path: Path) -> None:
     values = compose_values(override_of(yaml))
+    if values["buffer"]["name"] == "dataset":  # which the user gives
+        values["buffer"]["path"] = dataset_for(make_task(values["env"]).spec, tmp_path)
     config = RunConfig.from_dict(values)
     sizes = preflight(config, env_spec(config), torch.device("cpu"))
     assert all(sizes.parameters.values())
