@@ -176,7 +176,7 @@ function costTable(task, items) {
   const head = ["configuration", "memory", "a gradient step", "all steps", ...task.thresholds.map((t) => `≥ ${number(t)}`)];
   const reached = task.thresholds.length ? " Beyond: median over runs of the first evaluation with at least that time at goal; – where fewer than half get there." : "";
   return card(html("h3", {}, "Cost of a score"),
-    html("p", { class: "sub" }, `Memory as planned: ring, networks, gradients, Adam. FLOP of matrix products, acting and learning.${reached}`),
+    html("p", { class: "sub" }, `Memory as planned: ring, networks, gradients, Adam, activations. FLOP of matrix products, acting and learning.${reached}`),
     html("div", { class: "scroll" }, html("table", {},
       html("thead", {}, html("tr", {}, ...head.map((h) => html("th", {}, h)))),
       html("tbody", {}, ...items.map((item) => html("tr", {}, html("td", {}, html("span", { class: "name" }, swatch(item), item.group.label)), ...own(item), ...item.group.reaching.map(cell)))))));
