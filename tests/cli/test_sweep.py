@@ -98,7 +98,7 @@ def test_actor_and_critic_are_as_wide_as_the_encoder() -> None:
         ),
         (
             "-m encoder=residual_mlp,mlp encoder.block_layers=2,4",
-            "Unknown setting of encoder=mlp: 'block_layers'. Known: activation, depth, layer_norm, width "
+            "Unknown setting of encoder=mlp: 'block_layers'. Known: activation, depth, norm, width "
             "(block_layers belongs to encoder=",
         ),
         ("-m agent.actor_lr=interval(1e-4,1e-3)", "BasicSweeper does not support sweep type : INTERVAL"),

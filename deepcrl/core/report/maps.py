@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepcrl.core.build import build_envs
+from deepcrl.core.build import build_envs, env_spec
 from deepcrl.core.components import ENERGIES
 from deepcrl.core.config import RunConfig
 from deepcrl.core.trained import Saved
@@ -36,6 +36,8 @@ class Critic:
 
     agent: Agent
     energy: Any
+    reads_goal: bool
+    """Whether the first encoder reads the goal too, as that of TD-InfoNCE does."""
 
     @classmethod
     def of(cls, agent: Agent, config: RunConfig) -> Critic | None:
@@ -43,11 +45,18 @@ class Critic:
         networks = agent.networks
         if not {"sa_encoder", "goal_encoder"} <= networks.keys():
             return None
-        return cls(agent, networks.get("energy") or ENERGIES.build(config.energy))  # learned energies are networks
+        energy = networks.get("energy") or ENERGIES.build(config.energy)  # learned energies are networks
+        spec = env_spec(config)
+        try:
+            networks["sa_encoder"](torch.zeros(2, spec.state_dim + spec.action_dim))
+        except (RuntimeError, ValueError):  # the input is too narrow
+            return cls(agent, energy, reads_goal=True)
+        return cls(agent, energy, reads_goal=False)
 
-    def embed(self, state: Tensor, action: Tensor) -> Tensor:
-        """Returns the embeddings [N, D] of states [N, S] and actions [N, A]."""
-        return self.agent.networks["sa_encoder"](torch.cat((state, action), dim=-1)).float()
+    def embed(self, seen: Observation, action: Tensor) -> Tensor:
+        """Returns the embeddings [N, D] of N observations and actions [N, A]."""
+        read = (seen.state, action, seen.goal) if self.reads_goal else (seen.state, action)
+        return self.agent.networks["sa_encoder"](torch.cat(read, dim=-1)).float()
 
     def embed_goal(self, goal: Tensor) -> Tensor:
         """Returns the embeddings [N, D] of goals [N, G]."""
@@ -56,7 +65,7 @@ class Critic:
     def value(self, seen: Observation) -> Tensor:
         """Returns the energy [N] of the policy's own actions."""
         action = self.agent.act(seen, explore=False)
-        return self.energy.paired(self.embed(seen.state, action), self.embed_goal(seen.goal))
+        return self.energy.paired(self.embed(seen, action), self.embed_goal(seen.goal))
 
 
 @torch.no_grad()
@@ -141,7 +150,7 @@ def trace(critic: Critic, config: RunConfig) -> dict[str, Any]:
     hits = torch.zeros(NUM_EPISODES)
     for _ in range(min(config.episode_length, MAX_STEPS)):
         action = critic.agent.act(seen, explore=False)
-        embeddings.append(critic.embed(seen.state, action))
+        embeddings.append(critic.embed(seen, action))
         step = envs.step(action)
         distance.append(step.distance)
         alive.append(going.clone())

@@ -11,6 +11,7 @@ const metricOf = (key) => CONTENT.metrics.find((m) => m[0] === key);
 const isTime = () => CONTENT.counters[state.counter] === "wall_seconds";
 const card = (...children) => html("section", { class: "card" }, ...children);
 const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+const spelled = (v) => (typeof v === "number" ? `${+v.toPrecision(6)}` : String(v));
 const idOf = (task, group) => `${task.name} ${group.label}`;
 
 function colors(task) {
@@ -163,8 +164,8 @@ function scoreGrid(task, items) {
   };
   const names = task.keys.map(([, name]) => name);
   return card(html("h3", {}, `Time at goal by ${names[0]} and ${names[1]}`), html("div", { class: "scroll" }, html("table", {},
-    html("thead", {}, html("tr", {}, html("th", {}, `${names[0]} ↓  ${names[1]} →`), ...columns.map((c) => html("th", { style: "text-align:center" }, String(c))))),
-    html("tbody", {}, ...rows.map((r) => html("tr", {}, html("td", {}, String(r)), ...columns.map((c) => cell(r, c))))))));
+    html("thead", {}, html("tr", {}, html("th", {}, `${names[0]} ↓  ${names[1]} →`), ...columns.map((c) => html("th", { style: "text-align:center" }, spelled(c))))),
+    html("tbody", {}, ...rows.map((r) => html("tr", {}, html("td", {}, spelled(r)), ...columns.map((c) => cell(r, c))))))));
 }
 
 function costTable(task, items) {
@@ -175,7 +176,7 @@ function costTable(task, items) {
   const head = ["configuration", "memory", "a gradient step", "all steps", ...task.thresholds.map((t) => `≥ ${number(t)}`)];
   const reached = task.thresholds.length ? " Beyond: median over runs of the first evaluation with at least that time at goal; – where fewer than half get there." : "";
   return card(html("h3", {}, "Cost of a score"),
-    html("p", { class: "sub" }, `Memory as planned: ring, networks, gradients, Adam. FLOP of matrix products, acting and learning.${reached}`),
+    html("p", { class: "sub" }, `Memory as planned: ring, networks, gradients, Adam, activations. FLOP of matrix products, acting and learning.${reached}`),
     html("div", { class: "scroll" }, html("table", {},
       html("thead", {}, html("tr", {}, ...head.map((h) => html("th", {}, h)))),
       html("tbody", {}, ...items.map((item) => html("tr", {}, html("td", {}, html("span", { class: "name" }, swatch(item), item.group.label)), ...own(item), ...item.group.reaching.map(cell)))))));
@@ -197,7 +198,7 @@ function paperTable(task, items) {
 
 function differences(task, items) {
   if (!task.keys.length || items.length < 2) return null;
-  const rows = items.map((item) => html("tr", {}, html("td", {}, swatch(item)), ...item.group.values.map((v) => html("td", {}, v === null ? "–" : String(v)))));
+  const rows = items.map((item) => html("tr", {}, html("td", {}, swatch(item)), ...item.group.values.map((v) => html("td", {}, v === null ? "–" : spelled(v)))));
   return card(html("h3", {}, "What differs"), html("p", { class: "sub" }, "Settings that are not the same everywhere; seed, length and machine aside."),
     html("div", { class: "scroll" }, html("table", { class: "wide" }, html("thead", {}, html("tr", {}, html("th", {}, ""), ...task.keys.map(([key]) => html("th", {}, key)))), html("tbody", {}, ...rows))));
 }
@@ -234,8 +235,8 @@ function runTable(task, items) {
 function across() {
   const rows = CONTENT.across.filter((row) => state.filter.toLowerCase().split(/\s+/).every((w) => row.label.toLowerCase().includes(w)));
   if (!rows.length) return [];
-  return [html("h2", {}, "All tasks together"), html("p", {}, "Share of the episode at the goal, over the tasks that have the configuration."), card(html("table", {}, html("tbody", {},
-    ...rows.map((row, i) => html("tr", {}, html("td", {}, row.label), html("td", { class: "plot" }, forest(row.final, row.scores, 1, `var(--c${i % 8})`)), html("td", {}, interval(row.final, 3)))))))];
+  return [html("h2", {}, "All tasks together"), html("p", {}, "Share of the episode at the goal, over the tasks that have the configuration."), card(html("div", { class: "scroll" }, html("table", {}, html("tbody", {},
+    ...rows.map((row, i) => html("tr", {}, html("td", {}, row.label), html("td", { class: "plot" }, forest(row.final, row.scores, 1, `var(--c${i % 8})`)), html("td", {}, interval(row.final, 3))))))))];
 }
 
 function notes() {

@@ -27,7 +27,7 @@ class Sizes:
 
     parameters: int
     nbytes: int | None
-    """Of memory: ring, networks, gradients and optimiser, as they are planned before training."""
+    """Of memory: ring, networks, gradients, optimiser and activations, as they are planned before training."""
     flops_per_action: float | None
     flops_per_update: float | None
     """None where they were not counted."""
@@ -76,6 +76,7 @@ def _sizes(text: str) -> Sizes:
 def _planned_bytes(config: RunConfig, spec: EnvSpec) -> int | None:
     """None for a buffer of an older version."""
     try:
-        return preflight(config, spec, torch.device("cpu")).total_bytes
+        planned = preflight(config, spec, torch.device("cpu"))
+        return planned.total_bytes - planned.process_bytes  # which is that of the report, not of the run
     except (ValueError, KeyError, TypeError):
         return None

@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from deepcrl.core import checkpoint
-from deepcrl.core.agents.gcbc import GCBC
 from deepcrl.core.build import build_agent, env_spec
 from deepcrl.core.components import AGENTS, ENERGIES, ENVS
 from deepcrl.core.report.maps import MAX_POINTS, Critic, _grid, maps, principal, value_map
@@ -146,8 +145,12 @@ def test_maps_of_a_checkpoint(tiny, tmp_path) -> None:
     assert drawn["value_map"]["low"] < drawn["value_map"]["high"] < 0
 
 
-def test_there_is_no_maze_on_a_plain_and_no_critic_in_behaviour_cloning(tiny, tmp_path) -> None:
-    assert maps(saved(tiny(env=ENVS.defaults("reacher")), tmp_path / "a")).keys() == {"trace"}
-    cloned = saved(tiny(agent=AGENTS.defaults("gcbc")), tmp_path / "b")
-    assert isinstance(build_agent(tiny(agent=AGENTS.defaults("gcbc")), env_spec(tiny()), CPU), GCBC)
-    assert maps(cloned) == {}
+@pytest.mark.parametrize("name", AGENTS)
+def test_every_agent_is_drawn_or_has_no_contrastive_critic(tiny, tmp_path, name: str) -> None:
+    config = tiny(agent=AGENTS.defaults(name), energy=ENERGIES.defaults("iqe" if name == "qrl" else "norm"))
+    drawn = maps(saved(config, tmp_path))
+    assert drawn.keys() == ({"trace", "value_map"} if name in ("crl", "crl_td") else set())
+
+
+def test_there_is_no_maze_on_a_plain(tiny, tmp_path) -> None:
+    assert maps(saved(tiny(env=ENVS.defaults("reacher")), tmp_path)).keys() == {"trace"}

@@ -96,6 +96,23 @@ def test_it_draws_and_answers_without_a_word_on_the_console(chromium: str, repor
     assert seen["heading"] == "Critic loss"
 
 
+WIDTHS = """<script>
+document.body.dataset.widths = `${document.documentElement.scrollWidth} ${document.documentElement.clientWidth}`;
+</script>"""
+
+
+def test_a_phone_scrolls_tables_but_never_the_page(chromium: str, report: Path, write) -> None:
+    for depth in (4, 8, 16):
+        write(report.parent / f"big_{depth}", [0, 5, 9], depth=depth, env="point_big_maze")
+    write_page(read_runs([report.parent]), report, "Depth")
+    assert "All tasks together" in report.read_text()
+    report.write_text(report.read_text().replace("</body>", WIDTHS + "</body>"))
+    done = browse(chromium, report, "--window-size=500,900", "--dump-dom")
+    widths = re.search(r'data-widths="(\d+) (\d+)"', done.stdout)
+    assert widths, done.stdout[:500]
+    assert int(widths[1]) <= int(widths[2]) <= 500
+
+
 @pytest.mark.parametrize("flags", [(), ("--force-dark-mode", "--blink-settings=preferredColorScheme=0")])
 def test_the_picture_shows_every_curve_in_its_colour(chromium: str, report: Path, flags: tuple[str, ...]) -> None:
     shot = report.with_suffix(".png")

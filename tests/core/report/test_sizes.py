@@ -56,7 +56,8 @@ def test_the_tiny_batches_tell_the_operations_of_a_larger_one(tiny) -> None:
 
 @pytest.mark.parametrize("name", AGENTS)
 def test_every_agent_has_sizes(tiny, name: str) -> None:
-    found = sizes(tiny(agent=AGENTS.defaults(name)).to_dict())
+    energy = ENERGIES.defaults("iqe" if name == "qrl" else "norm")
+    found = sizes(tiny(agent=AGENTS.defaults(name), energy=energy).to_dict())
     assert found is not None
     assert found.nbytes is not None
     assert found.nbytes > 16 * found.parameters > 0
