@@ -91,7 +91,8 @@ def test_gradients_are_clipped_to_a_norm(clip: float):
     assert norm == plain_norm > 10  # what is reported is not clipped
     factor = min(clip / float(norm), 1.0) if clip else 1.0
     for p, q in zip(net.parameters(), plain_net.parameters(), strict=True):
-        assert p.grad is not None and q.grad is not None
+        assert p.grad is not None
+        assert q.grad is not None
         torch.testing.assert_close(p.grad, factor * q.grad, rtol=1e-4, atol=0)
         moment = learner.optimizers["a"].state[p]["exp_avg"]
         torch.testing.assert_close(moment, 0.1 * p.grad)
