@@ -71,9 +71,11 @@ class Run:
         return self._in_last_unroll or self.passed(self.config.eval_every)
 
     def passed(self, every: int) -> bool:
-        """Whether the last iteration reached a multiple of `every` steps, as `Progress.steps` counts them."""
-        now, taken = self.progress.steps, self.schedule.steps_per_unroll
-        return (now - taken) // every < now // every
+        """Whether this iteration ends at or beyond a multiple of `every` steps, as `Progress.steps` counts them."""
+        taken, end = self.schedule.steps_per_unroll, self.progress.steps
+        if not self.schedule.env_steps_per_unroll:
+            end += self.progress.pending_grad_steps
+        return (end - taken) // every < end // every
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -182,12 +184,12 @@ def learn(run: Run, interrupt: Interrupt) -> None:
     """Takes the gradient steps that are due, each on a fresh batch, until done or interrupted."""
     started, progress = time.perf_counter(), run.progress
     while progress.pending_grad_steps > 0 and not interrupt.requested:
-        progress.grad_steps += 1
-        progress.pending_grad_steps -= 1
-        look = run.config.log_blocks and progress.pending_grad_steps == 0 and run.evaluation_due
+        look = run.config.log_blocks and progress.pending_grad_steps == 1 and run.evaluation_due
         batch = run.buffer.sample(run.config.batch_size)
         with watched(run.networks, progress.row) if look else nullcontext():
             progress.add(run.update(batch))
+        progress.grad_steps += 1
+        progress.pending_grad_steps -= 1
     spent = time.perf_counter() - started
     progress.row["time/learn_seconds"] = progress.row.get("time/learn_seconds", 0.0) + spent
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -71,3 +73,13 @@ def test_needs_a_network_with_blocks(tiny):
 def test_cannot_look_into_a_replayed_step(tiny):
     with pytest.raises(ValueError, match="log_blocks=true looks into a gradient step, which cuda_graph=true replays"):
         tiny(log_blocks=True, cuda_graph=True)
+
+
+def test_an_offline_run_looks_when_it_evaluates(tiny, dataset):
+    config = tiny(
+        buffer={"name": "dataset", "path": dataset}, total_grad_steps=40, eval_every=16, grad_steps_per_unroll=4
+    )
+    rows, _ = rows_of(dataclasses.replace(config, log_blocks=True))
+    looked = [row["grad_steps"] for row in rows if "blocks/actor/stream_rms/0000" in row]
+    assert looked == [row["grad_steps"] for row in rows if "eval/time_at_goal" in row and row["grad_steps"] > 0]
+    assert looked == [16, 32, 40]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ def plain(in_dim: int, out_dim: int, generator: torch.Generator) -> nn.Module:
     return net
 
 
-def make_learner(seed: int = 0, **stability: float) -> Learner:
+def make_learner(seed: int = 0, **stability: Any) -> Learner:
     spec = EnvSpec(state_dim=5, action_dim=3, goal_indices=(0, 1))
     energy, loss = ENERGIES.build({"name": "iqe"}), LOSSES.build({"name": "infonce"})
     learner = Learner(Parts(spec, plain, plain, plain, energy, loss, torch.device("cpu"), "fp32", seed, **stability))
