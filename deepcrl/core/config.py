@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 
-from deepcrl.core.components import BUFFERS
+from deepcrl.core.components import BUFFERS, discover
 from deepcrl.core.registry import suggest
 from deepcrl.core.seeding import derive_seed
 from deepcrl.core.types import Buffer
@@ -112,7 +112,10 @@ class RunConfig:
     @property
     def offline(self) -> bool:
         """Whether the buffer holds all its data from the start, so that nothing is collected."""
-        return "name" in self.buffer and cast("type[Buffer]", BUFFERS[self.buffer["name"]]).offline
+        if "name" not in self.buffer:
+            return False
+        discover()  # a saved run is read before anything is built
+        return cast("type[Buffer]", BUFFERS[self.buffer["name"]]).offline
 
     @property
     def evaluation_env(self) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -151,3 +153,10 @@ def test_resume_lets_the_free_settings_change(tiny) -> None:
     check_resume(tiny().to_dict(), dict.fromkeys(FREE_ON_RESUME, "anything") | {"logger.mode": "online"})
     assert {"total_env_steps", "eval_every", "logger", "video"} <= set(FREE_ON_RESUME)
     assert not {"seed", "loss", "encoder", "batch_size", "num_envs"} & set(FREE_ON_RESUME)
+
+
+def test_a_fresh_process_can_read_a_configuration() -> None:
+    """As `deepcrl play` does: nothing has imported the buffers."""
+    code = "from deepcrl.core.config import RunConfig; print(RunConfig(buffer={'name': 'ring'}).offline)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("False\n", "")
