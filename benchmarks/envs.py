@@ -36,7 +36,7 @@ _ANT, _HUMANOID = Peers("Ant-v5", "ant"), Peers("Humanoid-v5", "humanoid")
 _PUSHER, _PICK = Peers("Pusher-v5"), Peers("FetchPickAndPlace-v4")
 PEERS: dict[str, Peers] = {
     "reacher": Peers("Reacher-v5", "reacher"),
-    "pusher_easy": Peers("Pusher-v5", "pusher", "generalized"),  # minutes to compile: once is enough
+    "pusher_easy": _PUSHER,  # not Brax's: its `generalized` pusher had not compiled after ten minutes
     "pusher_reacher": _PUSHER,
     "pusher2": _PUSHER,
     "arm_reach": Peers("FetchReach-v4"),

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from deepcrl.core import loggers
+from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.buffers.ring import Ring
 from deepcrl.core.components import RELABELS
 from deepcrl.core.session import Session
@@ -26,7 +27,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_buffer_never_gives_out_the_broken_step(transitions: bool) -> None:
     envs = make_envs({"name": "point_u_maze"}, num_envs=3, episode_length=1000, seed=0, num_threads=1)
     generator, relabel = torch.Generator().manual_seed(0), RELABELS.build({"name": "geometric"})
-    ring = Ring(envs.spec, 3, torch.device("cpu"), generator, relabel, transitions, capacity=30)
+    inputs = BufferInputs(envs.spec, 3, torch.device("cpu"), generator, relabel, transitions, Path("nowhere"), 0)
+    ring = Ring(inputs, capacity=30)
     envs.reset()
     envs.physics.field("qpos")[1] = torch.tensor([4.0, 8.0])  # a cell away from where it will start again
     observation = envs.step(torch.zeros(3, 2)).observation
