@@ -103,7 +103,7 @@ class Preflight:
 
     def _step_row(self) -> tuple[str, str]:
         if self.step_bytes is None:
-            return "?", "activations: the agent or an encoder computes with real tensors only"
+            return "?", "activations: not predicted for many calls per layer, or what needs real tensors"
         return format_bytes(self.step_bytes), "activations of a gradient step"
 
 
@@ -142,7 +142,7 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
     )
     try:
         peak = peak_bytes(replace(config, kernels="eager") if on_gpu else config, spec)
-    except Exception:  # a user's agent or encoder may do what only real tensors can; it need not be predictable to run
+    except Exception:  # too deep to count call by call, or in need of real tensors: it may run all the same
         return sizes
     heap = 0 if on_gpu else HEAP_OVERHEAD
     return replace(sizes, step_bytes=max(round((1 + heap) * peak) - sizes.network_bytes, 0))

@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from deepcrl.core.build import build_agent, build_buffer, env_spec
 from deepcrl.core.components import ENCODERS, LOSSES
-from deepcrl.core.dry_run import CountBytes, counted_without_memory, peak_bytes
+from deepcrl.core.dry_run import CountBytes, TooManyCallsError, counted_without_memory, peak_bytes
 from deepcrl.core.preflight import HEAP_OVERHEAD, preflight
 from deepcrl.core.types import Observation, Step
 from deepcrl.nets.residual_mlp import ResidualMLP
@@ -89,8 +89,18 @@ def test_what_cannot_be_predicted_is_said(tiny, monkeypatch):
     monkeypatch.setattr(ResidualMLP, "forward", lambda self, x: self.head(self._first(x)) * x.sum().item())
     sizes = preflight(tiny(), env_spec(tiny()), CPU)
     assert sizes.step_bytes is None
-    assert ("", "?", "activations: the agent or an encoder computes with real tensors only") in sizes.rows()
+    assert ("", "?", "activations: not predicted for many calls per layer, or what needs real tensors") in sizes.rows()
     sizes.check()
+
+
+def test_gives_up_where_counting_would_take_long(tiny):
+    """A prediction must not make the start of a deep run slow: the trunk is one call at any depth, others are not."""
+    deep = {"depth": 512, "width": 16}
+    trunk, layers = (tiny(encoder=ENCODERS.defaults(name) | deep) for name in ("residual_mlp", "bro"))
+    assert preflight(trunk, env_spec(trunk), CPU).step_bytes
+    assert preflight(layers, env_spec(layers), CPU).step_bytes is None
+    with pytest.raises(TooManyCallsError):
+        peak_bytes(layers, env_spec(layers))
 
 
 def test_counts_what_is_alive_and_the_most_there_was():
