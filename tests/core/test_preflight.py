@@ -74,7 +74,7 @@ def test_an_offline_run_says_what_it_does(tiny, dataset: str) -> None:
     assert sizes.ring_bytes == run.buffer.nbytes > 0
     assert sizes.rows()[0] == ("gradient steps", "40", "10 rounds of 4, all from the dataset")
     assert "dataset" in {row[2] for row in sizes.rows()}
-    with pytest.raises(ValueError, match="the dataset takes .* lower the number of trajectories$"):
+    with pytest.raises(ValueError, match="the dataset 931.3 GiB, .* lower the number of trajectories$"):
         dataclasses.replace(sizes, ring_bytes=10**12, available_bytes=1).check()
 
 
