@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "quickstart.ipynb"
 MAX_BYTES = 100_000
-HANGS_AFTER_SECONDS = 300
+HANGS_AFTER_SECONDS = 600
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ SHORT = (
     *("eval_every=40", "checkpoint_every=40", "video=false"),
 )
 SHORT_RESUME = ("num_threads=1", "total_env_steps=160")
-HANGS_AFTER_SECONDS = 300
+HANGS_AFTER_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
