@@ -1,4 +1,4 @@
-"""Every command and every program in README.md runs, in order, in one folder, and leaves what it promises."""
+"""Every command and every program in README.md and docs/ runs, in order, in one folder, and leaves what it promises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ import pytest
 from deepcrl.core import checkpoint
 from deepcrl.core.loggers import read_rows
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+# Whose commands need nothing but the folder that they are typed in, and take moments when shortened
+FOLLOWED = ("quickstart", "new_loss", "new_encoder", "resume", "sweeps", "slurm", "report")
 DEEPCRL = str(Path(sys.executable).with_name("deepcrl"))
 # What makes a run take seconds. Parts that README chooses by name (env, loss, depth, ...) stay as they are.
 SHORT = (
@@ -24,7 +28,7 @@ SHORT = (
     *("eval_every=40", "checkpoint_every=40", "video=false"),
 )
 SHORT_RESUME = ("num_threads=1", "total_env_steps=160")
-HANGS_AFTER_SECONDS = 300
+HANGS_AFTER_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,15 @@ def commands(block: Block) -> list[list[str]]:
     """Returns the words of each command, without comments and without make, which CI runs."""
     lines = [shlex.split(line, comments=True) for line in block.code.splitlines()]
     return [words for words in lines if words and words[0] != "make"]
+
+
+def without_a_cluster(words: list[str]) -> list[str]:
+    """Runs what is meant for SLURM by submitit's local executor, which has no queue to choose."""
+    if "hydra/launcher=submitit_slurm" not in words:
+        return words
+    of_the_queue = ("hydra.launcher.partition=", "hydra.launcher.array_parallelism=", "hydra.launcher.gpus_per_node=")
+    kept = [word for word in words if not word.startswith(of_the_queue)]
+    return [word.replace("submitit_slurm", "submitit_local") for word in kept]
 
 
 def shortened(words: list[str]) -> list[str]:
@@ -84,10 +97,13 @@ class Reader:
 
     def type(self, words: list[str]) -> None:
         if words[0] == "export":
-            self.environment |= dict(word.split("=", 1) for word in words[1:])
+            given = dict(word.split("=", 1) for word in words[1:])
+            if "PYTHONPATH" in given:
+                given["PYTHONPATH"] += os.pathsep + os.environ.get("PYTHONPATH", ".")
+            self.environment |= given
         else:
-            assert words[0] == "deepcrl", f"README has a command that this test cannot run: {shlex.join(words)}"
-            self.output[shlex.join(words)] = self.run([DEEPCRL, *shortened(words)[1:]])
+            assert words[0] == "deepcrl", f"There is a command that this test cannot run: {shlex.join(words)}"
+            self.output[shlex.join(words)] = self.run([DEEPCRL, *shortened(without_a_cluster(words))[1:]])
 
     def run(self, words: list[str]) -> str:
         done = subprocess.run(
@@ -141,6 +157,31 @@ def test_the_trained_policy_is_scored_filmed_and_trained_further(reader: Reader)
 def test_the_loss_is_listed_and_the_curves_are_drawn(reader: Reader) -> None:
     assert "loss=mine\n    Forward InfoNCE with a temperature." in reader.output["deepcrl list losses"]
     assert (reader.folder / "losses.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "\n```sh\n" in page.read_text()], ids=lambda page: page.stem
+)
+def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    reader = Reader(tmp_path)
+    reader.follow(page.read_text())
+    assert reader.output
+    runs = {word.partition("=")[2] for line in reader.output for word in shlex.split(line) if "run_dir=" in word}
+    for run in runs:
+        assert_complete(tmp_path / run)
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)  # in a program, `](` may be a call
+    links = re.findall(r"\]\(([^)#\s]+)(#[^)]*)?\)", prose)
+    missing = [link for link, _ in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert [page.name for page in PAGES if page.name != "README.md" and f"({page.name})" not in index] == []
 
 
 def test_blocks_are_found_and_files_named() -> None:

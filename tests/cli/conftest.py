@@ -23,6 +23,10 @@ TINY = (
 """Overrides of a run of 20 unrolls of 20 env steps, of which 4 are prefill: 64 gradient steps."""
 
 
+HANGS_AFTER_SECONDS = 600
+"""Far beyond what any command takes, also on a busy machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     code: int
@@ -73,7 +77,9 @@ def process(tmp_path: Path) -> Callable[..., Result]:
         program = [str(Path(sys.executable).with_name("deepcrl")), *arguments]
         paths = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
         environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | variables
-        done = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=HANGS_AFTER_SECONDS
+        )
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
