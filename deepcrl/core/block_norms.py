@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class HasBlocks(Protocol):
-    """A network of K residual blocks that can be looked at."""
+    """A network of K residual blocks, with weights of their own or shared, that can be looked at."""
 
     def stream_rms(self, x: Tensor) -> Tensor:
         """Returns the root mean square of the residual stream [K + 1] on x [B, in_dim], before and after each block."""
         ...
 
     def block_gradient_norms(self) -> Tensor:
-        """Returns the norm of the gradients of each block's weights [K], as the last backward pass left them."""
+        """Returns the norm of the gradients of each block's own weights, as the last backward pass left them."""
         ...
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -50,3 +52,7 @@ class Recurrent(ResidualMLP):
         for _ in range(self.repeats):
             h = residual_trunk(h, *block, block_layers=self.block_layers, activation=self.activation, bf16=bf16)
         return self.head(h)
+
+    def _blocks(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]:
+        for _ in range(self.repeats):
+            yield from super()._blocks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -95,6 +96,13 @@ class ResidualMLP(nn.Module):
         """Returns what enters the trunk [B, width]."""
         return ACTIVATIONS[self.activation](self.stem_norm(self.stem(x.float())))
 
+    def _blocks(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]:
+        """Yields weight, bias, scale and shift of one block after another, in the order of the stream."""
+        for first in range(0, self.weight.shape[0], self.block_layers):
+            block = slice(first, first + self.block_layers)
+            scale, shift = (None if p is None else p[block] for p in (self.scale, self.shift))
+            yield self.weight[block], self.bias[block], scale, shift
+
     @torch.no_grad()
     def stream_rms(self, x: Tensor) -> Tensor:
         """Returns the residual stream's root mean square [depth / block_layers + 1] on x [B, in_dim].
@@ -104,16 +112,13 @@ class ResidualMLP(nn.Module):
         """
         stream = self._first(x)
         rms = [stream.square().mean().sqrt()]
-        for first in range(0, self.weight.shape[0], self.block_layers):
-            block = slice(first, first + self.block_layers)
-            norm = [None if p is None else p[block] for p in (self.scale, self.shift)]
-            layers = (self.weight[block], self.bias[block], *norm)
-            stream = residual_trunk(stream, *layers, block_layers=self.block_layers, activation=self.activation)
+        for block in self._blocks():
+            stream = residual_trunk(stream, *block, block_layers=self.block_layers, activation=self.activation)
             rms.append(stream.square().mean().sqrt())
         return torch.stack(rms)
 
     def block_gradient_norms(self) -> Tensor:
-        """Returns the norm of the gradients of each block's weights [depth / block_layers], as backward left them.
+        """Returns the norm of the gradients of each block's own weights [K], as backward left them.
 
         Raises ValueError if there are none.
         """
