@@ -11,7 +11,8 @@ from hydra import compose
 from deepcrl.cli.compose import plain_values
 from deepcrl.cli.overrides import split
 from deepcrl.core import checkpoint
-from deepcrl.core.config import FREE_ON_RESUME, GROUPS, OPTIONAL_GROUPS, check_resume, lookup
+from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS
+from deepcrl.core.resume_check import FREE_ON_RESUME, check_resume, lookup
 from deepcrl.core.run_dir import RunDir
 
 

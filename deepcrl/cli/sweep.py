@@ -20,9 +20,10 @@ from omegaconf import DictConfig
 from deepcrl.cli.errors import USER_ERRORS, fail, one_line
 from deepcrl.cli.resume import flat
 from deepcrl.core import checkpoint
-from deepcrl.core.config import RunConfig, Schedule, check_resume
+from deepcrl.core.config import RunConfig, Schedule
 from deepcrl.core.lock import lock
 from deepcrl.core.outcome import final_score
+from deepcrl.core.resume_check import check_resume
 from deepcrl.core.run_dir import RunDir, write_atomic
 from deepcrl.core.session import discard
 

@@ -16,9 +16,10 @@ from deepcrl.cli.compose import CONFIGS_DIR, compose_values
 from deepcrl.core import checkpoint
 from deepcrl.core.build import env_spec
 from deepcrl.core.components import LOSSES
-from deepcrl.core.config import RunConfig, lookup
+from deepcrl.core.config import RunConfig
 from deepcrl.core.lock import lock
 from deepcrl.core.loggers import read_rows
+from deepcrl.core.resume_check import lookup
 from deepcrl.core.run_dir import prepare
 
 SWEEPS = sorted(path.stem for path in (CONFIGS_DIR / "sweep").glob("*.yaml"))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 
-from deepcrl.core.config import FREE_ON_RESUME, RunConfig, Schedule, check_resume, select_device
+from deepcrl.core.config import RunConfig, Schedule, select_device
 
 
 @pytest.mark.parametrize(
@@ -129,30 +128,6 @@ def test_evaluates_in_the_training_environment_unless_told(tiny) -> None:
 def test_survives_a_round_trip(tiny) -> None:
     config = tiny(seed=3)
     assert RunConfig.from_dict(config.to_dict()) == config
-
-
-def test_resume_compares_a_group_by_name(tiny) -> None:
-    saved = tiny().to_dict()
-    saved["loss"]["logsumexp_coef"] = 0.3
-    check_resume(saved, {"loss": {"name": "infonce", "logsumexp_coef": 0.1}})
-    message = "resume: loss=dot contradicts the saved run, which has loss=infonce; .*free to change: total_env_steps"
-    with pytest.raises(ValueError, match=message):
-        check_resume(saved, {"loss": {"name": "dot"}})
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "before"),
-    [("seed", 5, "0"), ("encoder.depth", 8, "4"), ("eval_env", {"name": "ant"}, "None"), ("agent.actor_lr", 1.0, "")],
-)
-def test_resume_refuses_a_contradiction(tiny, key: str, value: Any, before: str) -> None:
-    with pytest.raises(ValueError, match=f"the saved run, which has {re.escape(key)}={before}"):
-        check_resume(tiny().to_dict(), {key: value})
-
-
-def test_resume_lets_the_free_settings_change(tiny) -> None:
-    check_resume(tiny().to_dict(), dict.fromkeys(FREE_ON_RESUME, "anything") | {"logger.mode": "online"})
-    assert {"total_env_steps", "eval_every", "logger", "video"} <= set(FREE_ON_RESUME)
-    assert not {"seed", "loss", "encoder", "batch_size", "num_envs"} & set(FREE_ON_RESUME)
 
 
 def test_a_fresh_process_can_read_a_configuration() -> None:

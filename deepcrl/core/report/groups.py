@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from deepcrl.core.config import FREE_ON_RESUME
 from deepcrl.core.report import stats
 from deepcrl.core.report.read import SCORE, RunRecord
+from deepcrl.core.resume_check import FREE_ON_RESUME
 
 # Which copy of an experiment a run is, and where, how long and how watched it ran: none of it is what was tried.
 NOT_COMPARED = ("seed", "run_dir", "resume", "device", "num_eval_envs", *FREE_ON_RESUME)
