@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
 import math
+import os
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 
 from deepcrl.core.components import discover
 
+# Triton decides when it is first imported whether its own functions are interpreted; drawing imports it, see choose_gl
+with (
+    contextlib.suppress(ImportError),
+    mock.patch.dict(os.environ, {} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"}),
+):
+    importlib.import_module("triton")
 torch.set_num_threads(2)
 discover()
 

@@ -37,7 +37,7 @@ def gradients(compiler: str | None, *, precision: str, device: str = "cpu", **fo
         ("eager", "fp32", {}),
         ("aot_eager", "fp32", {}),
         ("aot_eager", "bf16", {"checkpoint_blocks": 1}),
-        ("aot_eager", "fp32", {"activation": "relu", "layer_norm": False}),
+        ("aot_eager", "fp32", {"activation": "relu", "norm": "none"}),
     ],
 )
 @pytest.mark.usefixtures("kernels")
