@@ -139,7 +139,7 @@ def test_a_sweep_over_ones_own_loss(process, tiny, tmp_path: Path, launcher: tup
 def test_a_run_of_a_sweep_that_fails_does_not_stop_the_others(fatal, tiny, tmp_path: Path) -> None:
     result = fatal("-m", *tiny, "loss=fatal", "seed=0,1", "hydra.sweep.dir=sweep", AT_CALL="30", SEND="nan")
     assert result.code == 2
-    assert "deepcrl: Stopped after 32 gradient steps: actor/loss=nan, " in result.err
+    assert "deepcrl: seed=0: Stopped after 32 gradient steps: actor/loss=nan, " in result.err
     assert "Traceback" not in result.err
     assert len(read_rows(tmp_path / "sweep" / "seed=1" / "metrics.jsonl")[0]) == 21
 

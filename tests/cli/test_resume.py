@@ -85,7 +85,7 @@ def test_a_logger_keeps_what_is_not_named(deepcrl, tiny, tmp_path: Path) -> None
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["logger"] == {"name": "none"}
 
 
-FREE = "start a new run to change it (free to change: total_env_steps, eval_every, checkpoint_every, "
+FREE = "start a new run to change it (free to change: total_env_steps, total_grad_steps, eval_every, "
 
 
 @pytest.mark.parametrize(
