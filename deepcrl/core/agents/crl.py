@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.agents.actor_objective import ACTOR_OBJECTIVES, awr, ddpg_bc
-from deepcrl.core.agents.embedding_critic import EmbeddingCritic, add_critics, least
+from deepcrl.core.agents.embedding_critic import EmbeddingCritic, add_critics, least, mean
 from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.learner import Learner, check_not_negative, check_positive, check_share, copied, frozen
 from deepcrl.core.agents.parts import Parts
@@ -188,9 +188,9 @@ class CRL(Learner):
             if self._embedding_l2_coef:
                 losses[-1] = losses[-1] + self._embedding_l2_coef * (sa.square().mean() + g.square().mean())
             metrics.append(_logit_metrics(logits.detach()))
-        loss = torch.stack(losses).mean()
+        loss = mean(losses)
         gradient_norm = self.step("critic", loss)
-        means = {name: torch.stack([each[name] for each in metrics]).mean() for name in metrics[0]}
+        means = {name: mean([each[name] for each in metrics]) for name in metrics[0]}
         return {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **means}
 
 

@@ -68,4 +68,9 @@ def add_critics(learner: Learner, parts: Parts, *, num: int, sa_dim: int, embedd
 
 def least(values: list[Tensor]) -> Tensor:
     """Returns the elementwise minimum: no action is worth more than the most doubtful critic says."""
-    return torch.stack(values).amin(dim=0)
+    return values[0] if len(values) == 1 else torch.stack(values).amin(dim=0)
+
+
+def mean(values: list[Tensor]) -> Tensor:
+    """Returns the mean of scalars; of one, itself, without a launch."""
+    return values[0] if len(values) == 1 else torch.stack(values).mean()

@@ -71,25 +71,22 @@ class Learner:
         self.generators[name] = generator(self._seed, name, draws)
 
     def step(self, name: str, loss: Tensor) -> Tensor:
-        """Takes one step of optimiser `name` down the loss; returns the gradient's norm."""
-        for parameter in self._parameters(name):
+        """Takes one step of optimiser `name` down the loss; returns the gradient's norm, as it was before clipping."""
+        parameters = [p for group in self.optimizers[name].param_groups for p in group["params"]]
+        for parameter in parameters:
             parameter.grad = None
         loss.backward()
-        return self.apply(name)
-
-    def apply(self, name: str) -> Tensor:
-        """Takes one step of optimiser `name` along its parameters' gradients; returns their norm as it was."""
-        parameters = self._parameters(name)
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if self._gradient_clip:
             torch.nn.utils.clip_grads_with_norm_(parameters, self._gradient_clip, norm)
+        self.apply(name)
+        return norm
+
+    def apply(self, name: str) -> None:
+        """Takes one step of optimiser `name` along the gradients that its parameters have."""
         if self._lr_warmup_steps:
             self._warm_up(name)
         self.optimizers[name].step()
-        return norm
-
-    def _parameters(self, name: str) -> list[nn.Parameter]:
-        return [p for group in self.optimizers[name].param_groups for p in group["params"]]
 
     def _warm_up(self, name: str) -> None:
         """Sets the learning rate of the next step, from the number of those taken, which Adam keeps and saves."""
