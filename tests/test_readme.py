@@ -24,10 +24,11 @@ DEEPCRL = str(Path(sys.executable).with_name("deepcrl"))
 # What makes a run take seconds. Parts that README chooses by name (env, loss, depth, ...) stay as they are.
 SHORT = (
     *("num_threads=1", "num_envs=4", "num_eval_envs=2", "unroll_length=5", "episode_length=20", "batch_size=16"),
-    *("encoder.width=16", "buffer.capacity=200", "prefill_steps=20", "grad_steps_per_unroll=2", "total_env_steps=120"),
-    *("eval_every=40", "checkpoint_every=40", "video=false"),
+    *("encoder.width=16", "prefill_steps=20", "grad_steps_per_unroll=2", "total_env_steps=120", "eval_every=40"),
+    *("checkpoint_every=40", "video=false", "total_grad_steps=8"),
 )
-SHORT_RESUME = ("num_threads=1", "total_env_steps=160")
+SHORT_RING = ("buffer.capacity=200",)
+SHORT_RESUME = ("num_threads=1", "total_env_steps=160", "total_grad_steps=12")
 HANGS_AFTER_SECONDS = 600
 
 
@@ -70,7 +71,9 @@ def shortened(words: list[str]) -> list[str]:
     """Appends overrides that make a training run short; the last value of a setting counts."""
     if words[1] != "train" or "--help" in words:
         return words
-    return [*words, *(SHORT_RESUME if any(word.startswith("resume=") for word in words) else SHORT)]
+    if any(word.startswith("resume=") for word in words):
+        return [*words, *SHORT_RESUME]
+    return [*words, *SHORT, *(() if "buffer=dataset" in words else SHORT_RING)]
 
 
 class Reader:
