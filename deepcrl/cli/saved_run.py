@@ -7,7 +7,6 @@ from typing import Any
 
 from deepcrl.cli.compose import compose_values
 from deepcrl.cli.overrides import translate_ids
-from deepcrl.core.components import discover
 from deepcrl.core.config import RunConfig
 from deepcrl.core.registry import suggest
 from deepcrl.core.trained import Saved
@@ -25,7 +24,6 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
     `env=...` names the evaluation environment, `agent.evaluation=best_of` the choice of actions. Raises ValueError for
     a setting that an evaluation cannot change.
     """
-    discover()
     overrides = translate_ids(overrides)
     _check(overrides, OVERRIDABLE)
     config = RunConfig.from_dict(saved.config)

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -61,18 +62,22 @@ def train(cfg: DictConfig) -> float | None:
 def _train(cfg: DictConfig) -> float | None:
     values, saved, origin = plain_values(cfg), None, None
     with user_errors():
-        if not values["resume"]:
-            overrides.check_used(values["agent"]["name"], HydraConfig.get().overrides.task)
         if values["resume"]:
             values, saved, origin = resumed(values, HydraConfig.get().overrides.task)
-        elif not values["run_dir"] and HydraConfig.get().mode == RunMode.MULTIRUN:
-            values["run_dir"] = HydraConfig.get().runtime.output_dir
-            score = sweep.earlier_score(values)
-            if score is not None:
-                return score
-            saved, origin = sweep.left_over(values)
-        elif not values["run_dir"]:
-            now = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
-            values["run_dir"] = f"runs/{now}_{values['env']['name']}_seed{values['seed']}"
+        else:
+            overrides.check_used(values["agent"]["name"], HydraConfig.get().overrides.task)
+            in_a_sweep = not values["run_dir"] and HydraConfig.get().mode == RunMode.MULTIRUN
+            values["run_dir"] = values["run_dir"] or _new_run_dir(values)
+            if in_a_sweep:
+                score = sweep.earlier_score(values)
+                if score is not None:
+                    return score
+                saved, origin = sweep.left_over(values)
         session = Session(RunConfig.from_dict(values), saved, origin)
     return session.run()
+
+
+def _new_run_dir(values: dict[str, Any]) -> str:
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return HydraConfig.get().runtime.output_dir
+    return f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}_{values['env']['name']}_seed{values['seed']}"

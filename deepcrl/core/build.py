@@ -33,7 +33,7 @@ def env_spec(config: RunConfig) -> EnvSpec:
             f"eval_env={config.evaluation_env['name']} does not fit env={config.env['name']}: "
             f"state, action, goal indices are {_sizes(other)} there and {_sizes(spec)} here"
         )
-    return replace(spec, success_radius=task.success_radius)
+    return replace(spec, success_radius=task.success_radius if task.euclidean else None)
 
 
 def _sizes(spec: EnvSpec) -> str:

@@ -21,7 +21,7 @@ GROUPS = ("env", "agent", "encoder", "energy", "loss", "buffer", "relabel", "log
 OPTIONAL_GROUPS = ("eval_env", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
 OF_AN_AGENT = ("agent", "encoder", "energy", "loss", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
 """The groups that an agent is built of, which a learner may have otherwise."""
-METRIC_GROUPS = ("train", "critic", "actor", "buffer", "env", "eval", "time")
+METRIC_GROUPS = ("train", "critic", "actor", "buffer", "blocks", "env", "eval", "time")
 
 
 @dataclass

@@ -142,7 +142,7 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
     )
     try:
         peak = peak_bytes(replace(config, kernels="eager") if on_gpu else config, spec)
-    except Exception:  # too deep to count call by call, or in need of real tensors: it may run all the same
+    except RuntimeError:  # too deep to count call by call, or in need of real tensors: it may run all the same
         return sizes
     heap = 0 if on_gpu else HEAP_OVERHEAD
     return replace(sizes, step_bytes=max(round((1 + heap) * peak) - sizes.network_bytes, 0))

@@ -42,6 +42,7 @@ class ArmGrasp(CubeTask):
 
     spec = EnvSpec(state_dim=23, action_dim=5, goal_indices=tuple(range(16, 23)))
     success_easy, success_hard = 0.15, 0.02
+    euclidean = False
     state_labels = (*CubeTask.state_labels[:16], *TIP_LABELS, "fingertip distance (m)")
 
     def __init__(self, *, cube_noise: float = 0.3, reset_noise: float = 0.02, success_radius: float = 0.05) -> None:

@@ -101,6 +101,8 @@ class GymnasiumTask:
         self.success_radius = success_radius
         self.vectorization = vectorization
 
+    euclidean = True
+
     @property
     def spec(self) -> EnvSpec:
         """The sizes of the task. Raises ValueError if the environment cannot be made or is none to reach goals in."""

@@ -175,6 +175,7 @@ class PusherTwo(PusherTask):
 
     spec = EnvSpec(state_dim=23, action_dim=7, goal_indices=tuple(range(10, 16)))
     success_hard = None
+    euclidean = False
     objects = ("object", "object2")
     state_labels = labels(objects)
 

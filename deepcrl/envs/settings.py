@@ -53,6 +53,11 @@ class EnvItem(Protocol):
         """The distance to the goal below which a state succeeds, if that is what success means."""
         ...
 
+    @property
+    def euclidean(self) -> bool:
+        """Whether that distance is the Euclidean one of goals."""
+        ...
+
     def vectorize(self, settings: VectorSettings) -> VectorEnv: ...
 
 

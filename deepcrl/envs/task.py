@@ -47,6 +47,8 @@ class GoalTask(ABC):
     """The looser threshold that the task's source also counts, or None if it has none; not a hyperparameter."""
     success_hard: float | None = None
     """The stricter one."""
+    euclidean: bool = True
+    """Whether `distance` is the Euclidean one of goals: agents that compute a reward from goals need that."""
     substeps: int = 5
     """Physics time steps per control step."""
     derived: bool = False

@@ -132,3 +132,10 @@ def test_the_seed_draws_the_networks(tiny) -> None:
 def test_the_number_of_threads_is_kept(tiny) -> None:
     build_run(tiny(num_threads=1))
     assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize("name", ["arm_grasp", "pusher2"])
+def test_a_reward_from_goals_alone_is_not_taken_for_a_distance_in_parts(tiny, name: str) -> None:
+    assert env_spec(tiny(env={"name": name})).success_radius is None
+    with pytest.raises(ValueError, match="states no success radius around its goals; use agent=crl"):
+        build_run(tiny(env={"name": name}, agent={"name": "sac"}))

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import fields
 
+import gymnasium
 import mujoco
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from deepcrl.envs import VectorSettings, make_task
 from deepcrl.envs.arm import DRIVEN, JOINT7
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
+from tests.envs.walk import ID, Walk
 
 Make = Callable[..., TaskVectorEnv]
 
@@ -99,3 +101,11 @@ def fingers_down() -> Callable[..., Tensor]:
         return torch.tensor([*(2 * (found.x - low) / (high - low) - 1), gripper]).float()
 
     return solve
+
+
+@pytest.fixture
+def walk():
+    """Has `test/Walk-v0` in Gymnasium's registry."""
+    gymnasium.register(ID, Walk)  # pyright: ignore[reportArgumentType]
+    yield
+    del gymnasium.registry[ID]

@@ -234,10 +234,11 @@ def test_the_state_does_not_depend_on_the_commanded_goal(task: GoalTask) -> None
 
 
 def test_distance_and_success_speak_of_the_state_after_the_step(task: GoalTask, rollout: Rollout) -> None:
+    assert task.euclidean == (type(task).distance is GoalTask.distance)
     for step, goal in zip(rollout.steps, rollout.goals(), strict=True):
         goal = task.moved_goal(step.next_state, goal)
         assert torch.equal(step.distance, task.distance(step.next_state, goal))
-        if type(task).distance is GoalTask.distance:  # others are in parts, and have tests of their own
+        if task.euclidean:  # others are in parts, and have tests of their own
             achieved = step.next_state[:, list(task.spec.goal_indices)].double()
             distance = ((achieved - goal.double()) ** 2).sum(1).sqrt()
             assert torch.allclose(step.distance.double(), distance, atol=1e-5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.embedding_critic import add_critics, least
+from deepcrl.core.agents.embedding_critic import add_critics, least, mean
 from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.learner import Learner, check_share, frozen
 from deepcrl.core.agents.parts import Parts
@@ -89,12 +89,12 @@ class TDInfoNCE(Learner):
             losses.append((weight_next * -to_next.diagonal() + (1 - weight_next) * after).mean())
             correct = to_next.detach().argmax(dim=1) == torch.arange(len(to_next), device=to_next.device)
             accuracies.append(correct.float().mean())
-        loss = torch.stack(losses).mean()
+        loss = mean(losses)
         gradient_norm = self.step("critic", loss)
         return {
             "critic/loss": loss.detach(),
             "critic/gradient_norm": gradient_norm,
-            "critic/categorical_accuracy": torch.stack(accuracies).mean(),
+            "critic/categorical_accuracy": mean(accuracies),
             "critic/guess_entropy": torch.special.entr(guess).sum(dim=1).mean(),
         }
 

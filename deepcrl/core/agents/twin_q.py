@@ -25,7 +25,9 @@ class TwinQ:
         check_share(discount=discount)
         spec = parts.spec
         if spec.success_radius is None:
-            raise ValueError("agent learns from a reward, but the task states no success radius; use agent=crl")
+            raise ValueError(
+                "agent learns from a reward, but the task states no success radius around its goals; use agent=crl"
+            )
         self._learner, self._discount, self._radius = learner, discount, spec.success_radius
         in_dim = spec.state_dim + spec.action_dim + spec.goal_dim
         self._names = ("critic_1", "critic_2")

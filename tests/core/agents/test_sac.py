@@ -102,7 +102,7 @@ def test_the_reward_says_what_the_environment_says():
     achieved = torch.stack([batch.goal[i] + inside[i % 2] for i in range(32)])
     reward = agent._critics.reward(replace(batch, next_achieved=achieved))
     assert reward.tolist() == [1.0, 0.0] * 16
-    with pytest.raises(ValueError, match="the task states no success radius; use agent=crl"):
+    with pytest.raises(ValueError, match="the task states no success radius around its goals; use agent=crl"):
         SAC(make_parts(replace(SPEC, success_radius=None)))
 
 

@@ -1,23 +1,18 @@
-"""`env=gymnasium`: sizes, episodes, seeds, checkpoints by replay, goals by index, and what it refuses."""
+"""`env=gymnasium` stepped: episodes, seeds, checkpoints by replay, goals by index, pictures."""
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
-import sys
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict
 
-from deepcrl.envs import VectorSettings, make_envs, make_task
-from deepcrl.envs import robotics_shim as shim
-from deepcrl.envs.gymnasium_vector import GymnasiumVectorEnv
 from deepcrl.envs.render import PLATE, rollout_frames
+from tests.envs.walk import Walk, acts, build, redness
 
+pytestmark = pytest.mark.usefixtures("walk")
 REACHER = {
     "id": "Reacher-v5",
     "goal_indices": [8, 9],
@@ -27,71 +22,7 @@ REACHER = {
 }
 
 
-class Walk(gymnasium.Env):
-    """A point on a line that starts at a random place; beyond 1 the episode ends, and `drift` ignores the seed.
-
-    Its picture is 20 pixels high and 10 wide, and as red as it is far to the right.
-    """
-
-    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 10}  # pyright: ignore
-
-    action_space = Box(0.0, 2.0, (1,))
-    observation_space = Dict({key: Box(-9, 9, (1,)) for key in ("observation", "achieved_goal", "desired_goal")})
-
-    def __init__(self, drift: bool = False, broken: bool = False, render_mode: str | None = None) -> None:
-        self.drift, self.broken, self.render_mode = drift, broken, render_mode
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.x = self.np_random.uniform(-0.5, 0.5) + (np.random.uniform() if self.drift else 0.0)
-        self.goal = self.np_random.uniform(-1, 1)
-        return self._seen(), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        self.x += 0.1 * (action[0] - 1)
-        if self.broken and self.x > 0.6:
-            self.x = np.nan
-        return self._seen(), 0.0, bool(abs(self.x) > 1), False, {"success": bool(abs(self.x - self.goal) < 0.1)}
-
-    def render(self) -> Any:
-        if self.drift:
-            raise gymnasium.error.DependencyNotInstalled("a package is\nmissing")
-        assert self.render_mode == "rgb_array"
-        return np.full((20, 10, 3), (redness(self.x), 0, 0), dtype=np.uint8)
-
-    def _seen(self) -> dict[str, np.ndarray]:
-        values = {"observation": 2 * self.x, "achieved_goal": self.x, "desired_goal": self.goal}
-        return {key: np.array([value], dtype=np.float32) for key, value in values.items()}
-
-
-def redness(x: float) -> int:
-    return round(100 + 50 * x)
-
-
-@pytest.fixture(autouse=True)
-def _walk():
-    gymnasium.register("test/Walk-v0", Walk)  # pyright: ignore[reportArgumentType]
-    yield
-    del gymnasium.registry["test/Walk-v0"]
-
-
-def build(
-    id: str, *, num_envs: int = 4, episode_length: int = 30, seed: int = 0, reset: str = "resample", **hyper: Any
-):
-    env = {"name": "gymnasium", "id": id, **hyper}
-    envs = make_envs(env, num_envs=num_envs, episode_length=episode_length, seed=seed, reset=reset)
-    assert isinstance(envs, GymnasiumVectorEnv)
-    return envs
-
-
-@pytest.fixture
-def acts():
-    return lambda envs, steps: (
-        2 * torch.rand(steps, envs.num_envs, envs.spec.action_dim, generator=torch.Generator().manual_seed(3)) - 1
-    )
-
-
-def test_point_maze_against_gymnasium_itself(acts) -> None:
+def test_point_maze_against_gymnasium_itself() -> None:
     envs = build("PointMaze_UMaze-v3", num_envs=2)
     observation = envs.reset()
     slow = [gymnasium.make("PointMaze_UMaze-v3") for _ in range(2)]
@@ -109,7 +40,7 @@ def test_point_maze_against_gymnasium_itself(acts) -> None:
         observation = step.observation
 
 
-def test_episodes_end_apart_and_return_their_final_state(acts) -> None:
+def test_episodes_end_apart_and_return_their_final_state() -> None:
     envs = build("test/Walk-v0", num_envs=6, episode_length=12)
     before, ids = envs.reset(), torch.zeros(6, dtype=torch.int64)
     fell = cut = 0
@@ -134,7 +65,7 @@ def test_episodes_end_apart_and_return_their_final_state(acts) -> None:
     assert cut > 5
 
 
-def test_seeds_and_reset_policies(acts) -> None:
+def test_seeds_and_reset_policies() -> None:
     first, again, other = (build("test/Walk-v0", seed=seed).reset() for seed in (1, 1, 2))
     assert torch.equal(first.state, again.state)
     assert not torch.equal(first.state, other.state)
@@ -147,7 +78,7 @@ def test_seeds_and_reset_policies(acts) -> None:
         assert torch.equal(step.observation.goal, start.goal) == (reset == "fixed")
 
 
-def test_async_is_sync(acts, assert_same) -> None:
+def test_async_is_sync(assert_same) -> None:
     here, there = (
         build("PointMaze_UMaze-v3", num_envs=2, episode_length=7, vectorization=v) for v in ("sync", "async")
     )
@@ -162,7 +93,7 @@ def test_async_is_sync(acts, assert_same) -> None:
     [("PointMaze_UMaze-v3", {}), ("test/Walk-v0", {}), ("Reacher-v5", REACHER), ("AntMaze_UMaze-v5", {})],
 )
 @pytest.mark.parametrize("reset", ["fixed", "resample"])
-def test_a_checkpoint_goes_on_bit_by_bit(acts, assert_same, id: str, hyper: dict[str, Any], reset: str) -> None:
+def test_a_checkpoint_goes_on_bit_by_bit(assert_same, id: str, hyper: dict[str, Any], reset: str) -> None:
     hyper = {key: value for key, value in hyper.items() if key != "id"}
     envs = build(id, num_envs=3, episode_length=9, reset=reset, **hyper)
     envs.reset()
@@ -177,7 +108,7 @@ def test_a_checkpoint_goes_on_bit_by_bit(acts, assert_same, id: str, hyper: dict
         assert_same(step, other.step(action))
 
 
-def test_episodes_of_unequal_age_are_replayed(acts, assert_same) -> None:
+def test_episodes_of_unequal_age_are_replayed(assert_same) -> None:
     envs, other = (build("test/Walk-v0", num_envs=8, episode_length=30, seed=s) for s in (0, 1))
     envs.reset()
     for action in 0.7 + 0.3 * acts(envs, 17):
@@ -188,7 +119,7 @@ def test_episodes_of_unequal_age_are_replayed(acts, assert_same) -> None:
         assert_same(envs.step(action), other.step(action))
 
 
-def test_what_its_seed_does_not_decide_ends_at_the_next_step(acts) -> None:
+def test_what_its_seed_does_not_decide_ends_at_the_next_step() -> None:
     envs, other = (build("test/Walk-v0", episode_length=20, kwargs={"drift": True}) for _ in range(2))
     envs.reset()
     envs.step(torch.zeros(4, 1))
@@ -276,70 +207,6 @@ def test_what_cannot_be_drawn_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
         pass
 
 
-@pytest.mark.parametrize("id", ["FetchReach-v4", "HandReach-v3"])
-def test_fetch_and_hand_run_with_this_mujoco(acts, id: str) -> None:
-    envs = build(id, num_envs=1)
-    envs.reset()
-    step = envs.step(acts(envs, 1)[0])
-    assert step.next_state.shape == (1, envs.spec.state_dim)
-    assert step.next_state.isfinite().all()
-    assert step.success.dtype == torch.bool
-
-
-def test_the_shim_changes_one_module_and_only_where_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    import mujoco
-    from gymnasium_robotics.utils import mujoco_utils
-
-    monkeypatch.setattr(mujoco_utils, "mujoco", mujoco)
-    monkeypatch.setattr(shim, "is_needed", lambda: False)
-    shim.apply()
-    assert mujoco_utils.mujoco is mujoco
-    monkeypatch.setattr(shim, "is_needed", lambda: True)
-    shim.apply()
-    assert mujoco_utils.mujoco.mjtJoint.mjJNT_HINGE == np.int32(3)  # pyright: ignore
-    assert mujoco_utils.mujoco.MjData is mujoco.MjData  # pyright: ignore
-
-
-def test_importing_the_optional_package_prints_nothing() -> None:
-    program = "from deepcrl.envs import make_task; print(make_task({'name': 'gymnasium'}).spec.state_dim)"
-    done = subprocess.run([sys.executable, "-W", "default", "-c", program], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("6\n", "")
-
-
-@pytest.mark.parametrize(
-    ("hyper", "message"),
-    [
-        (
-            {"id": "PointMaze_UMze-v3"},
-            "Unknown Gymnasium environment 'PointMaze_UMze-v3'. Did you mean 'PointMaze_UMaze",
-        ),
-        ({"id": "nowhere_to_import:Walk-v0"}, "env.id=nowhere_to_import:Walk-v0: No module named"),
-        ({"id": "Reacher-v5"}, "env.id=Reacher-v5 has no goals of its own: set env.goal_indices"),
-        (REACHER | {"success_radius": None}, "env.id=Reacher-v5 does not say what success is: set env.success_radius"),
-        (REACHER | {"goal_indices": [8, 10]}, r"env.goal_indices=\[8, 10\] must be within 0 and 9"),
-        (REACHER | {"goal_low": [0]}, "need one number for each of goal_indices"),
-        (REACHER | {"goal_low": [1, 0.2]}, "goal_low must not exceed goal_high, got 1 and 0.1"),
-        (REACHER | {"id": "test/Walk-v0"}, "env.goal_indices: env.id=test/Walk-v0 observes a dict"),
-        (REACHER | {"id": "CartPole-v1"}, "env.id=CartPole-v1 has actions Discrete"),
-        ({"kwargs": {"color": "red"}}, "env.id=PointMaze_UMaze-v3 cannot be made: .*color"),
-        ({"kwargs": {"max_episode_steps": 3}}, "env.kwargs.max_episode_steps: an episode's length is the run's"),
-        ({"vectorization": "snyc"}, "Unknown vectorization 'snyc'. Did you mean 'sync'"),
-        ({"success_radius": 0}, "success_radius must be greater than 0"),
-    ],
-)
-def test_refusals(hyper: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message) as error:
-        make_task({"name": "gymnasium", **hyper}).spec  # noqa: B018
-    assert "\n" not in str(error.value)
-
-
-def test_without_the_optional_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gymnasium_robotics" else find(name))
-    with pytest.raises(ValueError, match=r"need gymnasium-robotics: pip install 'deepcrl\[robotics\]'"):
-        make_task({"name": "gymnasium", "id": "PointMaze_NoMaze-v3"}).spec  # noqa: B018
-
-
 def test_bad_calls() -> None:
     envs = build("test/Walk-v0")
     with pytest.raises(RuntimeError, match="reset"):
@@ -356,10 +223,3 @@ def test_bad_calls() -> None:
         build("test/Walk-v0", num_envs=3).load_state_dict(saved)
     with pytest.raises(ValueError, match="lacks goal"):
         build("test/Walk-v0").load_state_dict({key: value for key, value in saved.items() if key != "goal"})
-
-
-def test_it_brings_its_own_physics() -> None:
-    settings = VectorSettings(num_envs=1, episode_length=9, seed=0)
-    object.__setattr__(settings, "physics", "other")  # of an engine that need not be installed
-    with pytest.raises(ValueError, match="physics=other: env=gymnasium brings its own physics"):
-        make_task({"name": "gymnasium"}).vectorize(settings)
