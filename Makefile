@@ -22,8 +22,8 @@ install: $(INSTALLED)  ## make .venv with the pinned dependencies
 train: install  ## train a point mass to reach goals in a maze: minutes, then a video
 	$(BIN)/deepcrl train experiment=first_light
 
-test: install  ## run all tests but the slow ones
-	$(BIN)/python -m pytest -m 'not slow'
+test: install  ## run all tests but the slow ones, a file at a time on each of up to four cores
+	$(BIN)/python -m pytest -m 'not slow' -n logical --maxprocesses 4 --dist loadfile
 
 test-slow: install  ## compare MuJoCo Warp with MuJoCo on every kind of task: compiles kernels for minutes
 	$(BIN)/python -m pytest -m slow
