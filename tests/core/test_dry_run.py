@@ -65,6 +65,13 @@ def test_a_loss_is_not_run_before_the_run(tiny, monkeypatch):
     assert preflight(config, env_spec(config), CPU).step_bytes
 
 
+@pytest.mark.parametrize("name", ENCODERS)
+def test_steps_of_every_encoder_are_predicted(tiny, name):
+    config = tiny(encoder=ENCODERS.defaults(name) | {"depth": 8, "width": 16})
+    deeper = tiny(encoder=ENCODERS.defaults(name) | {"depth": 16, "width": 16})
+    assert 0 < peak_bytes(config, env_spec(config)) < peak_bytes(deeper, env_spec(deeper))
+
+
 def test_learners_count_with_whatever_loss_they_have(tiny):
     long_ring = {"buffer": {"name": "ring", "capacity": 3000}, "prefill_steps": 2000, "total_env_steps": 10_000}
     alone = tiny(loss=LOSSES.defaults("infonce_temperature"), **long_ring)
