@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from deepcrl.core.agents import contrast
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.agents.graphed import WARM_UP_STEPS, Graphed
 from deepcrl.core.agents.parts import Parts
@@ -33,27 +34,27 @@ RUNGS = {"eager": None, "(a)": "norm", "(b)": "layer", "(c)": "stack"}
 DEPTHS = (64, 1024)
 SPEC = EnvSpec(state_dim=29, action_dim=8, goal_indices=(0, 1))
 ALLOCATES = ("empty", "new_empty", "empty_like", "empty_strided", "detach", "_unsafe_view")
-OPAQUE = {
-    torch.ops.deepcrl.trunk.default: trunk.trunk,
-    torch.ops.deepcrl.trunk_backward.default: trunk.trunk_backward,
-}
 
 
 class Launches(TorchDispatchMode):
-    """Counts torch's operations while it is on, inside the trunk's operators too; kernels are added to `triton`."""
+    """Counts torch's operations while it is on, inside our operators too; kernels are added to `triton`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.torch = self.triton = 0
+        self.opaque: dict[Any, Callable[..., Any]] = {
+            torch.ops.deepcrl.trunk.default: trunk.trunk,
+            torch.ops.deepcrl.trunk_backward.default: trunk.trunk_backward,
+        }
 
     @property
     def total(self) -> int:
         return self.torch + self.triton
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in OPAQUE:
+        if func in self.opaque:
             with self:
-                return OPAQUE[func](*args, **(kwargs or {}))
+                return self.opaque[func](*args, **(kwargs or {}))
         if func is torch.ops.aten._local_scalar_dense.default:
             raise RuntimeError("the step waits for the device: it reads a tensor's value")
         self.torch += _computes(func)
@@ -108,27 +109,39 @@ def count(rung: str, depth: int, *, graph: bool = False) -> Launches:
 
 @contextmanager
 def _on(rung: str, launches: Launches) -> Iterator[None]:
-    """Puts a rung behind the trunk's operator, and a counter behind its kernels' launches."""
-    module: Any = eager
-    if RUNGS[rung] is not None:
-        from deepcrl.kernels.triton import layer, norm, stack
-        from deepcrl.kernels.triton import trunk as triton_trunk
-
-        options = {"rung": RUNGS[rung]}
-        module = SimpleNamespace(
-            prepare=triton_trunk.prepare,
-            forward=partial(triton_trunk.forward, **options),
-            backward=partial(triton_trunk.backward, **options),
-        )
-        kernels = [(norm, "norm_forward_kernel"), (norm, "norm_backward_kernel"), (layer, "layer_kernel")]
-        kernels += [(stack, "stack_forward_kernel"), (stack, "stack_backward_kernel")]
-    else:
-        kernels = []
+    """Puts a rung behind the trunk's operator, the fused loss behind InfoNCE, and a counter behind their kernels."""
     with ExitStack() as patches:
-        patches.enter_context(mock.patch.object(trunk, "backend", return_value=module))
-        for where, name in kernels:
-            patches.enter_context(mock.patch.object(where, name, _Counted(launches)))
+        if RUNGS[rung] is None:
+            patches.enter_context(mock.patch.object(trunk, "backend", return_value=eager))
+        else:
+            for patch in _patches(RUNGS[rung], launches):
+                patches.enter_context(patch)
         yield
+
+
+def _patches(rung: str | None, launches: Launches) -> list[Any]:
+    from deepcrl.kernels.triton import infonce as fused
+    from deepcrl.kernels.triton import layer, norm, stack
+    from deepcrl.kernels.triton import trunk as triton_trunk
+
+    launches.opaque |= {
+        torch.ops.deepcrl.pairwise_logsumexp.default: fused.pairwise_logsumexp._init_fn,
+        torch.ops.deepcrl.pairwise_logsumexp_backward.default: fused.pairwise_logsumexp_backward._init_fn,
+    }
+    module = SimpleNamespace(
+        prepare=triton_trunk.prepare,
+        forward=partial(triton_trunk.forward, rung=rung),
+        backward=partial(triton_trunk.backward, rung=rung),
+    )
+    kernels = [(norm, "norm_forward_kernel"), (norm, "norm_backward_kernel"), (layer, "layer_kernel")]
+    kernels += [(stack, "stack_forward_kernel"), (stack, "stack_backward_kernel")]
+    kernels += [(fused, "rows_kernel"), (fused, "gradient_kernel")]
+    return [
+        mock.patch.object(trunk, "backend", return_value=module),
+        mock.patch.object(contrast.dispatch, "fused_infonce", return_value=fused.infonce),
+        mock.patch.object(fused, "unsupported", return_value=None),
+        *(mock.patch.object(where, name, _Counted(launches)) for where, name in kernels),
+    ]
 
 
 class _Counted:

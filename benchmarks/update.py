@@ -1,8 +1,9 @@
 """Times one full gradient step (actor, temperature, critic, three Adams) side by side: `deepcrl bench update`.
 
-Variants take turns within one process, one step each per round, so that a busy or throttled machine slows all of them
-alike; compare the ratios. `deepcrl` rows run `CRL.update` itself with `encoder=residual_mlp`; `plain` rows run the same
-agent with a network written as a module per layer; `flax` is our own jitted Flax + Optax version of the step.
+Variants take turns within one process, two steps each per round, the second one timed, so that a busy or throttled
+machine slows all of them alike; compare the ratios. `deepcrl` rows run `CRL.update` itself with `encoder=residual_mlp`,
+on the cores as a run divides them; `plain` rows run the same agent with a network written as a module per layer;
+`flax` is our own jitted Flax + Optax version of the step.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from torch import nn
 
 from deepcrl.cli.errors import ArgumentParser
 from deepcrl.core.agents.crl import CRL
+from deepcrl.core.agents.halves import divide_cores
 from deepcrl.core.agents.parts import Parts
+from deepcrl.core.build import ALL_THREADS
 from deepcrl.core.energies import Norm
 from deepcrl.core.losses.infonce import infonce
 from deepcrl.core.run_dir import describe_environment
@@ -60,7 +63,16 @@ def make_step(variant: str, depth: int, batch_size: int) -> Callable[[], object]
 
     parts = Parts(SPEC, encoder, encoder, encoder, Norm(), infonce, torch.device("cpu"), precision, seed=0)
     agent = CRL(parts)
-    return lambda: agent.update(batch)
+    if kind == "deepcrl":
+        divide_cores([agent], torch.device("cpu"))
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(ALL_THREADS)
+
+    def step() -> None:
+        torch.set_num_threads(num_threads)
+        agent.update(batch)
+
+    return step
 
 
 def _load_peer() -> Any:
@@ -87,6 +99,7 @@ def measure(depth: int, variants: tuple[str, ...], seconds: float) -> list[dict[
     deadline = time.perf_counter() + seconds
     while time.perf_counter() < deadline or len(times[variants[0]]) < 5:
         for variant, step in steps.items():
+            step()  # while threads of the variant before still spin
             start = time.perf_counter()
             step()
             times[variant].append(1e3 * (time.perf_counter() - start))

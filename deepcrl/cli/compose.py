@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from deepcrl.cli.help import HELP
-from deepcrl.cli.overrides import into_dicts
+from deepcrl.cli.overrides import in_hydras_words
 from deepcrl.core.components import discover
 from deepcrl.core.config import RunConfig
 
@@ -37,7 +37,7 @@ def compose_values(overrides: list[str]) -> dict[str, Any]:
     """Composes `train.yaml` with `overrides` outside of Hydra's main, as plain values."""
     register_schema()
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS_DIR)):
-        return plain_values(compose("train", overrides=into_dicts(overrides)))
+        return plain_values(compose("train", overrides=in_hydras_words(overrides)))
 
 
 def plain_values(cfg: Any) -> dict[str, Any]:

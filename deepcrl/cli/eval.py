@@ -8,6 +8,7 @@ from deepcrl.cli.errors import ArgumentParser, user_errors
 from deepcrl.cli.saved_run import with_overrides
 from deepcrl.core.build import build_envs
 from deepcrl.core.evaluate import evaluate
+from deepcrl.core.run_dir import RunDir
 from deepcrl.core.trained import Saved
 
 
@@ -26,7 +27,8 @@ def main(arguments: list[str]) -> None:
         saved = Saved.read(options.run_dir)
         config = with_overrides(saved, options.overrides)
         agent = saved.agent(config, options.learner)
-        envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval")
+        unstable_dir = RunDir(saved.run_dir).unstable_dir
+        envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval", unstable_dir)
     scores = evaluate(agent, envs)
     unit = "env steps" if saved.env_steps else "gradient steps"
     print(f"{saved.run_dir} after {saved.steps:,} {unit}, {envs.num_envs} episodes of {envs.episode_length} steps")

@@ -42,6 +42,8 @@ def check(arguments: list[str]) -> None:
             raise ValueError(f"{argument}: a run needs a choice of {key}, see `deepcrl list`")
         elif key in (*GROUPS, *OPTIONAL_GROUPS) and _is_no_name(argument):
             raise ValueError(f"{argument}: {key} is chosen by name, see `deepcrl list`")
+        elif key in OPTIONAL_GROUPS and is_sweep(arguments) and "null" in value.split(","):
+            raise ValueError(f"{argument}: a sweep goes over names; run {key}=null by itself")
         elif key == "sweep" and "," in value:
             raise ValueError(f"{argument}: one sweep at a time; its settings can be swept beside it")
         elif key == "sweep" and value != "null" and not is_sweep(arguments):
@@ -113,10 +115,14 @@ def check_used(agent: str, overrides: list[str]) -> None:
             raise ValueError(f"{override} has no effect: agent={agent} uses no {group}; leave it out")
 
 
-def into_dicts(arguments: list[str]) -> list[str]:
-    """Puts Hydra's `++` before what goes into a dict, such as `env.kwargs.x=1`: no schema knows its keys."""
-    dicts = _dicts()
-    return [f"++{argument}" if argument.startswith(dicts) else argument for argument in arguments]
+def in_hydras_words(arguments: list[str]) -> list[str]:
+    """Spells for Hydra what goes into a dict, `++env.kwargs.x=1`, and what takes a choice back, `~sa_encoder`.
+
+    No schema knows a dict's keys, and Hydra has no null for a group.
+    """
+    dicts, nulls = _dicts(), [f"{group}=null" for group in OPTIONAL_GROUPS]
+    arguments = [f"++{argument}" if argument.startswith(dicts) else argument for argument in arguments]
+    return [f"~{split(argument)[0]}" if argument in nulls else argument for argument in arguments]
 
 
 def _dicts() -> tuple[str, ...]:

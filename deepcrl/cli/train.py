@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     with user_errors():
         overrides.check(arguments)
         arguments = overrides.translate_ids(arguments)
-    arguments = overrides.into_dicts(arguments)
+    arguments = overrides.in_hydras_words(arguments)
     extra = overrides.name_what_varies(arguments) if overrides.is_sweep(arguments) else saved_choices(arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print errors itself; `one_line_errors` does it better
     completing = "-sc" in arguments or "--shell-completion" in arguments

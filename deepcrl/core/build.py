@@ -11,6 +11,7 @@ import torch
 
 from deepcrl.core import seeding
 from deepcrl.core.agents.graphed import graphed
+from deepcrl.core.agents.halves import divide_cores
 from deepcrl.core.agents.parts import MakeEncoder, Parts
 from deepcrl.core.block_norms import check_has_blocks
 from deepcrl.core.buffers.inputs import BufferInputs
@@ -22,6 +23,8 @@ from deepcrl.core.run_dir import RunDir
 from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
 from deepcrl.envs import make_envs, make_task, physics
 from deepcrl.kernels import dispatch
+
+ALL_THREADS = torch.get_num_threads()
 
 
 def env_spec(config: RunConfig) -> EnvSpec:
@@ -121,8 +124,7 @@ def build_run(config: RunConfig) -> Run:
     """Builds a run at its beginning; `Run.load_state_dict` takes it further."""
     device = select_device(config.device)
     check_device(config, device)
-    if config.num_threads:
-        torch.set_num_threads(config.num_threads)
+    torch.set_num_threads(config.num_threads or ALL_THREADS)
     spec = env_spec(config)
     unstable_dir = RunDir(Path(config.run_dir)).unstable_dir if config.run_dir else None
     envs = None if config.offline else build_envs(config, config.env, config.num_envs, "envs", unstable_dir)
@@ -134,15 +136,17 @@ def build_run(config: RunConfig) -> Run:
             check_has_blocks(agent.networks)
         return graphed(agent) if config.cuda_graph else agent
 
+    agent, learners = learning(config), {name: learning(config.learner(name)) for name in config.learners}
+    divide_cores([agent, *learners.values()], device)
     return Run(
         config=config,
         schedule=Schedule.of(config),
         envs=envs,
         eval_envs=eval_envs,
-        agent=learning(config),
+        agent=agent,
         buffer=build_buffer(config, spec, device),
         device=device,
         progress=Progress(),
         observation=envs.reset() if envs else None,
-        learners={name: learning(config.learner(name)) for name in config.learners},
+        learners=learners,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from types import ModuleType
 
 import torch
@@ -21,7 +22,8 @@ def choose(kernels: str) -> None:
     """Sets what runs the trunk in this process.
 
     `auto`: on a CPU the fastest that it has, on a GPU plain torch, since the Triton kernels have not been timed on one
-    (docs/kernels.md). `eager`: plain torch. `triton`: the Triton kernels, or an error where they cannot run.
+    (docs/kernels.md). `eager`: plain torch. `triton`: the Triton kernels, or an error where they cannot run; there
+    InfoNCE is fused with the energies that its kernel knows (`core.agents.contrast`).
     """
     global _chosen
     if kernels not in KERNELS:
@@ -56,6 +58,15 @@ def backend(x: Tensor, *, bf16: bool = False) -> ModuleType:
     if width % 16 == 0 and width <= build.STACK_MAX_WIDTH and build.stack_supported(bf16):
         return stack
     return native if width <= build.MAX_WIDTH else eager
+
+
+def fused_infonce(embedding_dim: int) -> Callable[..., tuple[Tensor, dict[str, Tensor]]] | None:
+    """Returns `kernels.triton.infonce.infonce` if Triton kernels were chosen and take embeddings that wide, or None."""
+    if _chosen != "triton":
+        return None
+    from deepcrl.kernels.triton import infonce
+
+    return infonce.infonce if embedding_dim <= infonce.MAX_DIM else None
 
 
 def _triton() -> ModuleType:

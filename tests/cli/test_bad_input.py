@@ -39,6 +39,7 @@ BAD = [
     ("eval_env.cell_size=8", "eval_env.cell_size has nothing to set: choose eval_env=NAME first, "),
     ("loss=null", "loss=null: a run needs a choice of loss, see `deepcrl list`"),
     ("~env", "~env: a run needs a choice of env, "),
+    ("-m actor_encoder=null,mlp", "actor_encoder=null,mlp: a sweep goes over names; run actor_encoder=null by itself"),
     ("loss=3", "loss=3: loss is chosen by name, "),
     ("agent=true", "agent=true: agent is chosen by name, "),
     ("actor_encoder=1e3", "actor_encoder=1e3: actor_encoder is chosen by name, "),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deepcrl.cli.compose import compose_values
 from deepcrl.cli.overrides import translate_ids
 
 
@@ -35,3 +36,14 @@ def test_a_run_and_its_evaluation_take_old_ids(deepcrl, tiny) -> None:
     assert trained.err == "deepcrl: env=simple_u_maze is env=point_u_maze here, see docs/environments.md\n"
     assert "  name: point_u_maze\n" in Path("run/config.yaml").read_text()
     assert deepcrl("eval", "run", "env=simple_big_maze").code == 0
+
+
+@pytest.mark.parametrize("taken_back", ["eval_env=null", "~eval_env"])
+def test_null_takes_back_what_an_experiment_chose(taken_back) -> None:
+    assert compose_values(["experiment=ant_laptop"])["eval_env"]["name"] == "ant"
+    assert compose_values(["experiment=ant_laptop", taken_back])["eval_env"] is None
+
+
+def test_null_where_nothing_was_chosen(deepcrl, tiny) -> None:
+    assert deepcrl("train", *tiny, "sa_encoder=null", "run_dir=run", "total_env_steps=100").code == 0
+    assert "sa_encoder: null\n" in Path("run/config.yaml").read_text()

@@ -38,6 +38,15 @@ def test_encoders_are_set_together_or_apart(deepcrl, tiny, tmp_path: Path) -> No
     assert shapes == {"actor": (8, 32, 32), "sa_encoder": (4, 16, 16), "goal_encoder": (4, 16, 16)}
 
 
+def test_options_for_very_deep_networks(deepcrl, tiny, tmp_path: Path) -> None:
+    options = ["lr_warmup_steps=4", "gradient_clip=0.5", "log_blocks=true", "encoder.zero_init_residual=true"]
+    trained = deepcrl("train", *tiny, *options, "encoder.checkpoint_blocks=sqrt", "run_dir=run")
+    assert trained.code == 0, trained.err
+    rows, _ = read_rows(tmp_path / "run/metrics.jsonl")
+    assert any("blocks/actor/stream_rms/0000" in row for row in rows)
+    assert "activations of a gradient step" in trained.out  # the table before training predicts them
+
+
 def test_a_sweep_names_its_runs_by_what_varies(deepcrl, tiny, tmp_path: Path) -> None:
     result = deepcrl("train", *tiny, "-m", "loss=infonce,backward_infonce", "seed=0,1", "hydra.sweep.dir=sweep")
     assert (result.code, result.err) == (0, "")

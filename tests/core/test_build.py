@@ -7,6 +7,7 @@ import torch
 
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.agents.graphed import Graphed
+from deepcrl.core.agents.halves import InHalves
 from deepcrl.core.build import build_agent, build_envs, build_run, env_spec
 from deepcrl.core.preflight import preflight
 from deepcrl.kernels import dispatch, eager
@@ -129,9 +130,35 @@ def test_the_seed_draws_the_networks(tiny) -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 def test_the_number_of_threads_is_kept(tiny) -> None:
     build_run(tiny(num_threads=1))
     assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("threads")
+def test_the_halves_of_an_update_divide_the_cores(tiny) -> None:
+    run = build_run(tiny(num_threads=4))
+    assert isinstance(run.agent, InHalves)
+    assert run.agent.halves.side_by_side
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_run_after_another_in_one_process_has_all_threads_again(tiny, monkeypatch) -> None:
+    monkeypatch.setattr("deepcrl.core.build.ALL_THREADS", 3)
+    for _ in range(2):
+        build_run(tiny(num_threads=0, agent={"name": "gcbc"}))
+        assert torch.get_num_threads() == 3
+        build_run(tiny(num_threads=0))
+        assert torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize("name", ["arm_grasp", "pusher2"])

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.agents.actor_objective import ACTOR_OBJECTIVES, awr, ddpg_bc
+from deepcrl.core.agents.contrast import contrast
 from deepcrl.core.agents.embedding_critic import EmbeddingCritic, add_critics, least, mean
 from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.learner import Learner, check_not_negative, check_positive, check_share, copied, frozen
+from deepcrl.core.agents.halves import Halves
+from deepcrl.core.agents.learner import Learner, check_not_negative, check_positive, check_share, copied
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import AGENTS
 from deepcrl.core.registry import suggest
@@ -25,8 +27,9 @@ EnergyOf = Callable[[Tensor], Tensor]
 class CRL(Learner):
     """Contrastive RL: the critic tells which goal a state-action leads to, the actor maximises its energy.
 
-    One update takes the actor's step first, with the critic as it was, then the temperature's, then the critic's, all
-    on one batch. The goal embedding is computed once and shared. Nothing in `act` or `update` waits for the device.
+    One update takes the actor's step and the temperature's with the critic as it was, and the critic's, all on one
+    batch: neither half needs the other's result, so a CPU may compute both at once. The goal embedding is computed once
+    and shared. Nothing in `act` or `update` waits for the device.
 
     The actor objectives `ddpg_bc` and `awr` are for offline training: they keep to the actions of the data, and leave
     the temperature where it is. For the advantage, `awr` learns one more critic, which sees the state without the
@@ -88,6 +91,8 @@ class CRL(Learner):
         )
         sa_dim = spec.state_dim + spec.action_dim
         self._critics = add_critics(self, parts, num=num_critics, sa_dim=sa_dim, embedding_dim=embedding_dim)
+        self._constant_critics = [critic.constant() for critic in self._critics]
+        self.halves = Halves()
         self._losses = [copied(parts.loss) if critic.ending else parts.loss for critic in self._critics]
         learned = [p for critic in self._critics for p in critic.parameters()]
         for critic, loss in zip(self._critics, self._losses, strict=True):
@@ -120,18 +125,18 @@ class CRL(Learner):
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Takes one gradient step of the actor, the temperature and the critics; returns 0-dim metrics."""
         goals = [critic.embed_goal(batch.goal) for critic in self._critics]
-        metrics = self._update_actor(batch, [g.detach() for g in goals])
-        return metrics | self._update_critics(batch, goals)
+        of_actor, of_critics = self.halves.run(
+            lambda: self._update_actor(batch, [g.detach() for g in goals]), lambda: self._criticise(batch, goals)
+        )
+        self.apply("critic")
+        return of_actor | of_critics
 
     def _update_actor(self, batch: Batch, goals: list[Tensor]) -> dict[str, Tensor]:
         goals = [self._actor_goals(g) for g in goals]
 
         def energy(action: Tensor) -> Tensor:
-            energies = []
-            for critic, g in zip(self._critics, goals, strict=True):
-                with frozen(*critic.modules()):
-                    energies.append(critic.energy.paired(critic.embed(batch.state, action), g))
-            return least(energies)
+            critics = zip(self._constant_critics, goals, strict=True)
+            return least([critic.energy.paired(critic.embed(batch.state, action), g) for critic, g in critics])
 
         update = {"max_entropy": self._climb, "ddpg_bc": self._climb_near_data, "awr": self._imitate_the_better}
         return update[self._actor_objective](batch, self._actor_goals(batch.goal), energy)
@@ -169,8 +174,8 @@ class CRL(Learner):
         }
 
     def _update_value(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self._value.energy.pairwise(self._value.embed(batch.state), self._value.embed_goal(batch.goal))
-        loss = self._value_loss(logits)
+        state, goal = self._value.embed(batch.state), self._value.embed_goal(batch.goal)
+        loss, _ = contrast(self._value.energy, self._value_loss, state, goal)
         gradient_norm = self.step("value", loss)
         return {"critic/value_loss": loss.detach(), "critic/value_gradient_norm": gradient_norm}
 
@@ -179,29 +184,17 @@ class CRL(Learner):
         num_random = round(self._random_goals * goal.shape[0])
         return torch.cat([goal.roll(1, dims=0)[:num_random], goal[num_random:]]) if num_random else goal
 
-    def _update_critics(self, batch: Batch, goals: list[Tensor]) -> dict[str, Tensor]:
+    def _criticise(self, batch: Batch, goals: list[Tensor]) -> dict[str, Tensor]:
+        """Leaves the critics' gradients to be applied, once the actor has read the critics; returns metrics."""
         losses, metrics = [], []
         for critic, loss, g in zip(self._critics, self._losses, goals, strict=True):
             sa = critic.embed(batch.state, batch.action)
-            logits = critic.energy.pairwise(sa, g)
-            losses.append(loss(logits))
+            value, how_well = contrast(critic.energy, loss, sa, g)
             if self._embedding_l2_coef:
-                losses[-1] = losses[-1] + self._embedding_l2_coef * (sa.square().mean() + g.square().mean())
-            metrics.append(_logit_metrics(logits.detach()))
+                value = value + self._embedding_l2_coef * (sa.square().mean() + g.square().mean())
+            losses.append(value)
+            metrics.append(how_well)
         loss = mean(losses)
-        gradient_norm = self.step("critic", loss)
-        means = {name: mean([each[name] for each in metrics]) for name in metrics[0]}
+        gradient_norm = self.backward("critic", loss)
+        means = {f"critic/{name}": mean([each[name] for each in metrics]) for name in metrics[0]}
         return {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **means}
-
-
-def _logit_metrics(logits: Tensor) -> dict[str, Tensor]:
-    """How well logits [B, B] tell the positive pairs, on the diagonal, from the negative ones."""
-    size = logits.shape[0]
-    positive = logits.diagonal()
-    correct = logits.argmax(dim=1) == torch.arange(size, device=logits.device)
-    return {
-        "critic/categorical_accuracy": correct.float().mean(),
-        "critic/logits_pos": positive.mean(),
-        "critic/logits_neg": (logits.sum() - positive.sum()) / max(size * (size - 1), 1),
-        "critic/logsumexp": logits.logsumexp(dim=1).mean(),
-    }

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.agents.learner import Learner, check_positive, copied
+from deepcrl.core.agents.learner import Learner, check_positive, constant, copied
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.energies import Energy, check_dim
 
@@ -38,6 +38,11 @@ class EmbeddingCritic:
 
     def parameters(self) -> list[nn.Parameter]:
         return [p for module in self.modules() for p in module.parameters()]
+
+    def constant(self) -> EmbeddingCritic:
+        """Returns this critic as one that gives gradients to its inputs only, for who learns from it beside it."""
+        parts = constant(self.phi), constant(self.psi), constant(self.energy)
+        return EmbeddingCritic(self.learner, *parts, self.ending)
 
     def add_target(self) -> EmbeddingCritic:
         """Adds targets of all that it learns to the learner; returns the critic made of them."""

@@ -60,8 +60,9 @@ class Learner:
     def add_optimizer(self, name: str, parameters: list[nn.Parameter], lr: float) -> None:
         """Adds an Adam with PyTorch's defaults; ValueError for a learning rate, `{name}_lr`, that is not positive."""
         check_positive(**{f"{name}_lr": lr})
-        # A CUDA graph would replay the number that a rate was; a tensor may change
-        rate = torch.tensor(lr, device=self._device) if self._lr_warmup_steps else lr
+        # A CUDA graph would replay the number that a rate was; a tensor may change. One on `meta` has no value to check
+        changes = self._lr_warmup_steps and self._device.type != "meta"
+        rate = torch.tensor(lr, device=self._device) if changes else lr
         self.optimizers[name] = torch.optim.Adam(parameters, lr=rate, fused=True)
         self._final_lr[name] = lr
         project_after_steps(self.optimizers[name], self.networks.values())
@@ -72,6 +73,12 @@ class Learner:
 
     def step(self, name: str, loss: Tensor) -> Tensor:
         """Takes one step of optimiser `name` down the loss; returns the gradient's norm, as it was before clipping."""
+        norm = self.backward(name, loss)
+        self.apply(name)
+        return norm
+
+    def backward(self, name: str, loss: Tensor) -> Tensor:
+        """Gives the parameters of optimiser `name` the loss's gradients, clipped; returns their norm before that."""
         parameters = [p for group in self.optimizers[name].param_groups for p in group["params"]]
         for parameter in parameters:
             parameter.grad = None
@@ -79,7 +86,6 @@ class Learner:
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if self._gradient_clip:
             torch.nn.utils.clip_grads_with_norm_(parameters, self._gradient_clip, norm)
-        self.apply(name)
         return norm
 
     def apply(self, name: str) -> None:
@@ -142,6 +148,15 @@ def copied(part: Part) -> Part:
         return part
     memo: dict[int, Any] = {id(p): nn.Parameter(p.detach().clone()) for p in part.parameters()}
     memo |= {id(buffer): buffer.clone() for buffer in part.buffers()}
+    return copy.deepcopy(part, memo)
+
+
+def constant(part: Part) -> Part:
+    """Returns a module that shares the numbers of `part`, whoever changes them, and has no gradients for them."""
+    if not isinstance(part, nn.Module):
+        return part
+    memo: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in part.parameters()}
+    memo |= {id(buffer): buffer for buffer in part.buffers()}
     return copy.deepcopy(part, memo)
 
 

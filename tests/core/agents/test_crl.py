@@ -14,6 +14,7 @@ from deepcrl.core.agents.crl import CRL
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import ENCODERS, ENERGIES, LOSSES
 from deepcrl.core.types import Batch, EnvSpec, Observation
+from tests.conftest import assert_same
 
 SPEC = EnvSpec(state_dim=5, action_dim=3, goal_indices=(0, 1))
 
@@ -106,6 +107,21 @@ def test_an_update_is_the_papers(entropy_bonus):
         for ours, expected in zip(parameters, after[name], strict=True):
             # a step has the size lr whatever the gradient: only where |gradient| ~ eps may rounding show
             torch.testing.assert_close(ours.detach(), expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("objective", ["max_entropy", "ddpg_bc", "awr"])
+@pytest.mark.parametrize("num_critics", [1, 2])
+def test_halves_side_by_side_take_the_same_step(objective, num_critics):
+    """Bit for bit, with a network that writes into shared memory if anything does: the trunk of native kernels."""
+    encoder = partial(ENCODERS.build, {"name": "residual_mlp", "depth": 4, "width": 32})
+
+    def trained(*, side_by_side):
+        agent = make_agent(encoder, energy="iqe", actor_objective=objective, num_critics=num_critics)
+        if side_by_side:
+            agent.halves.start()
+        return [agent.update(make_batch()) for _ in range(5)], agent.state_dict()
+
+    assert_same(trained(side_by_side=True), trained(side_by_side=False))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcrl.core.agents.learner import Learner, check_share, copied, frozen
+from deepcrl.core.agents.learner import Learner, check_share, constant, copied, frozen
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import AGENTS, ENERGIES, LOSSES
 from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS
@@ -142,6 +142,24 @@ def test_a_copy_is_equal_and_apart():
     assert all(p.requires_grad for p in copy_of_it.parameters())
     norm = ENERGIES.build({"name": "norm"})
     assert copied(norm) is norm
+
+
+def test_a_constant_follows_its_network_and_gives_gradients_to_inputs_only():
+    linear = nn.Linear(3, 4)
+    net = nn.Sequential(linear, nn.BatchNorm1d(4))
+    fixed = constant(net)
+    x = torch.randn(5, 3, requires_grad=True)
+    with torch.no_grad():
+        linear.weight.mul_(2)
+        net.load_state_dict({name: value + 1 for name, value in net.state_dict().items()})
+    torch.testing.assert_close(fixed.eval()(x), net.eval()(x), rtol=0, atol=0)
+    fixed(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.any()
+    assert all(p.grad is None for module in (net, fixed) for p in module.parameters())
+    assert all(p.requires_grad for p in net.parameters())
+    norm = ENERGIES.build({"name": "norm"})
+    assert constant(norm) is norm
 
 
 def test_parts_with_parameters_are_networks():

@@ -7,11 +7,13 @@ from functools import partial
 import pytest
 import torch
 
+from deepcrl.core.agents.contrast import FUSED_ENERGIES, contrast
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import ENCODERS, ENERGIES, LOSSES
 from deepcrl.core.types import Batch, EnvSpec, Observation
 from deepcrl.kernels import dispatch
+from deepcrl.kernels.triton.infonce import MAX_DIM
 from tests.kernels.triton.conftest import DEVICE
 
 SPEC = EnvSpec(state_dim=5, action_dim=3, goal_indices=(0, 1))
@@ -19,12 +21,12 @@ SPEC = EnvSpec(state_dim=5, action_dim=3, goal_indices=(0, 1))
 TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
 
 
-def make_agent(monkeypatch, kernels: str, precision: str) -> CRL:
+def make_agent(monkeypatch, kernels: str, precision: str, *, energy: str = "norm", loss: str = "infonce") -> CRL:
     monkeypatch.setattr(dispatch, "_chosen", "auto")
     dispatch.choose(kernels)
     encoder = partial(ENCODERS.build, {"name": "residual_mlp", "depth": 8, "width": 32})
-    energy, loss = ENERGIES.build({"name": "norm"}), LOSSES.build({"name": "infonce"})
-    return CRL(Parts(SPEC, encoder, encoder, encoder, energy, loss, DEVICE, precision, seed=0), embedding_dim=8)
+    critic = ENERGIES.build({"name": energy}), LOSSES.build({"name": loss, "logsumexp_coef": 0.2})
+    return CRL(Parts(SPEC, encoder, encoder, encoder, *critic, DEVICE, precision, seed=0), embedding_dim=8)
 
 
 def make_batch(seed: int) -> Batch:
@@ -58,3 +60,35 @@ def test_acts_as_eager_does(monkeypatch):
     observation = Observation(torch.randn(7, 5, device=DEVICE), torch.randn(7, 2, device=DEVICE))
     actions = [make_agent(monkeypatch, name, "fp32").act(observation, explore=False) for name in ("triton", "eager")]
     torch.testing.assert_close(*actions, rtol=1e-5, atol=1e-5)
+
+
+def _writes_logits(monkeypatch, agent: CRL) -> bool:
+    """Whether an update asks the energy for the logits [B, B]."""
+    energy, asked = agent._critics[0].energy, []
+    pairwise = energy.pairwise
+    monkeypatch.setattr(energy, "pairwise", lambda *args: asked.append(True) or pairwise(*args))
+    agent.update(make_batch(0))
+    return bool(asked)
+
+
+@pytest.mark.parametrize("energy", list(FUSED_ENERGIES.values()))
+def test_infonce_never_writes_the_logits(monkeypatch, energy):
+    ours, theirs = (make_agent(monkeypatch, kernels, "fp32", energy=energy) for kernels in ("triton", "eager"))
+    assert not _writes_logits(monkeypatch, make_agent(monkeypatch, "triton", "fp32", energy=energy))
+    got = ours.update(make_batch(0))
+    dispatch.choose("eager")
+    want = theirs.update(make_batch(0))
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+    assert _writes_logits(monkeypatch, theirs)
+
+
+@pytest.mark.parametrize(("energy", "loss"), [("scaled_dot", "infonce"), ("norm", "symmetric_infonce")])
+def test_what_the_fused_loss_does_not_know_goes_through_the_logits(monkeypatch, energy, loss):
+    assert _writes_logits(monkeypatch, make_agent(monkeypatch, "triton", "fp32", energy=energy, loss=loss))
+
+
+def test_wide_embeddings_go_through_the_logits(monkeypatch):
+    make_agent(monkeypatch, "triton", "fp32")
+    sa = torch.randn(4, MAX_DIM + 1, device=DEVICE)
+    loss, _ = contrast(ENERGIES.build({"name": "norm"}), LOSSES.build({"name": "infonce"}), sa, sa)
+    assert loss.isfinite()
