@@ -19,8 +19,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 install: $(INSTALLED)  ## make .venv with the pinned dependencies
 
-train: install  ## train a point mass to reach goals in a maze: minutes, then a video
-	$(BIN)/deepcrl train experiment=first_light
+train: install  ## train a robot arm to hold its hand at any goal: two minutes, then a video
+	$(BIN)/deepcrl train experiment=arm_reach
 
 test: install  ## run all tests but the slow ones, a file at a time on each of up to four cores
 	$(BIN)/python -m pytest -m 'not slow' -n logical --maxprocesses 4 --dist loadfile
