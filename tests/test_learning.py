@@ -49,10 +49,11 @@ class Rows(list[dict[str, float]]):
         return "nowhere"
 
 
-def final_distance(loss: str, seed: int) -> float:
+def final_distance(loss: str, seed: int, precision: str = "fp32") -> float:
     """Metres left to the goal, on average, after training with this loss."""
     rows = Rows()
-    fit(build_run(RunConfig.from_dict(SETTINGS | {"loss": {"name": loss}, "seed": seed})), rows, Interrupt())
+    settings = SETTINGS | {"loss": {"name": loss}, "seed": seed, "precision": precision}
+    fit(build_run(RunConfig.from_dict(settings)), rows, Interrupt())
     return rows[-1]["eval/final_distance"]
 
 
@@ -62,3 +63,11 @@ def test_goes_towards_its_goals_only_if_pairs_are_right(seed):
     torch.set_num_threads(1)
     learned, shuffled = final_distance("infonce", seed), final_distance("shuffled_infonce", seed)
     assert learned < 3.5 < shuffled, f"{learned:.2f} m left after learning, {shuffled:.2f} m with shuffled pairs"
+
+
+@pytest.mark.learning
+def test_bf16_learns_what_fp32_learns():
+    torch.set_num_threads(1)
+    fp32, bf16 = ([final_distance("infonce", seed, precision) for seed in range(3)] for precision in ("fp32", "bf16"))
+    assert max(fp32 + bf16) < 3.5, f"{fp32} m left with fp32, {bf16} m with bf16"
+    assert min(fp32) < max(bf16) and min(bf16) < max(fp32), f"{fp32} m left with fp32, {bf16} m with bf16"
