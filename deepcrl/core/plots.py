@@ -85,7 +85,7 @@ def plot_run(run_dir: str | Path) -> list[Path]:
     run = RunDir(Path(run_dir))
     rows = _rows(run)
     path = run.plots_dir / "curves.png"
-    _save(_curves(rows, run), path)
+    save_png(_curves(rows, run), path)
     return [path]
 
 
@@ -118,7 +118,7 @@ def plot_runs(
         ax.set_xlabel(AXES[_counter(_rows(RunDir(Path(next(iter(groups.values()))[0]))))])
         ax.set_title(title or metric, loc="left", weight="bold", size=11)
         ax.legend(loc="best")
-        _save(figure, Path(path))
+        save_png(figure, Path(path))
     return Path(path)
 
 
@@ -129,7 +129,8 @@ def _rows(run: RunDir) -> Rows:
     return rows
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_png(figure: Figure, path: Path) -> None:
+    """Writes `figure` to `path`, whole or not at all, and makes the folders above it."""
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=140)
     path.parent.mkdir(parents=True, exist_ok=True)

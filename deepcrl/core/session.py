@@ -11,6 +11,7 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from deepcrl.core import checkpoint, loggers, run_dir
+from deepcrl.core.block_plot import plot_blocks
 from deepcrl.core.build import build_run, env_spec
 from deepcrl.core.components import LOGGERS
 from deepcrl.core.config import RunConfig, Schedule, select_device
@@ -155,6 +156,8 @@ class Session:
     def _draw(self, *, with_video: bool) -> None:
         try:
             pictures = plot_run(self._dir.path)
+            blocks = plot_blocks({"": self._dir.path}, self._dir.plots_dir / "blocks.png")
+            pictures += [blocks] if blocks else []
             if with_video:
                 pictures += self._film()
         except OSError as error:

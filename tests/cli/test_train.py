@@ -44,6 +44,7 @@ def test_options_for_very_deep_networks(deepcrl, tiny, tmp_path: Path) -> None:
     assert trained.code == 0, trained.err
     rows, _ = read_rows(tmp_path / "run/metrics.jsonl")
     assert any("blocks/actor/stream_rms/0000" in row for row in rows)
+    assert (tmp_path / "run/plots/blocks.png").exists()
     assert "activations of a gradient step" in trained.out  # the table before training predicts them
 
 
