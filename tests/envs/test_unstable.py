@@ -20,11 +20,6 @@ BAD_QVEL, BAD_QACC = int(mujoco.mjtWarning.mjWARN_BADQVEL), int(mujoco.mjtWarnin
 ENV = {"name": "ant_maze", "layout": "u2_maze", "reset_noise": 0.0}
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # where MuJoCo writes its log of warnings
-
-
 def start(directory: Path | None, seed: int = 3) -> TaskVectorEnv:
     envs = make_envs(ENV, num_envs=4, episode_length=50, seed=seed, num_threads=2, unstable_dir=directory)
     assert isinstance(envs, TaskVectorEnv)

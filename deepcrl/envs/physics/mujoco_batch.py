@@ -25,6 +25,8 @@ class MujocoBatch:
         self.model = model
         self.num_sims = num_sims
         self.device = torch.device("cpu")
+        if mujoco.get_mju_user_warning() is None:  # else MuJoCo writes MUJOCO_LOG.TXT wherever the user stands
+            mujoco.set_mju_user_warning(_say_nothing)
         self._batch = Batch(model, num_sims, num_threads)
         self._state = torch.from_numpy(self._batch.state)
         # Counts of the warnings by which mj_step says that it found NaN or a huge value (and restarted itself)
@@ -73,3 +75,7 @@ class MujocoBatch:
         data = self._batch.get_data(sim)
         mujoco.mj_forward(self.model, data)
         return data
+
+
+def _say_nothing(warning: str) -> None:
+    """`step` returns which simulations are unstable, and the environment reports them."""

@@ -122,3 +122,21 @@ def test_models_are_not_shared_state(physics):
     assert isinstance(physics.model, mujoco.MjModel)
     assert physics.device == torch.device("cpu")
     assert physics.num_sims == 3
+
+
+def test_an_unstable_simulation_leaves_no_log_where_the_user_stands(physics, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    physics.field("qvel")[1:, 0] = float("nan")
+    assert physics.step(5, False).tolist() == [False, True, True]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_user_s_own_warning_handler_stays():
+    mine = lambda warning: None  # noqa: E731
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(mine)
+    try:
+        make_physics("mujoco", Ant().model, 1, 1)
+        assert mujoco.get_mju_user_warning() is mine
+    finally:
+        mujoco.set_mju_user_warning(before)
