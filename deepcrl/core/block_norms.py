@@ -14,8 +14,12 @@ from torch import Tensor, nn
 class HasBlocks(Protocol):
     """A network of K residual blocks, with weights of their own or shared, that can be looked at."""
 
-    def stream_rms(self, x: Tensor) -> Tensor:
-        """Returns the root mean square of the residual stream [K + 1] on x [B, in_dim], before and after each block."""
+    def block_norms(self, x: Tensor) -> dict[str, Tensor]:
+        """Returns, on x [B, in_dim], what is worth knowing of each block, by name, first block first.
+
+        `stream_rms` [K + 1]: the root mean square of the residual stream, before and after each block.
+        `residual_norm` [K]: the L2 norm of what each block adds to it, averaged over the batch (paper, Fig. 17).
+        """
         ...
 
     def block_gradient_norms(self) -> Tensor:
@@ -34,9 +38,9 @@ def check_has_blocks(networks: Mapping[str, nn.Module]) -> None:
 def watched(networks: Mapping[str, nn.Module], row: dict[str, float]) -> Iterator[None]:
     """Adds to `row` what a gradient step taken inside does to each block of each network that has some.
 
-    Keys are `blocks/<network>/stream_rms/<block>` and `blocks/<network>/gradient_norm/<block>`, blocks counted from
-    0000. The stream is that of the network's last input in the step, with the weights as the step leaves them. The
-    step itself is what it would be unwatched.
+    Keys are `blocks/<network>/<what>/<block>`, blocks counted from 0000: what `HasBlocks.block_norms` returns, and
+    `gradient_norm`. The stream is that of the network's last input in the step, with the weights as the step leaves
+    them. The step itself is what it would be unwatched.
     """
     inputs: dict[str, Tensor] = {}
 
@@ -56,6 +60,6 @@ def watched(networks: Mapping[str, nn.Module], row: dict[str, float]) -> Iterato
     for name, x in inputs.items():
         net = networks[name]
         assert isinstance(net, HasBlocks)
-        values = {"stream_rms": net.stream_rms(x), "gradient_norm": net.block_gradient_norms()}
+        values = {**net.block_norms(x), "gradient_norm": net.block_gradient_norms()}
         for what, per_block in values.items():
             row |= {f"blocks/{name}/{what}/{i:04}": value for i, value in enumerate(per_block.tolist())}

@@ -12,7 +12,8 @@ from deepcrl.core.run_dir import RunDir
 
 PANELS = {
     "stream_rms": ("Residual stream", "root mean square"),
-    "gradient_norm": ("Gradient", "norm, by block"),
+    "residual_norm": ("What a block adds", "norm"),
+    "gradient_norm": ("Gradient of a block's weights", "norm"),
 }
 LINES = ("-", "--", ":", "-.")
 
@@ -31,8 +32,8 @@ def plot_blocks(run_dirs: Mapping[str, str | Path], path: str | Path) -> Path | 
 
     colors = dict(zip(networks, cycle((BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)), strict=False))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 3.6), layout="constrained")
-        for ax, (statistic, (title, unit)) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
+        figure = Figure(figsize=(13.0, 3.6), layout="constrained")
+        for ax, (statistic, (title, unit)) in zip(figure.subplots(1, 3), PANELS.items(), strict=True):
             for (label, blocks), line in zip(runs.items(), cycle(LINES), strict=False):
                 for network in networks:
                     values = blocks.get((network, statistic), [])

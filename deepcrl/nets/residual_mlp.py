@@ -104,18 +104,21 @@ class ResidualMLP(nn.Module):
             yield self.weight[block], self.bias[block], scale, shift
 
     @torch.no_grad()
-    def stream_rms(self, x: Tensor) -> Tensor:
-        """Returns the residual stream's root mean square [depth / block_layers + 1] on x [B, in_dim].
+    def block_norms(self, x: Tensor) -> dict[str, Tensor]:
+        """Returns the sizes of the K = depth / block_layers blocks' stream and residuals on x [B, in_dim].
 
-        The first is what enters the trunk, then the stream after each block (Wang et al. 2025, figure 17, shows
-        norms: sqrt(width) times as large). In float32, a block at a time: for looking, not for speed.
+        `stream_rms` [K + 1] is the root mean square of what enters the trunk and of the stream after each block,
+        `residual_norm` [K] the L2 norm of what a block adds, averaged over the batch (Wang et al. 2025, figure 17).
+        In float32, a block at a time: for looking, not for speed.
         """
         stream = self._first(x)
-        rms = [stream.square().mean().sqrt()]
+        rms, residual = [stream.square().mean().sqrt()], []
         for block in self._blocks():
+            before = stream
             stream = residual_trunk(stream, *block, block_layers=self.block_layers, activation=self.activation)
             rms.append(stream.square().mean().sqrt())
-        return torch.stack(rms)
+            residual.append((stream - before).norm(dim=1).mean())
+        return {"stream_rms": torch.stack(rms), "residual_norm": torch.stack(residual)}
 
     def block_gradient_norms(self) -> Tensor:
         """Returns the norm of the gradients of each block's own weights [K], as backward left them.

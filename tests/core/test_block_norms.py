@@ -46,7 +46,7 @@ def test_evaluations_log_every_block_and_training_stays_what_it_was(tiny, same):
     for row, plain in zip(rows, plain_rows, strict=True):
         looked = {key for key in row if key.startswith("blocks/")}
         evaluated = "eval/time_at_goal" in row and row["grad_steps"] > 0
-        assert len(looked) == (3 * (3 + 2) if evaluated else 0)
+        assert len(looked) == (3 * (3 + 2 + 2) if evaluated else 0)
         same({key: row[key] for key in row.keys() - looked}, plain)
     assert rows[-1]["blocks/sa_encoder/stream_rms/0002"] > 0
     assert rows[-1]["blocks/actor/gradient_norm/0001"] > 0
@@ -58,8 +58,9 @@ def test_looks_at_the_last_input_and_the_gradients_left_behind():
     with watched({"actor": net, "plain": MLP(3, 2, torch.Generator())}, row):
         net(first)
         net(last).sum().backward()
-    expected = {f"blocks/actor/stream_rms/{i:04}": float(v) for i, v in enumerate(net.stream_rms(last))}
-    expected |= {f"blocks/actor/gradient_norm/{i:04}": float(v) for i, v in enumerate(net.block_gradient_norms())}
+    norms = {**net.block_norms(last), "gradient_norm": net.block_gradient_norms()}
+    assert norms.keys() == {"stream_rms", "residual_norm", "gradient_norm"}
+    expected = {f"blocks/actor/{what}/{i:04}": float(v) for what, values in norms.items() for i, v in enumerate(values)}
     assert row == expected
     net(first)
     assert row == expected  # no longer watched

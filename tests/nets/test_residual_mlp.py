@@ -135,16 +135,22 @@ def test_zero_init_residual_starts_as_the_identity_and_learns():
             assert (p != old).flatten(1).any(1).all()  # every layer of them
 
 
-def test_stream_rms_is_that_of_the_plain_blocks():
+def test_block_norms_are_those_of_the_plain_blocks():
     net, x = make(depth=12, width=32), torch.randn(6, 10, generator=generator(4))
     plain = plain_copy(net)
     stream = plain.stem(x)
-    expected = [stream.square().mean().sqrt()]
+    rms, residual = [stream.square().mean().sqrt()], []
     for block in plain.blocks:
-        stream = stream + block(stream)
-        expected.append(stream.square().mean().sqrt())
-    torch.testing.assert_close(net.stream_rms(x), torch.stack(expected))
-    assert make(depth=4, norm="none").stream_rms(x).shape == (2,)
+        added = block(stream)
+        stream = stream + added
+        rms.append(stream.square().mean().sqrt())
+        residual.append(added.square().sum(dim=1).sqrt().mean())
+    expected = {"stream_rms": torch.stack(rms), "residual_norm": torch.stack(residual)}
+    torch.testing.assert_close(net.block_norms(x), expected)
+    assert {k: v.shape for k, v in make(depth=4, norm="none").block_norms(x).items()} == {
+        "stream_rms": (2,),
+        "residual_norm": (1,),
+    }
 
 
 def test_block_gradient_norms():
