@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 
+import mujoco
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -23,24 +25,17 @@ def test_it_touches_nothing_and_only_the_elbow_is_limited():
     assert model.jnt_limited.tolist() == [0, 1]
 
 
-def test_the_state_is_trigonometry_of_the_joint_angles(make, actions):
+def test_the_state_is_what_mujoco_computes(make, actions):
     envs = make("reacher")
     envs.reset()
-    state = [envs.step(action).next_state for action in actions(envs, 20)][-1].double()
-    a, b = envs.physics.field("qpos").T
-    da, db = envs.physics.field("qvel").T
-    tip = torch.stack((0.1 * a.cos() + 0.11 * (a + b).cos(), 0.1 * a.sin() + 0.11 * (a + b).sin()), 1)
-    velocity = torch.stack(
-        (
-            -0.1 * a.sin() * da - 0.11 * (a + b).sin() * (da + db),
-            0.1 * a.cos() * da + 0.11 * (a + b).cos() * (da + db),
-        ),
-        1,
-    )
-    level, still = torch.full((5, 1), 0.01).double(), torch.zeros(5, 1).double()
-    angles = torch.stack((a.cos(), b.cos(), a.sin(), b.sin()), 1)
-    assert torch.allclose(state, torch.cat((angles, tip, level, velocity, still), 1), atol=1e-5)
-    assert velocity.abs().max() > 0.1
+    state = [envs.step(action).next_state for action in actions(envs, 20)][-1]
+    for i in range(envs.num_envs):
+        data = envs.data(i)
+        tip, twist = data.body("robot/fingertip"), np.empty(6)
+        mujoco.mj_objectVelocity(envs.task.model, data, mujoco.mjtObj.mjOBJ_XBODY, tip.id, twist, 0)
+        assert abs(twist[3]) + abs(twist[4]) > 0.01
+        expected = np.concatenate((np.cos(data.qpos), np.sin(data.qpos), tip.xpos, twist[3:]))
+        assert np.allclose(state[i].numpy(), expected, atol=1e-6)
 
 
 def test_starts_are_within_the_noise():
