@@ -102,21 +102,36 @@ def plot_runs(
     `run_dirs` is one set of seeds, or a dict of labelled sets to compare. The mean covers the steps that all seeds
     of a set have reached. Raises ValueError if a run never measured `metric`.
     """
+    sets = run_dirs if isinstance(run_dirs, Mapping) else {"": run_dirs}
+    groups = {label: [RunDir(Path(member)) for member in members] for label, members in sets.items()}
+    curves = {label: [_measured(run, metric) for run in members] for label, members in groups.items()}
+    counter = _counter(_rows(next(iter(groups.values()))[0]))
+    limits = (0 if metric.startswith("eval/") else None, 1 if metric == "eval/success_any" else None)
+    return plot_curves(curves, path, counter=counter, ylabel=ylabel or metric, title=title or metric, limits=limits)
+
+
+def plot_curves(
+    groups: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]],
+    path: str | Path,
+    *,
+    counter: str,
+    ylabel: str,
+    title: str,
+    limits: tuple[float | None, float | None] = (0, None),
+) -> Path:
+    """Draws labelled sets of curves, each of steps [R] of `counter` and values [R], as `plot_runs` does."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    groups = run_dirs if isinstance(run_dirs, Mapping) else {"": run_dirs}
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         ax = figure.add_subplot()
-        for i, (label, members) in enumerate(groups.items()):
-            color = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)[i % 6]
-            curves = [_measured(RunDir(Path(member)), metric) for member in members]
-            _draw_seeds(ax, curves, color, label)
-        _format_axes(ax, (0 if metric.startswith("eval/") else None, 1 if metric == "eval/success_any" else None))
-        ax.set_ylabel(ylabel or metric)
-        ax.set_xlabel(AXES[_counter(_rows(RunDir(Path(next(iter(groups.values()))[0]))))])
-        ax.set_title(title or metric, loc="left", weight="bold", size=11)
+        for i, (label, curves) in enumerate(groups.items()):
+            _draw_seeds(ax, curves, (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)[i % 6], label)
+        _format_axes(ax, limits)
+        ax.set_ylabel(ylabel)
+        ax.set_xlabel(AXES[counter])
+        ax.set_title(title, loc="left", weight="bold", size=11)
         ax.legend(loc="best")
         save_png(figure, Path(path))
     return Path(path)
@@ -285,7 +300,7 @@ def _measured(run: RunDir, metric: str) -> tuple[np.ndarray, np.ndarray]:
     return steps, values
 
 
-def _draw_seeds(ax: Axes, curves: list[tuple[np.ndarray, np.ndarray]], color: str, label: str) -> None:
+def _draw_seeds(ax: Axes, curves: Sequence[tuple[np.ndarray, np.ndarray]], color: str, label: str) -> None:
     for steps, values in curves:
         ax.plot(steps, values, color=color, linewidth=0.7, alpha=0.4 if len(curves) > 1 else 0.0)
     start, end = max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves)

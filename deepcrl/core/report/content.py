@@ -147,7 +147,7 @@ def _run(run: RunRecord) -> dict[str, Any]:
     git = run.environment.get("git") or {}
     machine = run.environment.get("machine") or {}
     return {
-        "name": str(run.path),
+        "name": run.name,
         "seed": run.seed,
         "last": [_number(run.last(counter)) for counter in COUNTERS],
         "bad": run.num_bad_lines,
@@ -232,7 +232,7 @@ class _Maps:
 
     def of(self, group: Group) -> dict[str, Any]:
         run = group.runs[0]
-        if not self._limit or not list_checkpoints(RunDir(run.path).checkpoints_dir):
+        if not self._limit or run.learner or not list_checkpoints(RunDir(run.path).checkpoints_dir):
             return {}
         if not self._left:
             self._refused += 1

@@ -15,7 +15,8 @@ from deepcrl.core.report.read import SCORE, RunRecord
 from deepcrl.core.resume_check import FREE_ON_RESUME
 
 # Which copy of an experiment a run is, and where, how long and how watched it ran: none of it is what was tried.
-NOT_COMPARED = ("seed", "run_dir", "resume", "device", "num_eval_envs", *FREE_ON_RESUME)
+# Learners are runs of their own here, and change nothing for the agent that acts.
+NOT_COMPARED = ("seed", "run_dir", "learners", "resume", "device", "num_eval_envs", *FREE_ON_RESUME)
 MAX_NAMED_KEYS = 3
 UNSET = "unset"
 """Of a setting that a group does not have."""

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 import yaml
 
+from deepcrl.core.config import RunConfig
 from deepcrl.core.loggers import COUNTERS, read_rows
 from deepcrl.core.run_dir import RunDir
 
 SCORE = "eval/time_at_goal"
 UNMEASURED = math.nan
+ACTING = "acting"
+"""What tells the agent that acts from learners beside it, as the setting `learner`."""
 
 
 @dataclass
@@ -31,6 +34,12 @@ class RunRecord:
     num_bad_lines: int = 0
     environment: dict[str, Any] = field(default_factory=dict)
     """How the run was last started: command, git revision, versions, machine; empty if that is not known."""
+    learner: str = ""
+    """Which of its learners this is; empty for the agent that acts."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.path} ({self.learner})" if self.learner else str(self.path)
 
     @property
     def seed(self) -> int:
@@ -55,7 +64,9 @@ class RunRecord:
         return self.rows[-1][counter]
 
     def gifs(self) -> list[Path]:
-        """Returns the run's films, the newest last."""
+        """Returns the run's films, the newest last: of the agent that acts."""
+        if self.learner:
+            return []
         found = [*self.path.glob("*.gif"), *RunDir(self.path).videos_dir.glob("*.gif")]
         return sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
 
@@ -83,7 +94,9 @@ def read_runs(paths: Iterable[str | Path]) -> Found:
             continue
         notes += _remarks(run)
         if run.evaluations:
-            runs.append(run)
+            own, unknown = _with_learners(run)
+            runs += own
+            notes += unknown
     where = ", ".join(map(str, paths))
     if not runs and not notes:
         raise ValueError(f"No run in {where}: a run directory has a config.yaml and a metrics.jsonl")
@@ -132,6 +145,35 @@ def _read(directory: Path) -> RunRecord:
     if not rows:
         raise ValueError("there are no metrics yet")
     return RunRecord(directory, config, rows, num_bad, _last_start(run.environment_path))
+
+
+def _with_learners(run: RunRecord) -> tuple[list[RunRecord], list[str]]:
+    """Returns the run, its learners (docs/collector.md) as runs of their own, and a line for each that cannot be told.
+
+    A learner's record has its own settings, the run's seed and counters, and its metrics without its name.
+    """
+    records, notes = [run], []
+    for name in run.config.get("learners") or {}:
+        try:
+            config = RunConfig.from_dict(run.config).learner(name).to_dict()
+        except (ValueError, KeyError, TypeError) as error:
+            notes.append(f"{run.path}: learner {name} left out, {' '.join(str(error).split())}")
+            continue
+        config |= {"learner": name, "seed": run.seed}
+        learner = replace(run, learner=name, config=config, rows=_rows_of(run, name))
+        records += [learner] if learner.evaluations else []
+    if len(records) > 1:
+        records[0] = replace(run, config=run.config | {"learner": ACTING})
+    return records, notes
+
+
+def _rows_of(run: RunRecord, learner: str) -> list[dict[str, float]]:
+    prefix = f"{learner}/"
+    return [
+        {counter: row[counter] for counter in COUNTERS}
+        | {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
+        for row in run.rows
+    ]
 
 
 def _last_start(path: Path) -> dict[str, Any]:

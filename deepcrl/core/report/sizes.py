@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,12 +12,13 @@ import torch
 
 from deepcrl.core.build import build_agent, env_spec
 from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS, RunConfig
+from deepcrl.core.dry_run import counted_without_memory
 from deepcrl.core.preflight import preflight
 from deepcrl.core.report.flops import flops_per_action, flops_per_update
 from deepcrl.core.types import EnvSpec
 
-MAX_COUNTED = 50_000_000
-"""Parameters beyond which operations are not counted: that takes the networks and their optimisers in memory."""
+MAX_BUILT = 5_000_000
+"""Parameters beyond which networks are not built to count their operations, but traced by their shapes alone."""
 COEFFICIENTS_IN = ("agent", "energy", "loss", "relabel")
 """Groups whose floats weigh or scale something, and change no size."""
 
@@ -66,11 +68,13 @@ def _sizes(text: str) -> Sizes:
         networks = build_agent(config, spec, meta).networks
     parameters = sum(parameter.numel() for net in networks.values() for parameter in net.parameters())
     nbytes = _planned_bytes(config, spec)
-    if parameters > MAX_COUNTED:
+    try:
+        with counted_without_memory() if parameters > MAX_BUILT else nullcontext():
+            agent = build_agent(config, spec, cpu)
+            action = flops_per_action(agent, spec)
+            return Sizes(parameters, nbytes, action, flops_per_update(agent, spec, config.batch_size))
+    except RuntimeError:  # something looks at the values of tensors
         return Sizes(parameters, nbytes, None, None)
-    agent = build_agent(config, spec, cpu)
-    action = flops_per_action(agent, spec)
-    return Sizes(parameters, nbytes, action, flops_per_update(agent, spec, config.batch_size))
 
 
 def _planned_bytes(config: RunConfig, spec: EnvSpec) -> int | None:

@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from deepcrl.core.plots import plot_runs
+from deepcrl.core.plots import plot_curves
 from deepcrl.core.report.content import FINALS, content
 from deepcrl.core.report.groups import Task, by_task
 from deepcrl.core.report.page import page
@@ -41,5 +41,7 @@ def write_pngs(found: Found, directory: Path) -> list[Path]:
 
 
 def _draw(task: Task, path: Path) -> Path:
-    groups = {group.label: [run.path for run in group.runs] for group in task.groups}
-    return plot_runs(groups, SCORE, path, ylabel="time at goal (steps)", title=task.name)
+    counter = "env_steps" if any(run.last("env_steps") for run in task.runs) else "grad_steps"
+    series = {group.label: [run.series(SCORE) for run in group.runs] for group in task.groups}
+    curves = {label: [(one[counter], one["value"]) for one in members] for label, members in series.items()}
+    return plot_curves(curves, path, counter=counter, ylabel="time at goal (steps)", title=task.name)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deepcrl.core.report.read import read_runs
 
@@ -100,3 +101,29 @@ def test_a_folder_that_may_not_be_read(write, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "scandir", refuse)  # the tests may run as root, who may read everything
     with pytest.raises(ValueError, match=r"^Cannot read .*closed: Permission denied$"):
         read_runs([tmp_path / "closed"])
+
+
+def test_learners_are_runs_of_their_own(write, tmp_path: Path) -> None:
+    learners = {"deep": {"encoder": {"depth": 16}}, "untold": {"encoder": {"depth": 8}}}
+    more = {"deep/eval/time_at_goal": 7.0, "deep/critic/loss": 0.5}
+    found = read_runs([write(tmp_path / "run", [1, 2], more=more, learners=learners, seed=3)])
+    acting, deep = found.runs
+    assert (acting.name, deep.name) == (str(tmp_path / "run"), f"{tmp_path / 'run'} (deep)")
+    assert [run.config["learner"] for run in found.runs] == ["acting", "deep"]
+    assert [run.config["encoder"]["depth"] for run in found.runs] == [4, 16]
+    assert [run.seed for run in found.runs] == [3, 3]
+    assert set(deep.series("eval/time_at_goal")["value"]) == {7.0}
+    assert set(deep.series("critic/loss")["value"]) == {0.5}
+    assert deep.last("env_steps") == acting.last("env_steps") > 0
+
+
+def test_a_learner_that_this_version_does_not_know_is_noted(write, tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "run", [1, 2], more={"odd/eval/time_at_goal": 7.0}, learners={"odd": {"encoder": {"depth": 8}}}
+    )
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    config["learners"]["odd"] = {"buffer": {"name": "ring"}}
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    found = read_runs([path])
+    assert [run.learner for run in found.runs] == [""]
+    assert "learner odd left out, Unknown setting of learner 'odd'" in found.notes[0]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from deepcrl.core.build import build_agent, env_spec
-from deepcrl.core.components import AGENTS, ENCODERS, ENERGIES
+from deepcrl.core.components import AGENTS, ENCODERS, ENERGIES, LOSSES
 from deepcrl.core.report import sizes as module
 from deepcrl.core.report.flops import flops_per_action, flops_per_update
 from deepcrl.core.report.sizes import sizes
@@ -66,19 +66,37 @@ def test_every_agent_has_sizes(tiny, name: str) -> None:
     assert found.flops(10, 3) == 10 * found.flops_per_action + 3 * found.flops_per_update
 
 
-def test_what_is_not_known_is_none(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_known_is_none(tiny) -> None:
     config = tiny().to_dict()
     assert sizes(config | {"loss": {"name": "somebody_elses"}}) is None
     older = sizes(config | {"buffer": {"name": "ring", "gone": 3}})
     assert older is not None
     assert (older.nbytes, older.parameters) == (None, sizes(config).parameters)  # pyright: ignore
-    monkeypatch.setattr(module, "MAX_COUNTED", 100)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_large_networks_are_counted_by_their_shapes(tiny, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    energy = ENERGIES.defaults("iqe" if name == "qrl" else "norm")
+    config = tiny(agent=AGENTS.defaults(name), energy=energy).to_dict()
+    built = sizes(config)
     module._sizes.cache_clear()
-    large = sizes(config)
-    assert large is not None
-    assert (large.flops_per_update, large.flops(1, 1)) == (None, None)
-    assert large.parameters > 100
+    monkeypatch.setattr(module, "MAX_BUILT", 0)
+    assert sizes(config) == built
     module._sizes.cache_clear()
+
+
+def test_what_cannot_be_counted_by_shapes_is_not_counted(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    def looks_at_values(logits: torch.Tensor, *, logsumexp_coef: float) -> torch.Tensor:
+        return logits.sum() if logits.max() > logsumexp_coef else logits.mean()
+
+    monkeypatch.setattr(module, "MAX_BUILT", 0)
+    monkeypatch.setitem(LOSSES._items, "dcl", looks_at_values)
+    module._sizes.cache_clear()
+    found = sizes(tiny(loss=LOSSES.defaults("dcl")).to_dict())
+    module._sizes.cache_clear()
+    assert found is not None
+    assert (found.flops_per_update, found.flops(1, 1)) == (None, None)
+    assert found.parameters > 100
 
 
 def test_runs_share_a_computation_unless_it_matters(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
