@@ -1,6 +1,9 @@
 """Benchmarks run and give complete rows; what they measure is never a test."""
 
 import importlib
+import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -68,3 +71,15 @@ def test_envs_covers_every_family(envs: ModuleType) -> None:
     assert set(envs.PEERS) <= ours
     tasks = {name for name in ours if issubclass(cast("type", ENVS[name]), GoalTask)}
     assert {ENVS[name] for name in tasks} == {ENVS[name] for name in envs.PEERS}
+
+
+def test_report_is_timed_by_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (shutil.which("chromium") or shutil.which("google-chrome")):
+        assert not os.environ.get("CI"), "CI has to install Chromium"
+        pytest.skip("Chromium is not installed")
+    monkeypatch.syspath_prepend(str(BENCHMARKS_DIR))
+    row = importlib.import_module("report").run(num_runs=2, turns=1, json_path=str(tmp_path / "rows.jsonl"))
+    assert row["runs"] == 2
+    assert row["page_bytes"] > 10_000
+    assert row["open_ms"] > 0
+    assert json.loads((tmp_path / "rows.jsonl").read_text())["open_ms"] == row["open_ms"]

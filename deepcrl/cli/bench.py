@@ -18,6 +18,7 @@ NAMES = {
     "memory": "memory predicted before training against the measured peak",
     "env_step": "env.step against the raw physics rate",
     "envs": "every environment family beside Gymnasium and Brax",
+    "report": "a report of many runs: how long it takes to write and to open",
 }
 
 

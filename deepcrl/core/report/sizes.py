@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 from deepcrl.core.build import build_agent, env_spec
+from deepcrl.core.components import LOSSES
 from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS, RunConfig
 from deepcrl.core.dry_run import counted_without_memory
 from deepcrl.core.preflight import preflight
@@ -42,7 +44,9 @@ class Sizes:
 
 
 def sizes(config: dict[str, Any]) -> Sizes | None:
-    """Returns the sizes of a run; runs that differ in seeds, coefficients and budgets share one computation.
+    """Returns the sizes of a run; runs that differ in nothing that has a size share one computation.
+
+    That is seeds, coefficients, budgets, and losses without parameters, whose operations are all elementwise.
 
     None if this version cannot build it: a component of a plugin that is not loaded, a setting that is gone.
     """
@@ -55,6 +59,8 @@ def sizes(config: dict[str, Any]) -> Sizes | None:
             wanted[group] = {key: value for key, value in wanted[group].items() if not isinstance(value, float)}
     wanted |= {key: config[key] for key in ("num_envs", "batch_size", "reset", "unroll_length", "prefill_steps")}
     try:
+        if not inspect.isclass(LOSSES[wanted["loss"]["name"]]):
+            wanted["loss"] = {"name": "infonce"}
         return _sizes(json.dumps(wanted, sort_keys=True, default=str))
     except (ValueError, KeyError, TypeError):
         return None

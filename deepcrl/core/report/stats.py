@@ -21,9 +21,9 @@ def iqm(scores: np.ndarray) -> np.ndarray:
 
     A quarter of the values, rounded down, is cut off at each end; with fewer than four it is the mean.
     """
-    cut = scores.shape[-1] // 4
-    ordered = np.sort(scores, axis=-1)
-    return ordered[..., cut : ordered.shape[-1] - cut].mean(axis=-1)
+    num, cut = scores.shape[-1], scores.shape[-1] // 4
+    middle = np.sort(scores, axis=-1)[..., cut : num - cut] if cut else scores
+    return np.einsum("...r->...", middle) / (num - 2 * cut)  # many times as fast as a mean over few values
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,9 @@ def test_what_cannot_be_counted_by_shapes_is_not_counted(tiny, monkeypatch: pyte
         return logits.sum() if logits.max() > logsumexp_coef else logits.mean()
 
     monkeypatch.setattr(module, "MAX_BUILT", 0)
-    monkeypatch.setitem(LOSSES._items, "dcl", looks_at_values)
+    monkeypatch.setitem(LOSSES._items, "infonce", looks_at_values)
     module._sizes.cache_clear()
-    found = sizes(tiny(loss=LOSSES.defaults("dcl")).to_dict())
+    found = sizes(tiny(loss=LOSSES.defaults("infonce")).to_dict())
     module._sizes.cache_clear()
     assert found is not None
     assert (found.flops_per_update, found.flops(1, 1)) == (None, None)
@@ -101,12 +101,15 @@ def test_what_cannot_be_counted_by_shapes_is_not_counted(tiny, monkeypatch: pyte
 
 def test_runs_share_a_computation_unless_it_matters(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     module._sizes.cache_clear()
-    agent = AGENTS.defaults("crl") | {"embedding_dim": 8}
+    agent, functions = AGENTS.defaults("crl") | {"embedding_dim": 8}, ("infonce", "dcl", "fb", "binary_nce")
     for i in range(20):
-        config = tiny(seed=i, agent=agent | {"critic_lr": 1e-4 * (i + 1)}, total_env_steps=400 + i)
+        loss = LOSSES.defaults(functions[i % 4])
+        config = tiny(seed=i, agent=agent | {"critic_lr": 1e-4 * (i + 1)}, total_env_steps=400 + i, loss=loss)
         assert sizes(config.to_dict() | {"device": "cuda", "kernels": "triton", "precision": "tf32"})
     assert module._sizes.cache_info().misses == 1
+    assert sizes(tiny(agent=agent, loss=LOSSES.defaults("infonce_temperature")).to_dict())
+    assert module._sizes.cache_info().misses == 2, "it owns a parameter"
     wider = sizes(tiny(agent=agent | {"embedding_dim": 16}).to_dict())
-    assert module._sizes.cache_info().misses == 2
+    assert module._sizes.cache_info().misses == 3
     assert wider is not None
     assert wider.parameters > sizes(tiny(agent=agent).to_dict()).parameters  # pyright: ignore[reportOptionalMemberAccess]
