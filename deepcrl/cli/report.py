@@ -14,7 +14,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="default: report.html")
     parser.add_argument("--title", default="Runs", help="the page's heading")
     parser.add_argument("--csv", type=Path, help="also write a table of final scores to this file")
-    parser.add_argument("--png", type=Path, help="also draw each task's learning curves into this folder")
+    parser.add_argument(
+        "--png", type=Path, help="also draw each task's learning curves and final scores into this folder"
+    )
     parser.add_argument("--no-maps", action="store_true", help="open no checkpoint: no value maps, no embeddings")
     options = parser.parse_args(arguments)
     from deepcrl.core.components import discover

@@ -16,7 +16,7 @@ def test_compares_runs_of_a_sweep(deepcrl, tiny, tmp_path: Path) -> None:
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines() == [
         "note: sweep/dcl: 1 corrupted line of metrics.jsonl skipped",
-        "2 runs: report.html, out/scores.csv, out/point_u_maze.png",
+        "2 runs: report.html, out/scores.csv, out/point_u_maze.png, out/point_u_maze_scores.png",
     ]
     assert "loss=dcl" in Path("report.html").read_text()
     assert "loss=infonce" in Path("out/scores.csv").read_text()

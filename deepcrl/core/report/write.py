@@ -6,11 +6,11 @@ import csv
 import io
 from pathlib import Path
 
-from deepcrl.core.plots import plot_curves
 from deepcrl.core.report.content import FINALS, content
-from deepcrl.core.report.groups import Task, by_task
+from deepcrl.core.report.groups import by_task
 from deepcrl.core.report.page import page
-from deepcrl.core.report.read import SCORE, Found
+from deepcrl.core.report.pictures import draw_curves, draw_scores
+from deepcrl.core.report.read import Found
 from deepcrl.core.run_dir import write_atomic
 
 
@@ -35,13 +35,11 @@ def write_csv(found: Found, path: Path) -> None:
 
 
 def write_pngs(found: Found, directory: Path) -> list[Path]:
-    """Draws each task's score over env steps into `directory`; returns the files."""
+    """Draws each task's learning curves into `directory`, and its final scores if there is something to compare."""
     directory.mkdir(parents=True, exist_ok=True)
-    return [_draw(task, directory / f"{task.name}.png") for task in by_task(found.runs)]
-
-
-def _draw(task: Task, path: Path) -> Path:
-    counter = "env_steps" if any(run.last("env_steps") for run in task.runs) else "grad_steps"
-    series = {group.label: [run.series(SCORE) for run in group.runs] for group in task.groups}
-    curves = {label: [(one[counter], one["value"]) for one in members] for label, members in series.items()}
-    return plot_curves(curves, path, counter=counter, ylabel="time at goal (steps)", title=task.name)
+    written = []
+    for task in by_task(found.runs):
+        written.append(draw_curves(task, directory / f"{task.name}.png"))
+        if len(task.groups) > 1:
+            written.append(draw_scores(task, directory / f"{task.name}_scores.png"))
+    return written

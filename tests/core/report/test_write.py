@@ -40,5 +40,8 @@ def test_a_picture_per_task(write, tmp_path: Path) -> None:
     for env in ("point_u_maze", "point_big_maze"):
         write(tmp_path / env, [0, 1], env=env)
     files = write_pngs(read_runs([tmp_path]), tmp_path / "pictures")
+    write(tmp_path / "deeper", [0, 2], depth=8)
+    more = write_pngs(read_runs([tmp_path]), tmp_path / "pictures")
     assert [file.name for file in files] == ["point_big_maze.png", "point_u_maze.png"]
+    assert [file.name for file in more[1:]] == ["point_u_maze.png", "point_u_maze_scores.png"]
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
