@@ -25,7 +25,7 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.envs.ant import AntTask
 from deepcrl.envs.mazes import BALL_LAYOUTS, bounds, maze_arena, parse_layout, pick
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.places import disc_bounds
+from deepcrl.envs.places import cos_sin, disc_bounds
 from deepcrl.envs.robots.ant import DENSITY
 from deepcrl.envs.scene import WALL, add_overview, add_walls, arena
 from deepcrl.envs.settings import above, at_least
@@ -200,7 +200,7 @@ class AntPush(AntObjectTask):
 def _unit_circle(num: int, generator: torch.Generator) -> Tensor:
     """Draws points [num, 2] uniformly from the unit circle's line."""
     angle = 2 * math.pi * torch.rand(num, generator=generator, dtype=torch.float64, device=generator.device)
-    return torch.stack((angle.cos(), angle.sin()), dim=1)
+    return torch.stack(cos_sin(angle), dim=1)
 
 
 ENVS.register("ant_ball_maze")(AntBallMaze)

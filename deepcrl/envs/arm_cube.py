@@ -16,7 +16,7 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.envs.arm import WRIST_LABELS, ArmTask, arm_scene
 from deepcrl.envs.labels import angles
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.places import box, box_bounds
+from deepcrl.envs.places import box, box_bounds, cos_sin
 from deepcrl.envs.robots.panda import FINGERS, JOINTS, STROKE, panda
 from deepcrl.envs.scene import FRICTION, GROUND, ROBOT, WALL, add_sensors
 from deepcrl.envs.settings import above, at_least
@@ -142,7 +142,8 @@ class CubeTask(ArmTask):
         joints = self.sample_joints(len(cube), generator)
         fingers = joints.new_full((len(cube), len(FINGERS)), FINGERS_START)
         flat = torch.zeros_like(turn)
-        quaternion = torch.stack(((turn / 2).cos(), flat, flat, (turn / 2).sin()), dim=1)
+        cos, sin = cos_sin(turn / 2)
+        quaternion = torch.stack((cos, flat, flat, sin), dim=1)
         qpos = torch.cat((joints, fingers, cube, quaternion), dim=1)
         return Start(qpos, qpos.new_zeros(len(cube), len(JOINTS) + len(FINGERS) + 6), goal.float())
 

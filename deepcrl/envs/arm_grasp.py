@@ -17,7 +17,7 @@ from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.arm_cube import CubeTask, add_plate, on_table
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.places import box, box_bounds
+from deepcrl.envs.places import box, box_bounds, cos_sin
 from deepcrl.envs.robots.panda import FINGERS
 from deepcrl.envs.scene import ROBOT
 from deepcrl.envs.settings import at_least
@@ -93,8 +93,8 @@ def around_cube(cube: Tensor) -> Tensor:
 
     The fingers open across the plane in which the arm bends, so their goals lie on the tangent at the cube's azimuth.
     """
-    azimuth = torch.atan2(cube[:, 1], cube[:, 0])
-    tangent = torch.stack((azimuth.sin(), -azimuth.cos(), torch.zeros_like(azimuth)), dim=1)
+    cos, sin = cos_sin(torch.atan2(cube[:, 1], cube[:, 0]))
+    tangent = torch.stack((sin, -cos, torch.zeros_like(cos)), dim=1)
     half = OPENNESS / 2 * tangent
     return torch.cat((cube + half, cube - half, cube.new_full((len(cube), 1), OPENNESS)), dim=1)
 

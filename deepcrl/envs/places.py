@@ -21,6 +21,16 @@ def disc_bounds(radius: float) -> Tensor:
     return torch.tensor([[-radius] * 2, [radius] * 2], dtype=torch.float64)
 
 
+def cos_sin(angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns cosine and sine of angles [...] in radians, for what is computed in every step.
+
+    Not by `torch.cos`: on a CPU that is MKL's, which wakes OpenMP's threads for a few numbers even; they then spin for
+    milliseconds on processors that the physics needs.
+    """
+    cos, sin = torch.view_as_real(torch.polar(torch.ones_like(angle), angle)).unbind(-1)
+    return cos.contiguous(), sin.contiguous()
+
+
 def around(num: int, nearest: float, farthest: float, generator: torch.Generator) -> Tensor:
     """Draws points [num, 2] float64 at a uniform angle and a uniform distance from the origin, in metres."""
     uniform = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)

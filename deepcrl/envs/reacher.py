@@ -21,7 +21,7 @@ from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.labels import torques
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.places import disc_bounds
+from deepcrl.envs.places import cos_sin, disc_bounds
 from deepcrl.envs.robots.reacher import HEIGHT, LINK, TIP, reacher
 from deepcrl.envs.scene import ROBOT, add_goal_ball, add_table_cameras, arena
 from deepcrl.envs.settings import above, at_least
@@ -65,15 +65,15 @@ class Reacher(GoalTask):
         return scene
 
     def state(self, physics: Physics) -> Tensor:
-        angle, rate = physics.field("qpos"), physics.field("qvel")
-        # Of both links against the x axis: two angles are cheaper than to have MuJoCo compute the fingertip
-        level, turning = angle.cumsum(1), rate.cumsum(1)
-        arm = torch.tensor((LINK, TIP), dtype=angle.dtype, device=angle.device)
-        along, across = arm * level.cos(), arm * level.sin()
-        height, still = angle.new_full((len(angle),), HEIGHT), angle.new_zeros(len(angle))
-        tip = (along.sum(1), across.sum(1), height)
-        velocity = (-(across * turning).sum(1), (along * turning).sum(1), still)
-        return torch.cat((angle.cos(), angle.sin(), torch.stack(tip + velocity, dim=1)), dim=1).float()
+        joint0, joint1 = physics.field("qpos").unbind(1)
+        rate0, rate1 = physics.field("qvel").unbind(1)
+        # The third is the lower link's against the x axis: cheaper than to have MuJoCo compute the fingertip
+        angles = torch.stack((joint0, joint1, joint0 + joint1))
+        (cos, sin), turning = cos_sin(angles), rate0 + rate1
+        elbow_x, elbow_y, tip_x, tip_y = LINK * cos[0], LINK * sin[0], TIP * cos[2], TIP * sin[2]
+        tip = (elbow_x + tip_x, elbow_y + tip_y, torch.full_like(tip_x, HEIGHT))
+        velocity = (-elbow_y * rate0 - tip_y * turning, elbow_x * rate0 + tip_x * turning, torch.zeros_like(tip_x))
+        return torch.stack((cos[0], cos[1], sin[0], sin[1], *tip, *velocity), dim=1).float()
 
     def goal_bounds(self) -> Tensor:
         return torch.nn.functional.pad(disc_bounds(self.goal_distance), (0, 1), value=HEIGHT)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from deepcrl.envs.places import around, box, box_bounds, nearest_goal
+from deepcrl.envs.places import around, box, box_bounds, cos_sin, nearest_goal
 
 
 def test_places_are_uniform_in_angle_and_distance():
@@ -32,3 +32,13 @@ def test_box_draws_each_axis_for_itself():
     for axis, centre in enumerate((1.0, 2.0)):
         assert stats.kstest(points[:, axis].numpy(), "uniform", args=(centre - 0.5, 1.0)).pvalue > 1e-3
     assert abs(np.corrcoef(points.numpy().T)[0, 1]) < 0.08
+
+
+def test_cosine_and_sine_are_exact_to_rounding_and_of_their_shape():
+    angle = torch.linspace(-9, 9, 60, dtype=torch.float64).view(3, 20)
+    cos, sin = cos_sin(angle)
+    assert cos.is_contiguous()
+    assert sin.is_contiguous()
+    assert torch.allclose(cos, angle.cos(), rtol=0, atol=1e-15)
+    assert torch.allclose(sin, angle.sin(), rtol=0, atol=1e-15)
+    assert cos_sin(angle.float())[0].dtype == torch.float32
