@@ -15,8 +15,8 @@ from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.labels import angle_rates, angles, torques
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.robots.pusher import FRICTION, JOINTS, pusher
-from deepcrl.envs.scene import ROBOT, WALL, add_goal_ball, add_sensors, add_table_cameras, arena
+from deepcrl.envs.robots.pusher import FRICTION, JOINTS, fork_place, pusher
+from deepcrl.envs.scene import ROBOT, WALL, add_goal_ball, add_table_cameras, arena
 from deepcrl.envs.settings import above
 from deepcrl.envs.task import GoalTask, Start
 
@@ -50,7 +50,6 @@ class PusherTask(GoalTask):
     """
 
     action_labels = torques(JOINTS)
-    derived = True
     success_hard: float | None = 0.05
     objects: tuple[str, ...]
 
@@ -65,7 +64,6 @@ class PusherTask(GoalTask):
         scene.attach(pusher(), prefix=ROBOT, frame=scene.worldbody.add_frame())
         for name in self.objects:
             _add_object(scene, name)
-        add_sensors(scene, ROBOT + "fork", velocity=False)
         add_table_cameras(scene, (0.4, -0.4, -0.15), 1.7)
         self.add_markers(scene)
         return scene
@@ -78,8 +76,8 @@ class PusherTask(GoalTask):
     def state(self, physics: Physics) -> Tensor:
         qpos, joints = physics.field("qpos"), len(JOINTS)
         places = in_plane(qpos[:, joints:].unflatten(1, (len(self.objects), 2))).flatten(1)
-        fork, rates = physics.field("sensordata"), physics.field("qvel")[:, :joints]
-        return torch.cat((qpos[:, :joints], fork, places, rates), dim=1).float()
+        angle, rates = qpos[:, :joints], physics.field("qvel")[:, :joints]
+        return torch.cat((angle, fork_place(angle), places, rates), dim=1).float()
 
     def start(self, places: Tensor, goal: Tensor, generator: torch.Generator) -> Start:
         """Returns the start with objects at `places` [K, M, 2] and goals at [K, L, 2], both float64."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 import pytest
+import torch
 
-from deepcrl.envs.robots.pusher import JOINTS, pusher
+from deepcrl.envs.robots.pusher import JOINTS, fork_place, pusher
 
 MASSES = (7.293522, 3.141593, 0.085451 + 1.628602, 0.407150, 0.085451 + 0.842733, 0.005027, 0.180956)
 """kg; the source's bodies without joints joined with those before."""
@@ -47,3 +48,14 @@ def test_only_the_fork_collides(model):
     assert solid.sum() == 3
     assert set(model.geom_bodyid[solid]) == {model.body("wrist_roll").id}
     assert not model.geom_contype.any()
+
+
+def test_the_forks_place_is_what_mujoco_computes(model):
+    """Also beyond the joints' limits."""
+    angles = np.random.default_rng(0).uniform(-np.pi, np.pi, (100, len(JOINTS)))
+    data, expected = mujoco.MjData(model), []
+    for angle in angles:
+        data.qpos[:] = angle
+        mujoco.mj_kinematics(model, data)
+        expected.append(data.body("fork").xpos.copy())
+    assert np.abs(fork_place(torch.from_numpy(angles)).numpy() - expected).max() < 1e-14
