@@ -32,7 +32,7 @@ from deepcrl.envs.places import around, disc_bounds, nearest_goal
 from deepcrl.envs.robots.humanoid import ACTUATORS, JOINTS, LINKS, START_Z, humanoid
 from deepcrl.envs.scene import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.settings import above, at_least
-from deepcrl.envs.task import GoalTask, Start
+from deepcrl.envs.task import GoalTask, Start, side_by_side
 
 HEALTHY_Z = (1.0, 2.0)
 """Metres; an episode ends when the torso leaves this range."""
@@ -85,7 +85,7 @@ class HumanoidTask(GoalTask):
             physics.field("cvel")[:, links].flatten(1),
             physics.field("ctrl").clamp(-1, 1),
         )
-        return torch.cat(parts, dim=1).float()
+        return side_by_side(parts)
 
     def terminated(self, state: Tensor) -> Tensor:
         z = state[:, 2]

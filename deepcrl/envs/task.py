@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import mujoco
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +29,18 @@ class Start:
     """[K, nv] float64"""
     goal: Tensor
     """[K, G] float32"""
+
+
+def side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    """Returns `parts`, [N, D] each, next to each other as new float32 memory: for large states.
+
+    On a CPU by numpy, in one pass on one thread. Torch would share it among its threads, and OpenMP's threads then spin
+    for milliseconds on processors that the physics needs.
+    """
+    if parts[0].device.type != "cpu":
+        return torch.cat(list(parts), dim=1).float()
+    with np.errstate(over="ignore"):  # of unstable simulations
+        return torch.from_numpy(np.concatenate([part.numpy() for part in parts], axis=1, dtype=np.float32))
 
 
 class GoalTask(ABC):

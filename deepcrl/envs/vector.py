@@ -187,8 +187,8 @@ class TaskVectorEnv:
         """Starts a new episode in environments `ids` [K], ascending."""
         start = self._start(ids)
         self.physics.reset(ids)
-        self._qpos[ids] = start.qpos.to(self._qpos)
-        self._qvel[ids] = start.qvel.to(self._qvel)
+        self._qpos.index_copy_(0, ids, start.qpos.to(self._qpos))
+        self._qvel.index_copy_(0, ids, start.qvel.to(self._qvel))
         goal = start.goal.to(self._goal)
         # Replaced, not written in place: earlier observations hold the old tensors
         self._goal = self._goal.index_copy(0, ids, goal)

@@ -28,10 +28,12 @@ class MujocoBatch:
         if mujoco.get_mju_user_warning() is None:  # else MuJoCo writes MUJOCO_LOG.TXT wherever the user stands
             mujoco.set_mju_user_warning(_say_nothing)
         self._batch = Batch(model, num_sims, num_threads)
-        self._state = torch.from_numpy(self._batch.state)
+        # States are copied by numpy: torch shares such copies among its threads, and OpenMP's threads then spin for
+        # milliseconds on processors that the physics needs
+        self._state = self._batch.state
         # Counts of the warnings by which mj_step says that it found NaN or a huge value (and restarted itself)
         self._bad_warnings = torch.from_numpy(self._batch.warning)[:, _FIRST_BAD : _LAST_BAD + 1, 1]
-        self._default = self._state[:1].clone()
+        self._default = self._state[:1].copy()
         self._fields: dict[str, Tensor] = {}
 
     def field(self, name: str) -> Tensor:
@@ -58,17 +60,17 @@ class MujocoBatch:
 
     def reset(self, ids: Tensor) -> None:
         # A simulation is its row and its warnings, so this equals Batch.reset; small resets cost a third of it
-        self._state[ids] = self._default
+        self._state[ids.numpy()] = self._default
         self._bad_warnings[ids] = 0
 
     def forward(self, ids: Tensor) -> None:
         self._batch.forward(ids.numpy(), stage=_VELOCITY_STAGE)
 
     def get_state(self) -> Tensor:
-        return self._state.clone()
+        return torch.from_numpy(self._state.copy())
 
     def set_state(self, state: Tensor) -> None:
-        self._state.copy_(state)
+        self._state[:] = state.numpy(force=True)
         self._bad_warnings.zero_()
 
     def data(self, sim: int) -> mujoco.MjData:
