@@ -201,7 +201,8 @@ class TaskVectorEnv:
     def _mark(self, ids: Tensor, goal: Tensor) -> None:
         """Shows goals [K, G] in environments `ids` [K]."""
         if self._marker is not None:
-            self._marker[ids] = self.task.marker_position(goal).to(self._marker).reshape(len(ids), -1, 3)
+            place = self.task.marker_position(goal).to(self._marker).reshape(len(ids), -1, 3)
+            self._marker.index_copy_(0, ids, place)
 
     def _start(self, ids: Tensor) -> Start:
         if not self._fixed:

@@ -26,7 +26,7 @@ print(before, after, len(os.listdir("{TASKS}")))
 
 
 @pytest.mark.skipif(not Path(TASKS).exists(), reason="needs Linux to count threads")
-@pytest.mark.parametrize("name", ["ant", "pusher_easy", "reacher"])
+@pytest.mark.parametrize("name", ["ant", "arm_grasp", "pusher_easy", "reacher"])
 def test_steps_and_resets_wake_no_thread(name):
     ran = subprocess.run([sys.executable, "-c", _STEPS, name], capture_output=True, text=True, check=True)
     before, after, at_last = map(int, ran.stdout.split())

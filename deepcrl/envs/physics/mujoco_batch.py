@@ -28,8 +28,8 @@ class MujocoBatch:
         if mujoco.get_mju_user_warning() is None:  # else MuJoCo writes MUJOCO_LOG.TXT wherever the user stands
             mujoco.set_mju_user_warning(_say_nothing)
         self._batch = Batch(model, num_sims, num_threads)
-        # States are copied by numpy: torch shares such copies among its threads, and OpenMP's threads then spin for
-        # milliseconds on processors that the physics needs
+        # Copied by numpy: torch shares large copies among its threads, and OpenMP's threads then spin for milliseconds
+        # on processors that the physics needs. tests/envs/test_spinning.py counts threads
         self._state = self._batch.state
         # Counts of the warnings by which mj_step says that it found NaN or a huge value (and restarted itself)
         self._bad_warnings = torch.from_numpy(self._batch.warning)[:, _FIRST_BAD : _LAST_BAD + 1, 1]
