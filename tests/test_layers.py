@@ -33,6 +33,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "deepcrl.core.seeding",
         "deepcrl.nets",
     ),
+    # Which loss and which energies the kernels can fuse is decided here, and nowhere else
+    "deepcrl.core.agents.contrast": (*BASE, "deepcrl.core.energies", "deepcrl.core.losses.infonce", "deepcrl.kernels"),
     "deepcrl.core.evaluate": ("deepcrl.core.types",),
     "deepcrl.core.progress": (),
     "deepcrl.core.interrupt": (),
