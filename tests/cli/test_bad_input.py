@@ -39,7 +39,6 @@ BAD = [
     ("eval_env.cell_size=8", "eval_env.cell_size has nothing to set: choose eval_env=NAME first, "),
     ("loss=null", "loss=null: a run needs a choice of loss, see `deepcrl list`"),
     ("~env", "~env: a run needs a choice of env, "),
-    ("-m actor_encoder=null,mlp", "actor_encoder=null,mlp: a sweep goes over names; run actor_encoder=null by itself"),
     ("loss=3", "loss=3: loss is chosen by name, "),
     ("agent=true", "agent=true: agent is chosen by name, "),
     ("actor_encoder=1e3", "actor_encoder=1e3: actor_encoder is chosen by name, "),
@@ -122,6 +121,12 @@ BAD = [
 def test_train_refuses(deepcrl, tiny, tmp_path: Path, arguments: str, message: str) -> None:
     error = deepcrl("train", *tiny, "run_dir=run", *arguments.split()).error
     assert error.startswith(message), error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_goes_over_names(deepcrl, tiny, tmp_path: Path) -> None:
+    error = deepcrl("train", *tiny, "-m", "actor_encoder=null,mlp", "hydra.sweep.dir=sweep").error
+    assert error.startswith("actor_encoder=null,mlp: a sweep goes over names; run actor_encoder=null by itself")
     assert list(tmp_path.iterdir()) == []
 
 
