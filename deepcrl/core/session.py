@@ -21,8 +21,8 @@ from deepcrl.core.interrupt import Interrupt
 from deepcrl.core.lock import NAME as LOCK
 from deepcrl.core.lock import lock
 from deepcrl.core.loop import Run, fit
-from deepcrl.core.plots import plot_run
 from deepcrl.core.preflight import preflight
+from deepcrl.core.run_plot import plot_run
 
 
 class RecordError(RuntimeError):
