@@ -145,13 +145,20 @@ def differing(configs: list[dict[str, Any]]) -> list[str]:
     """Returns the keys that have more than one value.
 
     A key that some configs lack does not differ by that alone: they chose another component, which its name says, or
-    are older than the setting.
+    are older than the setting. Nor does one whose value goes with the component's name, such as its own default.
     """
     values: dict[str, set[str]] = {}
     for config in configs:
         for key, value in config.items():
             values.setdefault(key, set()).add(repr(value))
-    return [key for key, seen in values.items() if len(seen) > 1]
+    return [key for key, seen in values.items() if len(seen) > 1 and not _goes_with_name(key, configs)]
+
+
+def _goes_with_name(key: str, configs: list[dict[str, Any]]) -> bool:
+    """Whether the component's name, such as `loss` of `loss.coef`, tells the setting in every config that has it."""
+    component, dot, _ = key.partition(".")
+    pairs = {(repr(config.get(component)), repr(config[key])) for config in configs if key in config}
+    return bool(dot) and len(pairs) == len({name for name, _ in pairs})
 
 
 def shortest(keys: list[str]) -> dict[str, str]:

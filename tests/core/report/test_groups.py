@@ -50,6 +50,15 @@ def test_a_setting_that_older_runs_lack_is_no_difference() -> None:
     assert differing([{"a": 1, "b": 2}, {"a": 1}, {"a": 1, "b": 3}]) == ["b"]
 
 
+def test_a_setting_that_the_name_of_its_component_tells_is_no_difference() -> None:
+    own = [{"loss": "a", "loss.coef": 0.1}, {"loss": "b", "loss.coef": 0}, {"loss": "c"}]
+    assert differing(own) == ["loss"]
+    assert differing([*own, {"loss": "b", "loss.coef": 0.1}]) == ["loss", "loss.coef"]
+    assert differing([{"encoder": "mlp", "encoder.depth": 4}, {"encoder": "mlp", "encoder.depth": 8}]) == [
+        "encoder.depth"
+    ]
+
+
 def test_tasks_are_kept_apart_by_where_they_are_scored(write, tmp_path: Path) -> None:
     write(tmp_path / "a", [0, 1], env="point_u_maze", depth=4)
     write(tmp_path / "b", [0, 1], env="ant_u_maze", depth=8)
