@@ -119,3 +119,11 @@ def test_norms_by_name(name: str) -> None:
 def test_the_docs_name_every_encoder() -> None:
     table = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text()
     assert [name for name in ENCODERS if f"\n| `{name}` |" not in table] == []
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_which_encoders_see_how_long_an_input_is(name: str) -> None:
+    """Docs/encoders.md: a norm right after the stem leaves an untrained network only the input's direction."""
+    network = make(name)
+    difference = (network(3 * INPUTS) - network(INPUTS)).norm() / network(INPUTS).norm()
+    assert difference > 0.01 if name in ("simba", "hyperspherical") else difference < 1e-4

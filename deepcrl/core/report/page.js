@@ -150,19 +150,21 @@ function scoreAgainst(task, items) {
   return charts.length ? html("div", { class: "tiles" }, ...charts) : null;
 }
 
-// Two settings varied: a square for each pair.
+// Two settings varied: a square for each pair, the setting of more values down the page.
 function scoreGrid(task, items) {
   if (task.keys.length !== 2) return null;
-  const [rows, columns] = [0, 1].map((k) => [...new Set(items.map(({ group }) => group.values[k]))]);
+  const values = (k) => [...new Set(items.map(({ group }) => group.values[k]))];
+  const [down, across] = values(0).length < values(1).length ? [1, 0] : [0, 1];
+  const [rows, columns] = [values(down), values(across)];
   if (rows.length < 2 || columns.length < 2) return null;
   const high = Math.max(...items.map(({ group }) => group.final[SCORE][0])) || 1;
   const cell = (r, c) => {
-    const found = items.find(({ group }) => group.values[0] === r && group.values[1] === c);
+    const found = items.find(({ group }) => group.values[down] === r && group.values[across] === c);
     if (!found) return html("td", { class: "heat" }, "–");
     const value = found.group.final[SCORE][0], share = Math.round((value / high) * 62);
     return html("td", { class: "heat", style: `background:color-mix(in oklab, var(--c0) ${share}%, var(--card))`, title: found.group.label }, number(value));
   };
-  const names = task.keys.map(([, name]) => name);
+  const names = [down, across].map((k) => task.keys[k][1]);
   return card(html("h3", {}, `Time at goal by ${names[0]} and ${names[1]}`), html("div", { class: "scroll" }, html("table", {},
     html("thead", {}, html("tr", {}, html("th", {}, `${names[0]} ↓  ${names[1]} →`), ...columns.map((c) => html("th", { style: "text-align:center" }, spelled(c))))),
     html("tbody", {}, ...rows.map((r) => html("tr", {}, html("td", {}, spelled(r)), ...columns.map((c) => cell(r, c))))))));
