@@ -196,14 +196,18 @@ def _paper(task: Task) -> dict[str, Any] | None:
 
 
 def _across(tasks: list[Task]) -> list[dict[str, Any]]:
-    """Groups that every task has, scored over all tasks: the score is the share of the episode at the goal."""
+    """Groups that every task has, best first, scored over all tasks by the share of the episode at the goal."""
     labels = [{group.label: group for group in task.groups} for task in tasks]
     shared = [label for label in labels[0] if all(label in other for other in labels)] if len(tasks) > 1 else []
-    rows = []
-    for label in shared:
-        strata = [of[label].final_scores / task.episode_length for of, task in zip(labels, tasks, strict=True)]
-        rows.append({"label": label, "final": _estimate(estimate(strata)), "scores": numbers(np.concatenate(strata))})
-    return rows
+    strata = {
+        label: [of[label].final_scores / task.episode_length for of, task in zip(labels, tasks, strict=True)]
+        for label in shared
+    }
+    finals = {label: estimate(shares) for label, shares in strata.items()}
+    return [
+        {"label": label, "final": _estimate(finals[label]), "scores": numbers(np.concatenate(strata[label]))}
+        for label in sorted(shared, key=lambda label: -finals[label].value)
+    ]
 
 
 class _Films:

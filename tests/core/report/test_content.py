@@ -118,6 +118,13 @@ def test_tasks_that_share_a_configuration_are_scored_together(write, tmp_path: P
     assert sorted(row["scores"]) == [0.1, 0.1, 0.5, 0.5]
 
 
+def test_over_all_tasks_the_best_configuration_comes_first(write, tmp_path: Path) -> None:
+    for env in ("point_u_maze", "point_big_maze"):
+        for loss, score in (("dcl", 10), ("infonce", 500)):
+            write(tmp_path / f"{env}_{loss}", [0, score], env=env, loss=loss)
+    assert [row["label"] for row in contents(tmp_path)["across"]] == ["loss=infonce", "loss=dcl"]
+
+
 def test_films_are_embedded_until_the_page_would_be_heavy(write, tmp_path: Path, monkeypatch) -> None:
     run = write(tmp_path / "run", [0, 1])
     (run / "videos" / "film.gif").write_bytes(b"GIF89a")
