@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from deepcrl.core.components import REGISTRIES
 from deepcrl.core.report import stats
 from deepcrl.core.report.read import SCORE, RunRecord
 from deepcrl.core.resume_check import FREE_ON_RESUME
@@ -145,20 +146,24 @@ def differing(configs: list[dict[str, Any]]) -> list[str]:
     """Returns the keys that have more than one value.
 
     A key that some configs lack does not differ by that alone: they chose another component, which its name says, or
-    are older than the setting. Nor does one whose value goes with the component's name, such as its own default.
+    are older than the setting. Nor does a setting that is everywhere its own component's default.
     """
     values: dict[str, set[str]] = {}
     for config in configs:
         for key, value in config.items():
             values.setdefault(key, set()).add(repr(value))
-    return [key for key, seen in values.items() if len(seen) > 1 and not _goes_with_name(key, configs)]
+    several = [key for key, seen in values.items() if len(seen) > 1]
+    return [key for key in several if not all(_is_default(key, config) for config in configs if key in config)]
 
 
-def _goes_with_name(key: str, configs: list[dict[str, Any]]) -> bool:
-    """Whether the component's name, such as `loss` of `loss.coef`, tells the setting in every config that has it."""
-    component, dot, _ = key.partition(".")
-    pairs = {(repr(config.get(component)), repr(config[key])) for config in configs if key in config}
-    return bool(dot) and len(pairs) == len({name for name, _ in pairs})
+def _is_default(key: str, config: dict[str, Any]) -> bool:
+    """Whether `loss.coef`, say, is what this version's component of the name in `loss` has by default."""
+    group, _, setting = key.partition(".")
+    name = str(config.get(group))
+    for registry in REGISTRIES.values():
+        if group in registry.groups and name in registry:
+            return registry.defaults(name).get(setting) == config[key]
+    return False
 
 
 def shortest(keys: list[str]) -> dict[str, str]:

@@ -50,11 +50,14 @@ def test_a_setting_that_older_runs_lack_is_no_difference() -> None:
     assert differing([{"a": 1, "b": 2}, {"a": 1}, {"a": 1, "b": 3}]) == ["b"]
 
 
-def test_a_setting_that_the_name_of_its_component_tells_is_no_difference() -> None:
-    own = [{"loss": "a", "loss.coef": 0.1}, {"loss": "b", "loss.coef": 0}, {"loss": "c"}]
+def test_the_own_default_of_a_component_is_no_difference_but_what_was_chosen_is() -> None:
+    coef = "loss.logsumexp_coef"
+    own = [{"loss": "infonce", coef: 0.1}, {"loss": "fb", coef: 0.0}, {"loss": "unknown here"}]
     assert differing(own) == ["loss"]
-    assert differing([*own, {"loss": "b", "loss.coef": 0.1}]) == ["loss", "loss.coef"]
-    assert differing([{"encoder": "mlp", "encoder.depth": 4}, {"encoder": "mlp", "encoder.depth": 8}]) == [
+    assert differing([*own, {"loss": "fb", coef: 0.1}]) == ["loss", coef]
+    assert differing([{"loss": "infonce", coef: 0.2}, {"loss": "fb", coef: 0.0}]) == ["loss", coef]
+    assert differing([{"loss": "x", coef: 0.2}, {"loss": "y", coef: 0.1}]) == ["loss", coef], "of plugins not loaded"
+    assert differing([{"encoder": "mlp", "encoder.depth": 2}, {"encoder": "mlp", "encoder.depth": 8}]) == [
         "encoder.depth"
     ]
 

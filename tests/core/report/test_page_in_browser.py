@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deepcrl.core.components import ENERGIES
 from deepcrl.core.report import content
 from deepcrl.core.report.read import read_runs
 from deepcrl.core.report.write import write_page
@@ -94,6 +95,30 @@ def test_it_draws_and_answers_without_a_word_on_the_console(chromium: str, repor
     assert seen["filtered"] == "depth=16"
     assert "nothing like it" in seen["none"]
     assert seen["heading"] == "Critic loss"
+
+
+GRID = """<script>
+const grid = [...document.querySelectorAll("section.card")].find((card) => card.querySelector("td.heat"));
+const cells = (selector) => [...grid.querySelectorAll(selector)].map((cell) => cell.textContent).join(",");
+document.body.dataset.grid = `${cells("h3")}|${cells("th")}|${cells("td")}`;
+</script>"""
+
+
+def test_two_settings_make_a_grid_with_the_longer_list_down_the_page(chromium: str, tmp_path: Path, write) -> None:
+    score = 0
+    for energy in ("dot", "norm"):
+        for loss in ("dcl", "fb", "infonce"):
+            score += 10
+            write(tmp_path / f"{energy}_{loss}", [0, score], loss=loss, energy=ENERGIES.defaults(energy))
+    page = tmp_path / "report.html"
+    write_page(read_runs([tmp_path]), page, "Grid")
+    page.write_text(page.read_text().replace("</body>", GRID + "</body>"))
+    grid = re.search(r'data-grid="([^"]*)"', browse(chromium, page, "--dump-dom").stdout)
+    assert grid
+    title, head, cells = grid[1].split("|")
+    assert title == "Time at goal by loss and energy"
+    assert head == "loss ↓  energy →,dot,norm"
+    assert cells == "dcl,10,40,fb,20,50,infonce,30,60"
 
 
 WIDTHS = """<script>
