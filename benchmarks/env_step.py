@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 
-from deepcrl.cli.errors import ArgumentParser
-from deepcrl.core.config import select_device
-from deepcrl.core.run_dir import describe_environment
+from deepcrl.cli.hydra.errors import ArgumentParser
 from deepcrl.envs import VectorSettings, make_task
 from deepcrl.envs.physics import make_physics
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
+from deepcrl.run.directory import describe_environment
+from deepcrl.train.config import select_device
 
 
 def run(

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import env_step
 
-from deepcrl.cli.errors import ArgumentParser
-from deepcrl.core.run_dir import describe_environment
-from deepcrl.envs import robotics_shim
+from deepcrl.cli.hydra.errors import ArgumentParser
+from deepcrl.envs.gymnasium import robotics_shim
+from deepcrl.run.directory import describe_environment
 
 
 class Peers(NamedTuple):

@@ -23,16 +23,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from deepcrl.core.agents.common.cuda_graph import graphed
+from deepcrl.core.agents.common.inputs import Parts
 from deepcrl.core.agents.crl import CRL
-from deepcrl.core.agents.graphed import graphed
-from deepcrl.core.agents.parts import Parts
 from deepcrl.core.energies import Norm
 from deepcrl.core.losses.infonce import infonce
-from deepcrl.core.run_dir import describe_environment
 from deepcrl.core.types import Batch, EnvSpec
 from deepcrl.kernels import dispatch, eager
 from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted
 from deepcrl.nets.residual_mlp import ResidualMLP
+from deepcrl.run.directory import describe_environment
 
 SIZES = {4: 256, 16: 512, 64: 512, 256: 512, 1024: 512}
 """Depth -> batch size."""

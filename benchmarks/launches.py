@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from deepcrl.core.agents import contrast
+from deepcrl.core.agents.common import contrast
+from deepcrl.core.agents.common.cuda_graph import WARM_UP_STEPS, Graphed
+from deepcrl.core.agents.common.inputs import Parts
 from deepcrl.core.agents.crl import CRL
-from deepcrl.core.agents.graphed import WARM_UP_STEPS, Graphed
-from deepcrl.core.agents.parts import Parts
 from deepcrl.core.energies import Norm
 from deepcrl.core.losses.infonce import infonce
 from deepcrl.core.types import Batch, EnvSpec

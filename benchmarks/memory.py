@@ -17,13 +17,13 @@ from typing import Any
 import psutil
 import torch
 
-from deepcrl.cli.errors import ArgumentParser
-from deepcrl.core.build import build_agent, build_buffer, env_spec
+from deepcrl.cli.hydra.errors import ArgumentParser
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES, discover
-from deepcrl.core.config import RunConfig
-from deepcrl.core.preflight import format_bytes, preflight
-from deepcrl.core.run_dir import describe_environment
 from deepcrl.core.types import Observation, Step
+from deepcrl.run.directory import describe_environment
+from deepcrl.train.build import build_agent, build_buffer, env_spec
+from deepcrl.train.config import RunConfig
+from deepcrl.train.sizing.table import format_bytes, preflight
 
 DEPTHS, PRECISIONS, CHECKPOINTS = (64, 256, 1024), ("fp32", "bf16"), ("none",)
 NUM_ENVS, CAPACITY = 64, 1000

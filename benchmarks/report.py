@@ -18,13 +18,13 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-from deepcrl.cli.errors import ArgumentParser
+from deepcrl.cli.hydra.errors import ArgumentParser
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES, discover
-from deepcrl.core.config import RunConfig
-from deepcrl.core.loggers import JsonlLogger
-from deepcrl.core.report.read import read_runs
-from deepcrl.core.report.write import write_page
-from deepcrl.core.run_dir import describe_environment, prepare
+from deepcrl.report.read import read_runs
+from deepcrl.report.write import write_page
+from deepcrl.run.directory import describe_environment, prepare
+from deepcrl.run.loggers import JsonlLogger
+from deepcrl.train.config import RunConfig
 
 ROWS, EVALUATIONS = 600, 40
 MEASURED = ("critic/loss", "critic/categorical_accuracy", "actor/loss", "actor/entropy", "train/time_at_goal")

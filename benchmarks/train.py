@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 
-from deepcrl.cli.compose import compose_values
-from deepcrl.cli.errors import ArgumentParser
-from deepcrl.core.build import build_run
-from deepcrl.core.config import RunConfig
-from deepcrl.core.interrupt import Interrupt
-from deepcrl.core.loop import Run, collect, learn
-from deepcrl.core.run_dir import describe_environment
+from deepcrl.cli.hydra.compose import compose_values
+from deepcrl.cli.hydra.errors import ArgumentParser
+from deepcrl.run.directory import describe_environment
+from deepcrl.train.build import build_run
+from deepcrl.train.config import RunConfig
+from deepcrl.train.interrupt import Interrupt
+from deepcrl.train.loop import Run, collect, learn
 
 SETTINGS = ["env=ant", "num_envs=64", "unroll_length=62", "batch_size=256", "grad_steps_per_unroll=100"]
 SETTINGS += ["num_eval_envs=1", "encoder.depth=4", "encoder.width=256"]

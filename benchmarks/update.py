@@ -20,17 +20,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from deepcrl.cli.errors import ArgumentParser
+from deepcrl.cli.hydra.errors import ArgumentParser
+from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.two_threads import divide_cores
 from deepcrl.core.agents.crl import CRL
-from deepcrl.core.agents.halves import divide_cores
-from deepcrl.core.agents.parts import Parts
-from deepcrl.core.build import ALL_THREADS
 from deepcrl.core.energies import Norm
 from deepcrl.core.losses.infonce import infonce
-from deepcrl.core.run_dir import describe_environment
 from deepcrl.core.types import Batch, EnvSpec
 from deepcrl.kernels.reference import PlainResidualMLP
 from deepcrl.nets.residual_mlp import ResidualMLP
+from deepcrl.run.directory import describe_environment
+from deepcrl.train.build import ALL_THREADS
 
 SIZES = {4: 256, 16: 512, 64: 512, 256: 512}
 """Depth -> batch size."""

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from benchmarks import gpu
-from deepcrl.core.run_dir import describe_environment
 from deepcrl.kernels import dispatch
+from deepcrl.run.directory import describe_environment
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -78,8 +78,8 @@ def test_flops_are_those_that_torch_counts():
     """An independent count, from the matmuls that plain modules launch."""
     from torch.utils.flop_counter import FlopCounterMode
 
+    from deepcrl.core.agents.common.inputs import Parts
     from deepcrl.core.agents.crl import CRL
-    from deepcrl.core.agents.parts import Parts
     from deepcrl.core.losses.infonce import infonce
     from deepcrl.core.types import Batch
     from deepcrl.kernels.reference import PlainResidualMLP

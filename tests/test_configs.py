@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from deepcrl.cli.compose import CONFIGS_DIR, compose_values
-from deepcrl.core.build import build_run, env_spec
+from deepcrl.cli.hydra.compose import CONFIGS_DIR, compose_values
 from deepcrl.core.components import AGENTS, ENCODERS, REGISTRIES
-from deepcrl.core.config import GROUPS, OPTIONAL_GROUPS, RunConfig
-from deepcrl.core.preflight import preflight
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs import make_task
+from deepcrl.train.build import build_run, env_spec
+from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS, RunConfig
+from deepcrl.train.sizing.table import preflight
 
 YAMLS = sorted(path.relative_to(CONFIGS_DIR).with_suffix("").as_posix() for path in CONFIGS_DIR.rglob("*.yaml"))
 OPTIONS = [(group, name) for registry in REGISTRIES.values() for group in registry.groups for name in registry]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from deepcrl.cli.compose import compose_values
-from deepcrl.cli.overrides import check_used, translate_ids
-from deepcrl.core.config import RunConfig
+from deepcrl.cli.hydra.compose import compose_values
+from deepcrl.cli.hydra.overrides import check_used, translate_ids
+from deepcrl.train.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "results" / "README.md"]

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from deepcrl.core.build import build_run
 from deepcrl.core.components import LOSSES
-from deepcrl.core.config import RunConfig
-from deepcrl.core.interrupt import Interrupt
-from deepcrl.core.loop import Run, fit
 from deepcrl.core.losses.infonce import infonce
+from deepcrl.train.build import build_run
+from deepcrl.train.config import RunConfig
+from deepcrl.train.interrupt import Interrupt
+from deepcrl.train.loop import Run, fit
 
 SETTINGS = {
     "env": {"name": "point_maze", "layout": "#####/#GGG#/#GRG#/#GGG#/#####", "cell_size": 3.0},

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from deepcrl.core import checkpoint
-from deepcrl.core.loggers import read_rows
+from deepcrl.run import checkpoint
+from deepcrl.run.loggers import read_rows
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -40,7 +40,7 @@ def main() -> None:
         print(__version__)
         return
     if arguments[0] in ("-sc", "--shell-completion"):
-        from deepcrl.cli.completion import complete
+        from deepcrl.cli.hydra.completion import complete
 
         answered_by_train = complete(arguments, VERBS)
         if answered_by_train is None:
@@ -55,7 +55,7 @@ def _run(verb: str, *arguments: str) -> None:
     if verb not in VERBS:
         print(f"deepcrl: {suggest('verb', verb, VERBS)}", file=sys.stderr)
         raise SystemExit(2)
-    from deepcrl.cli.errors import one_line_errors
+    from deepcrl.cli.hydra.errors import one_line_errors
 
     with one_line_errors():
         importlib.import_module(f"deepcrl.cli.{verb}").main([*arguments])

@@ -6,8 +6,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from deepcrl.cli.compose import packaged
-from deepcrl.cli.errors import fail, user_errors
+from deepcrl.cli.hydra.compose import packaged
+from deepcrl.cli.hydra.errors import fail, user_errors
 from deepcrl.core.registry import suggest
 
 BENCHMARKS_DIR = packaged("benchmarks")

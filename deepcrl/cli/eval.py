@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from deepcrl.cli.errors import ArgumentParser, user_errors
+from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
 from deepcrl.cli.saved_run import with_overrides
-from deepcrl.core.build import build_envs
-from deepcrl.core.evaluate import evaluate
-from deepcrl.core.run_dir import RunDir
-from deepcrl.core.trained import Saved
+from deepcrl.run.directory import RunDir
+from deepcrl.run.saved import Saved
+from deepcrl.train.build import build_envs
+from deepcrl.train.evaluate import evaluate
 
 
 def main(arguments: list[str]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepcrl.cli.errors import ArgumentParser, user_errors
+from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
 from deepcrl.core.components import discover
-from deepcrl.core.export import export
-from deepcrl.core.trained import Saved
+from deepcrl.run.export import export
+from deepcrl.run.saved import Saved
 
 
 def main(arguments: list[str]) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from typing import Any, get_type_hints
 
-from deepcrl.cli.errors import fail, user_errors
+from deepcrl.cli.hydra.errors import fail, user_errors
 from deepcrl.core.components import REGISTRIES, discover
 from deepcrl.core.registry import Registry, suggest
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepcrl.cli.errors import ArgumentParser, UserError, at_least, user_errors
-from deepcrl.cli.overrides import split
+from deepcrl.cli.hydra.errors import ArgumentParser, UserError, at_least, user_errors
+from deepcrl.cli.hydra.overrides import split
 from deepcrl.cli.saved_run import with_overrides, without_a_run
-from deepcrl.core.build import build_envs
-from deepcrl.core.config import RunConfig
-from deepcrl.core.film import TILES, Act, film, policy_of, random_policy
 from deepcrl.core.registry import suggest
-from deepcrl.core.trained import Saved
+from deepcrl.run.film import TILES, Act, film, policy_of, random_policy
+from deepcrl.run.saved import Saved
+from deepcrl.train.build import build_envs
+from deepcrl.train.config import RunConfig
 
 OWN = ("policy", "out")
 """Settings of `play` itself."""
@@ -80,6 +80,6 @@ def _what(given: list[str], learner: str) -> tuple[Act, RunConfig, Path]:
 
 
 def _show(act: Act, config: RunConfig) -> None:
-    from deepcrl.envs.render import view_live
+    from deepcrl.envs.pictures.render import view_live
 
     view_live(build_envs(config, config.evaluation_env, 1, "play"), act)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepcrl.cli.errors import ArgumentParser, user_errors
+from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
 
 
 def main(arguments: list[str]) -> None:
@@ -20,8 +20,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--no-maps", action="store_true", help="open no checkpoint: no value maps, no embeddings")
     options = parser.parse_args(arguments)
     from deepcrl.core.components import discover
-    from deepcrl.core.report.read import read_runs
-    from deepcrl.core.report.write import write_csv, write_page, write_pngs
+    from deepcrl.report.read import read_runs
+    from deepcrl.report.write import write_csv, write_page, write_pngs
 
     with user_errors():
         discover()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from deepcrl.cli.compose import compose_values
-from deepcrl.cli.overrides import translate_ids
-from deepcrl.core.config import RunConfig
+from deepcrl.cli.hydra.compose import compose_values
+from deepcrl.cli.hydra.overrides import translate_ids
 from deepcrl.core.registry import suggest
-from deepcrl.core.trained import Saved
+from deepcrl.run.saved import Saved
+from deepcrl.train.config import RunConfig
 
 OVERRIDABLE = (
     *("env", "agent", "seed", "num_eval_envs", "episode_length", "reset"),

@@ -14,12 +14,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from deepcrl.cli import overrides, sweep
-from deepcrl.cli.compose import CONFIGS_DIR, plain_values, register_schema
-from deepcrl.cli.errors import UserError, one_line_errors, user_errors
-from deepcrl.cli.resume import resumed, saved_choices
-from deepcrl.core.config import RunConfig
-from deepcrl.core.session import Session
+from deepcrl.cli.hydra import overrides, sweep
+from deepcrl.cli.hydra.compose import CONFIGS_DIR, plain_values, register_schema
+from deepcrl.cli.hydra.errors import UserError, one_line_errors, user_errors
+from deepcrl.cli.hydra.resume import resumed, saved_choices
+from deepcrl.run.recorder import Session
+from deepcrl.train.config import RunConfig
 
 # At import, not in main(): a joblib worker imports this module to find `train`, and needs the registries filled.
 with user_errors():

@@ -37,7 +37,7 @@ _BUILT_IN = (
     "deepcrl.core.losses",
     "deepcrl.core.buffers",
     "deepcrl.core.agents",
-    "deepcrl.core.loggers",
+    "deepcrl.run.loggers",
 )
 PLUGINS_VARIABLE = "DEEPCRL_PLUGINS"
 PLUGINS_GROUP = "deepcrl.plugins"

@@ -8,7 +8,7 @@ from typing import Protocol
 from deepcrl.core.registry import suggest
 from deepcrl.core.types import EnvSpec, VectorEnv
 from deepcrl.envs.physics import ENGINES
-from deepcrl.envs.unstable import UnstableDumps
+from deepcrl.envs.physics.unstable import UnstableDumps
 
 RESET_POLICIES = ("resample", "fixed")
 

@@ -116,7 +116,7 @@ class TaskVectorEnv:
     @contextmanager
     def pictures(self, width: int, height: int, camera: str, shadows: bool) -> Iterator[Callable[[int], np.ndarray]]:
         """Gives a function that returns the picture [H, W, 3] uint8 of environment `index`; errors as `Renderer`."""
-        from deepcrl.envs.render import Renderer
+        from deepcrl.envs.pictures.render import Renderer
 
         with Renderer(self.task.model, width, height, shadows=shadows) as renderer:
             yield lambda index: renderer.render(self.data(index), camera)

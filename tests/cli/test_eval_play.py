@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deepcrl.core import checkpoint
-from deepcrl.envs import render
+from deepcrl.envs.pictures import render
+from deepcrl.run import checkpoint
 
 pytestmark = pytest.mark.usefixtures("run")
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from deepcrl.cli.compose import compose_values
+from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.saved_run import with_overrides
-from deepcrl.core.trained import Saved
+from deepcrl.run.saved import Saved
 
 
 def test_train_resume_eval_and_play(deepcrl, tiny) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from deepcrl.core import checkpoint
-from deepcrl.core.loggers import read_rows
+from deepcrl.run import checkpoint
+from deepcrl.run.loggers import read_rows
 
 OFFLINE = ("buffer=dataset", "total_grad_steps=40", "eval_every=20", "checkpoint_every=20")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from deepcrl.core import checkpoint
-from deepcrl.core.loggers import read_rows
+from deepcrl.run import checkpoint
+from deepcrl.run.loggers import read_rows
 
 
 def test_a_run_and_its_resume_are_one_run(deepcrl, tiny, same, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deepcrl.core import checkpoint
-from deepcrl.core.loggers import read_rows
+from deepcrl.run import checkpoint
+from deepcrl.run.loggers import read_rows
 
 MINE = '''
 from torch import Tensor

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deepcrl.core import checkpoint
 from deepcrl.core.components import AGENTS, LOSSES
-from deepcrl.core.loggers import read_rows
+from deepcrl.run import checkpoint
+from deepcrl.run.loggers import read_rows
 
 
 def test_a_run_leaves_its_directory(deepcrl, tiny, tmp_path: Path) -> None:

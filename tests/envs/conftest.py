@@ -18,8 +18,8 @@ from torch import Tensor
 
 from deepcrl.core.types import Observation, Step
 from deepcrl.envs import VectorSettings, make_task
-from deepcrl.envs.arm import DRIVEN, JOINT7
 from deepcrl.envs.task import GoalTask
+from deepcrl.envs.tasks.arm import DRIVEN, JOINT7
 from deepcrl.envs.vector import TaskVectorEnv
 from tests.envs.walk import ID, Walk
 

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from deepcrl.envs import make_task
-from deepcrl.envs.scene import ROBOT
+from deepcrl.envs.scenes.arena import ROBOT
 from deepcrl.envs.task import GoalTask
 
 DOCS = Path(__file__).parents[2] / "docs"

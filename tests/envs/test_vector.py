@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.types import EnvSpec
-from deepcrl.envs.ant import Ant
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.scene import add_goal_marker, arena
+from deepcrl.envs.scenes.arena import add_goal_marker, arena
 from deepcrl.envs.settings import VectorSettings
 from deepcrl.envs.task import GoalTask, Start
+from deepcrl.envs.tasks.ant import Ant
 from deepcrl.envs.vector import TaskVectorEnv
 
 

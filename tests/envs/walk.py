@@ -10,7 +10,7 @@ import torch
 from gymnasium.spaces import Box, Dict
 
 from deepcrl.envs import make_envs
-from deepcrl.envs.gymnasium_vector import GymnasiumVectorEnv
+from deepcrl.envs.gymnasium.vector import GymnasiumVectorEnv
 
 ID = "test/Walk-v0"
 

@@ -7,17 +7,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.actor_objective import ACTOR_OBJECTIVES, awr, ddpg_bc
-from deepcrl.core.agents.contrast import contrast
-from deepcrl.core.agents.embedding_critic import EmbeddingCritic, add_critics, least, mean
-from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.halves import Halves
-from deepcrl.core.agents.learner import Learner, check_not_negative, check_positive, check_share, copied
-from deepcrl.core.agents.parts import Parts
+from deepcrl.core.agents.common.actor_objective import ACTOR_OBJECTIVES, awr, ddpg_bc
+from deepcrl.core.agents.common.contrast import contrast
+from deepcrl.core.agents.common.embedding_critic import EmbeddingCritic, add_critics, least, mean
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.learner import Learner, check_not_negative, check_positive, check_share, copied
+from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
+from deepcrl.core.agents.common.two_threads import Halves
 from deepcrl.core.components import AGENTS
 from deepcrl.core.registry import suggest
 from deepcrl.core.types import Batch, Observation
-from deepcrl.nets.policy import TanhGaussian
 
 EnergyOf = Callable[[Tensor], Tensor]
 """actions [B, A] at the batch's states -> energy [B] of leading to its goals"""

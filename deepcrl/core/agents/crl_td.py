@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.embedding_critic import add_critics, least, mean
-from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.learner import Learner, check_share, frozen
-from deepcrl.core.agents.parts import Parts
+from deepcrl.core.agents.common.embedding_critic import add_critics, least, mean
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.learner import Learner, check_share, frozen
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Observation, TransitionBatch
 

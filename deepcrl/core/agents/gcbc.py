@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from deepcrl.core.agents.gaussian_actor import GaussianActor
-from deepcrl.core.agents.learner import Learner
-from deepcrl.core.agents.parts import Parts
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor
+from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.learner import Learner
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Batch, Observation
 

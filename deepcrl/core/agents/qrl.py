@@ -7,9 +7,9 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
-from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.learner import Learner, check_not_negative, check_positive, frozen
-from deepcrl.core.agents.parts import Parts
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.learner import Learner, check_not_negative, check_positive, frozen
 from deepcrl.core.components import AGENTS
 from deepcrl.core.energies import check_dim
 from deepcrl.core.types import Observation, TransitionBatch

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from deepcrl.core.agents.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.learner import Learner, check_share
-from deepcrl.core.agents.parts import Parts
-from deepcrl.core.agents.twin_q import TwinQ
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.learner import Learner, check_share
+from deepcrl.core.agents.common.twin_q import TwinQ
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Observation, TransitionBatch
 

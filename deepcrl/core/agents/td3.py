@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.learner import Learner, check_not_negative, check_share
-from deepcrl.core.agents.parts import Parts
-from deepcrl.core.agents.twin_q import TwinQ
+from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.learner import Learner, check_not_negative, check_share
+from deepcrl.core.agents.common.twin_q import TwinQ
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Observation, TransitionBatch
 

@@ -21,7 +21,7 @@ import math
 
 import mujoco
 
-from deepcrl.envs.scene import FRICTION, GROUND, WALL
+from deepcrl.envs.scenes.arena import FRICTION, GROUND, WALL
 
 JOINTS = ("hip_1", "ankle_1", "hip_2", "ankle_2", "hip_3", "ankle_3", "hip_4", "ankle_4")
 """In the order of qpos and qvel, after the torso's free joint."""

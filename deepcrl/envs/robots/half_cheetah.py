@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import mujoco
 
-from deepcrl.envs.scene import GROUND
+from deepcrl.envs.scenes.arena import GROUND
 
 START_Z = 0.7
 """Metres; the joint `rootz` is measured from it."""

@@ -17,7 +17,7 @@ import math
 
 import mujoco
 
-from deepcrl.envs.scene import FRICTION, GROUND, WALL
+from deepcrl.envs.scenes.arena import FRICTION, GROUND, WALL
 
 START_Z = 1.4
 """Metres; the feet hang 0.107 m above the floor."""

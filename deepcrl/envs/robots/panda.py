@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import mujoco
 
-from deepcrl.envs.scene import FRICTION, GROUND, WALL
+from deepcrl.envs.scenes.arena import FRICTION, GROUND, WALL
 
 JOINTS = tuple(f"joint{number}" for number in range(1, 8))
 FINGERS = ("left_finger", "right_finger")

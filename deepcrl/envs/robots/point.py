@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import mujoco
 
-from deepcrl.envs.scene import WALL
+from deepcrl.envs.scenes.arena import WALL
 
 MASS = 1.0
 GEAR = 5.0

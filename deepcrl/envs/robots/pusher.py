@@ -16,8 +16,8 @@ import mujoco
 import torch
 from torch import Tensor
 
-from deepcrl.envs.places import cos_sin
-from deepcrl.envs.scene import GROUND, WALL
+from deepcrl.envs.scenes.arena import GROUND, WALL
+from deepcrl.envs.scenes.places import cos_sin
 
 BASE = (0.0, -0.6, 0.0)
 """Metres: the shoulder's place in the source, whose table is at z -0.325."""

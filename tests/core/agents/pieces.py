@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.agents.parts import Parts
+from deepcrl.core.agents.common.inputs import Parts
 from deepcrl.core.components import ENERGIES, LOSSES
 from deepcrl.core.types import EnvSpec, TransitionBatch
 

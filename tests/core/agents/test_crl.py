@@ -10,8 +10,8 @@ import scipy.stats
 import torch
 from torch import nn
 
+from deepcrl.core.agents.common.inputs import Parts
 from deepcrl.core.agents.crl import CRL
-from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import ENCODERS, ENERGIES, LOSSES
 from deepcrl.core.types import Batch, EnvSpec, Observation
 from tests.conftest import assert_same

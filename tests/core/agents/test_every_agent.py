@@ -11,14 +11,14 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from deepcrl.core.agents.graphed import Graphed
-from deepcrl.core.build import build_run, env_spec
+from deepcrl.core.agents.common.cuda_graph import Graphed
 from deepcrl.core.components import AGENTS, ENCODERS, ENERGIES, LOSSES, RELABELS
-from deepcrl.core.interrupt import Interrupt
-from deepcrl.core.loop import Run, collect, fit
-from deepcrl.core.preflight import preflight
-from tests.core.agents.test_graphed import Tape
-from tests.core.test_resume import Snapshots, load, trained
+from deepcrl.train.build import build_run, env_spec
+from deepcrl.train.interrupt import Interrupt
+from deepcrl.train.loop import Run, collect, fit
+from deepcrl.train.sizing.table import preflight
+from tests.core.agents.common.test_cuda_graph import Tape
+from tests.train.test_resume import Snapshots, load, trained
 
 TWO_UPDATES = {"total_env_steps": 40, "grad_steps_per_unroll": 2, "prefill_steps": 5, "num_eval_envs": 1}
 SHORT = {"total_env_steps": 160, "num_eval_envs": 1, "eval_every": 80, "checkpoint_every": 40}

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from deepcrl.core.agents.common.inputs import Parts
 from deepcrl.core.agents.gcbc import GCBC
-from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import ENERGIES, LOSSES
 from deepcrl.core.types import Batch, EnvSpec, Observation
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 import torch
 
-from deepcrl.core.agents.graphed import graphed
+from deepcrl.core.agents.common.cuda_graph import graphed
 from deepcrl.core.agents.td3 import TD3
 from deepcrl.core.types import Observation
 from tests.core.agents.pieces import (

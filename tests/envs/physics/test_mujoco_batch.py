@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from deepcrl.envs.ant import Ant
 from deepcrl.envs.physics import make_physics
 from deepcrl.envs.robots.ant import INIT_QPOS
+from deepcrl.envs.tasks.ant import Ant
 
 
 @pytest.fixture

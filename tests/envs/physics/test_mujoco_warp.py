@@ -12,13 +12,13 @@ import pytest
 import torch
 import warp as wp
 
-from deepcrl.envs.ant import Ant
 from deepcrl.envs.physics import check, make_physics
 from deepcrl.envs.physics.mujoco_warp import MujocoWarp
 from deepcrl.envs.physics.sizing import Bounds
 from deepcrl.envs.robots.ant import INIT_QPOS
-from deepcrl.envs.scene import arena
+from deepcrl.envs.scenes.arena import arena
 from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.tasks.ant import Ant
 from deepcrl.envs.vector import TaskVectorEnv
 
 FEET = torch.tensor([0.0, 0, 0.55, *INIT_QPOS[3:]])

@@ -7,8 +7,8 @@ from __future__ import annotations
 import mujoco
 import pytest
 
-from deepcrl.envs.ant import Ant, AntMaze
 from deepcrl.envs.robots.ant import ACTUATORS, INIT_QPOS, JOINTS, ant
+from deepcrl.envs.tasks.ant import Ant, AntMaze
 
 
 @pytest.fixture(scope="module")

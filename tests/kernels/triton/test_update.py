@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 import torch
 
-from deepcrl.core.agents.contrast import FUSED_ENERGIES, contrast
+from deepcrl.core.agents.common.contrast import FUSED_ENERGIES, contrast
+from deepcrl.core.agents.common.inputs import Parts
 from deepcrl.core.agents.crl import CRL
-from deepcrl.core.agents.parts import Parts
 from deepcrl.core.components import ENCODERS, ENERGIES, LOSSES
 from deepcrl.core.types import Batch, EnvSpec, Observation
 from deepcrl.kernels import dispatch

@@ -1,0 +1,137 @@
+"""Errors that a user can mend are one line on stderr and exit status 2; `DEEPCRL_DEBUG=1` shows the traceback."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    OmegaConfBaseException,
+)
+
+from deepcrl.core.components import REGISTRIES
+from deepcrl.core.registry import suggest
+from deepcrl.run.checkpoint import CheckpointError
+from deepcrl.run.recorder import RecordError
+from deepcrl.train.loop import NonFiniteError
+
+
+class UserError(Exception):
+    """Something that the user can mend; the message is one line."""
+
+
+MAX_OWNERS = 3
+"""Options named in a message that have the setting that another one lacks."""
+USER_ERRORS = (UserError, CheckpointError, NonFiniteError, RecordError, HydraException, OmegaConfBaseException)
+
+
+def fail(message: str) -> NoReturn:
+    """Prints `message` as an error and exits with status 2."""
+    print(f"deepcrl: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """Answers a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message} ({self.prog} --help shows the usage)")
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """Returns the type of an argument that is a whole number of at least `minimum`."""
+
+    def number(text: str) -> int:
+        if not re.fullmatch(r"-?\d+", text) or int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"a whole number of at least {minimum} is needed, got {text!r}")
+        return int(text)
+
+    return number
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """While a run is put together, a ValueError speaks of what the user asked for; later it would be a bug."""
+    try:
+        yield
+    except HydraException:  # some are OSErrors too; `one_line` knows what they mean
+        raise
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turns the errors that a user can mend into one line and exit status 2, a second Ctrl-C into status 130."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
+    except KeyboardInterrupt:
+        print("deepcrl: stopped at once, without saving", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
+    except USER_ERRORS as error:
+        if os.environ.get("DEEPCRL_DEBUG"):
+            raise
+        fail(one_line(error))
+
+
+def one_line(error: BaseException) -> str:
+    """Says in one line, in our words where Hydra and OmegaConf speak, what went wrong, with the nearest good name."""
+    line = re.sub(r"\s*\n\s*", " ", _in_our_words(error)).strip()
+    return line if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {line}"
+
+
+def _in_our_words(error: BaseException) -> str:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return suggest(group, name, error.options)
+    if isinstance(error, OverrideParseException):
+        return f"Cannot read the override {error.override!r}; an override is KEY=VALUE, such as encoder.depth=16"
+    ambiguous = re.match(r"Ambiguous value for argument '(.*)'", str(error))
+    if ambiguous:
+        return f"{ambiguous[1].lstrip('+')} names several values: add -m to run each of them"
+    cause = (error.__cause__ or error.__context__) if isinstance(error, HydraException) else error
+    place = re.match(r"In '((?:experiment|sweep)/.+?)':", str(error))
+    where = f"{place[1]}: " if place else ""
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        return where + _unknown_key(cause)
+    if isinstance(cause, InterpolationResolutionError):
+        return f"{cause.full_key}: {str(cause).splitlines()[0]}"
+    merged = re.match(r"Error merging override \+*(\S+?)=", str(error))
+    if merged and cause is not None:
+        return f"{merged[1]}: {str(cause).splitlines()[0]}"
+    return str(error)
+
+
+def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
+    """`nmu_envs`, of the run, or `dpeth` of `encoder`."""
+    parent, key = error.parent_node, str(error.key)
+    known = [str(name) for name in parent if name not in ("name", "hydra")] if isinstance(parent, DictConfig) else []
+    if not error.full_key or error.full_key == key:
+        return suggest("setting", key, known)
+    group = str(error.full_key).rpartition(".")[0]
+    if group == "learners":
+        return f"{suggest('learner', key, known or ['none'])} (a + adds one: +learners.{key}.encoder.depth=4)"
+    name = parent.get("name") if isinstance(parent, DictConfig) else None
+    of = f"{group}={name}" if name else group
+    owners = [f"{group}={owner}" for owner in _owners(group, key)[:MAX_OWNERS]]
+    return suggest(f"setting of {of}:", key, known) + (f" ({key} belongs to {', '.join(owners)})" if owners else "")
+
+
+def _owners(group: str, key: str) -> list[str]:
+    """The options of `group` that have the hyperparameter `key`; a sweep over options sets it in all of them."""
+    registries = [registry for registry in REGISTRIES.values() if group in registry.groups]
+    return [name for registry in registries for name in registry if key in registry.defaults(name)]

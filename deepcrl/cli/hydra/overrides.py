@@ -1,0 +1,169 @@
+"""What is checked in the arguments of `deepcrl train` before Hydra reads them, and how they are spelled."""
+
+from __future__ import annotations
+
+import sys
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, RangeSweep
+from hydra.errors import OverrideParseException
+
+from deepcrl.core.components import AGENTS, REGISTRIES
+from deepcrl.core.registry import suggest
+from deepcrl.envs.source_ids import translate
+from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS
+
+SWEEP_FLAGS = ("-m", "--multirun")
+FLAGS = (
+    *("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run"),
+    *(*SWEEP_FLAGS, "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir"),
+    *("--experimental-rerun", "-i", "--info"),
+)
+
+TAKE_A_VALUE = ("-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir")
+CFG_CHOICES = ("job", "hydra", "all")
+
+
+def split(override: str) -> tuple[str, str]:
+    """Returns key and value of `key=value`; `+`, `++` and `~` before the key are dropped."""
+    key, _, value = override.partition("=")
+    return key.lstrip("+~"), value
+
+
+def check(arguments: list[str]) -> None:
+    """Raises ValueError, in one line, for what Hydra would answer with a traceback or misread."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        key, value = split(argument)
+        if argument.startswith("-"):
+            _check_flag(key, value or following)
+        elif not key:
+            raise ValueError(f"Cannot read the override {argument!r}; an override is KEY=VALUE, such as seed=3")
+        elif key in GROUPS and (value == "null" or argument.startswith("~")):
+            raise ValueError(f"{argument}: a run needs a choice of {key}, see `deepcrl list`")
+        elif key in (*GROUPS, *OPTIONAL_GROUPS) and _is_no_name(argument):
+            raise ValueError(f"{argument}: {key} is chosen by name, see `deepcrl list`")
+        elif key in OPTIONAL_GROUPS and is_sweep(arguments) and "null" in value.split(","):
+            raise ValueError(f"{argument}: a sweep goes over names; run {key}=null by itself")
+        elif key == "sweep" and "," in value:
+            raise ValueError(f"{argument}: one sweep at a time; its settings can be swept beside it")
+        elif key == "sweep" and value != "null" and not is_sweep(arguments):
+            raise ValueError(f"{argument} names several runs: add -m to run each of them")
+        elif key == "run_dir" and is_sweep(arguments):
+            raise ValueError(f"{argument} is the directory of one run; for a sweep use hydra.sweep.dir={value}")
+    if is_sweep(arguments):
+        _check_values(arguments)
+
+
+def translate_ids(arguments: list[str]) -> list[str]:
+    """Replaces ids of scaling-crl and JaxGCRL by the names here, and says so on stderr."""
+    translated = []
+    for argument in arguments:
+        new = _translate_ids(argument) if argument.startswith(("env=", "eval_env=")) else [argument]
+        if new != [argument]:
+            print(f"deepcrl: {argument} is {' '.join(new)} here, see docs/environments.md", file=sys.stderr)
+        translated += new
+    return translated
+
+
+def _translate_ids(argument: str) -> list[str]:
+    key, names = split(argument)
+    envs = [translate(name) for name in names.split(",")]
+    extras = [f"{key}.{extra}={value}" for env in envs for extra, value in env.items() if extra != "name"]
+    if extras and len(envs) > 1:
+        raise ValueError(f"{argument}: {extras[0]} is a single run's; sweep over {split(extras[0])[0]} instead")
+    return [f"{key}={','.join(env['name'] for env in envs)}", *extras]
+
+
+def _check_values(arguments: list[str]) -> None:
+    """Raises ValueError for a range or a glob without a value: Hydra would run nothing, and say nothing."""
+    for override in OverridesParser.create().parse_overrides(list(filter(_is_override, arguments))):
+        value = override.value()
+        names = [
+            name for registry in REGISTRIES.values() if override.key_or_group in registry.groups for name in registry
+        ]
+        if isinstance(value, RangeSweep):
+            empty = not any(True for _ in override.sweep_iterator())
+        else:
+            empty = isinstance(value, Glob) and bool(names) and not value.filter(names)
+        if empty:
+            raise ValueError(f"{override.input_line} names no value, so the sweep would have no run")
+
+
+def _check_flag(flag: str, value: str) -> None:
+    if flag not in FLAGS:
+        raise ValueError(suggest("flag", flag, FLAGS))
+    if flag in TAKE_A_VALUE and not value:
+        raise ValueError(f"{flag} needs a value")
+    if flag in ("-c", "--cfg") and value not in CFG_CHOICES:
+        raise ValueError(suggest(f"choice of {flag}", value, CFG_CHOICES))
+
+
+def _is_no_name(override: str) -> bool:
+    """Whether Hydra reads the value as a number or a truth value; 3, 1e3, true."""
+    try:
+        return isinstance(OverridesParser.create().parse_override(override).value(), bool | int | float)
+    except OverrideParseException:
+        return False  # which Hydra will say
+
+
+def check_used(agent: str, overrides: list[str]) -> None:
+    """Raises ValueError for an override of a group that has no effect on the agent of that name."""
+    unused = getattr(AGENTS[agent], "unused_groups", ())
+    for override in overrides:
+        group = split(override)[0].partition(".")[0]
+        if group in unused:
+            raise ValueError(f"{override} has no effect: agent={agent} uses no {group}; leave it out")
+
+
+def in_hydras_words(arguments: list[str]) -> list[str]:
+    """Spells for Hydra what goes into a dict, `++env.kwargs.x=1`, and what takes a choice back, `~sa_encoder`.
+
+    No schema knows a dict's keys, and Hydra has no null for a group.
+    """
+    dicts, nulls = _dicts(), [f"{group}=null" for group in OPTIONAL_GROUPS]
+    arguments = [f"++{argument}" if argument.startswith(dicts) else argument for argument in arguments]
+    return [f"~{split(argument)[0]}" if argument in nulls else argument for argument in arguments]
+
+
+def _dicts() -> tuple[str, ...]:
+    """How overrides of registered components' dicts begin: `env.kwargs.` or `env.kwargs={`."""
+    keys = {
+        f"{group}.{key}"
+        for registry in REGISTRIES.values()
+        for name in registry
+        for key, default in registry.defaults(name).items()
+        if isinstance(default, dict)
+        for group in registry.groups
+    }
+    return tuple(key + rest for key in keys for rest in (".", "={"))
+
+
+def is_sweep(arguments: list[str]) -> bool:
+    return any(flag in arguments for flag in SWEEP_FLAGS)
+
+
+def below_nothing(arguments: list[str]) -> str:
+    """Says which override sets something in a component that is not chosen; "" if none does."""
+    for argument in arguments:
+        key, _ = split(argument)
+        group, dot, _ = key.partition(".")
+        if dot and group in OPTIONAL_GROUPS:
+            return f"{key} has nothing to set: choose {group}=NAME first, beside {argument}"
+    return ""
+
+
+def name_what_varies(arguments: list[str]) -> list[str]:
+    """Returns the overrides that name the directories of a sweep's runs by what differs between them."""
+    given = [argument for argument in arguments if _is_override(argument) and not argument.startswith("hydra")]
+    last = {override.key_or_group: override for override in OverridesParser.create().parse_overrides(given)}
+    fixed = [key for key, override in last.items() if not override.is_sweep_override()]
+    return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"]
+
+
+def flags_first(arguments: list[str]) -> list[str]:
+    """Moves the overrides to the end: Hydra would not read `seed=0,1 -m loss=infonce`."""
+    return sorted(arguments, key=_is_override)
+
+
+def _is_override(argument: str) -> bool:
+    return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))

@@ -1,0 +1,122 @@
+"""Sweeps: a run that fails does not stop the others, and the same command in the same directory goes on with the rest.
+
+A sweep is a directory with a run in each subdirectory. What a run left there says how it stands: complete, to be
+resumed from its newest checkpoint, or failed, with the reason in `error.txt`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from deepcrl.cli.hydra.errors import USER_ERRORS, fail, one_line
+from deepcrl.cli.hydra.resume import flat
+from deepcrl.run import checkpoint
+from deepcrl.run.directory import RunDir, write_atomic
+from deepcrl.run.lock import lock
+from deepcrl.run.outcome import final_score
+from deepcrl.run.recorder import discard
+from deepcrl.run.resume_check import check_resume
+from deepcrl.train.config import RunConfig, Schedule
+
+ERROR = "error.txt"
+
+
+def guarded(start: Callable[[], float | None], directory: Path) -> float | None:
+    """Calls `start`, one run of a sweep. If it fails, the reason is left in `directory`, and its score is None.
+
+    Sweepers that want a score, such as Optuna, count None as a failed trial.
+    """
+    (directory / ERROR).unlink(missing_ok=True)
+    try:
+        score = start()
+    except Exception as error:
+        line = one_line(error)
+        trace = "" if isinstance(error, USER_ERRORS) else f"\n{traceback.format_exc()}"
+        write_atomic(directory / ERROR, f"{line}\n{trace}")
+        print(f"deepcrl: {directory.name}: {line}", file=sys.stderr)
+        return None
+    except SystemExit:  # a signal, after which the run has been saved
+        print(f"The sweep stops here. The same command goes on, with hydra.sweep.dir={directory.parent}")
+        raise
+    (directory / ERROR).unlink(missing_ok=True)  # of another process, which found this one at work
+    return score
+
+
+def earlier_score(values: dict[str, Any]) -> float | None:
+    """Returns the score of the run in `values["run_dir"]` if it is complete already.
+
+    Raises ValueError if that run has other settings than `values`.
+    """
+    run = RunDir(Path(values["run_dir"]))
+    if not run.holds_run():
+        return None
+    try:
+        saved = yaml.safe_load(run.config_path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"{run.config_path} cannot be read; remove {run.path} to run it anew") from error
+    check_resume(saved, {key: value for key, value in flat(values).items() if key not in ("run_dir", "resume")})
+    score = final_score(run, Schedule.of(RunConfig.from_dict(values)))
+    if score is not None:
+        print(f"Already complete: {run.path}")
+    return score
+
+
+def left_over(values: dict[str, Any]) -> tuple[dict[str, Any] | None, Path | None]:
+    """Returns state and path of the checkpoint from which the run in `values["run_dir"]` goes on; None to begin.
+
+    What a run left that stopped before its first checkpoint is removed, unless it is still running.
+    """
+    run = RunDir(Path(values["run_dir"]))
+    if checkpoint.list_checkpoints(run.checkpoints_dir):
+        path = checkpoint.find(run.path)
+        return checkpoint.load(path), path
+    if run.holds_run():
+        with lock(run.path):
+            discard(run, is_ours=False)
+    return None, None
+
+
+class Summary(Callback):
+    """Prints how each run of a sweep stands; exit status 2 if one is not complete."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra after the last run, in the process that was started."""
+        directory = Path(config.hydra.sweep.dir)
+        standings = {path.name: standing(path) for path in _runs(directory)}
+        width = max(map(len, standings), default=0)
+        print(f"\nSweep {directory}:")
+        for name, (state, what) in standings.items():
+            print(f"  {name:<{width}}  {state:<10}  {what}")
+        open_ends = sum(state != "complete" for state, _ in standings.values())
+        if open_ends:
+            total, again = len(standings), f"the same command, with hydra.sweep.dir={directory}, goes on with them"
+            fail(f"{open_ends} of {total} runs are not complete; {again}")
+        print(f"Compare them: deepcrl report {directory}")
+
+
+def standing(path: Path) -> tuple[str, str]:
+    """Returns how the run in a directory stands, and its score or what went wrong."""
+    if (path / ERROR).exists():
+        return "failed", (path / ERROR).read_text().splitlines()[0]
+    run = RunDir(path)
+    try:
+        config = RunConfig.from_dict(yaml.safe_load(run.config_path.read_text()))
+        score = final_score(run, Schedule.of(config))
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        return "unreadable", one_line(error)
+    return ("unfinished", "") if score is None else ("complete", f"time at goal {score:,.1f}")
+
+
+def _runs(directory: Path) -> list[Path]:
+    """The directories of runs, so that depth=4 comes before depth=16."""
+    runs = [path for path in directory.iterdir() if RunDir(path).holds_run() or (path / ERROR).exists()]
+    return sorted(runs, key=lambda path: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", path.name)])

@@ -1,0 +1,236 @@
+"""N copies of a Gymnasium environment behind the VectorEnv protocol, stepped by Gymnasium's own vector environments."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from torch import Tensor
+
+from deepcrl.core.types import Observation, Step
+from deepcrl.envs.gymnasium.task import GOAL_KEYS, GymnasiumTask, make_one
+from deepcrl.envs.pictures.render import OVERVIEW, PLATE, choose_gl
+from deepcrl.envs.settings import VectorSettings
+
+_VECTOR = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}
+_MAX_SEED = 2**31 - 1
+
+
+class GymnasiumVectorEnv:
+    """A VectorEnv of `settings.num_envs` copies of `task`, on the CPU.
+
+    Each episode begins with a seed that is drawn from this environment's generator and handed to Gymnasium's `reset`,
+    so the same seed and actions give the same rollout, and `fixed` is the first seed over and over: the same start and
+    goal, as long as the environment draws nothing but from its seeded generator.
+
+    Gymnasium environments cannot be saved. A checkpoint holds the seed and the actions of each unfinished episode, and
+    loading it takes those steps again: exact for every environment that its seed and actions decide. Where the state
+    that comes out is not bit for bit the saved one, a warning says so and that episode ends at its next step.
+
+    A state that is not finite ends its episode as in TaskVectorEnv, and `num_unstable` counts it.
+    """
+
+    def __init__(self, task: GymnasiumTask, settings: VectorSettings) -> None:
+        self.task, self.spec = task, task.spec
+        self.num_envs = settings.num_envs
+        self.episode_length = settings.episode_length
+        self.num_unstable = 0
+        make = partial(make_one, task.id, task.kwargs)
+        # Disabled, for then we choose the seed of each reset, and the final observation is the one that step returns
+        self._envs = _VECTOR[task.vectorization]([make] * self.num_envs, autoreset_mode=AutoresetMode.DISABLED)
+        self._fixed = settings.reset == "fixed"
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        self._goal_low, self._goal_high = torch.tensor(task.goal_low), torch.tensor(task.goal_high)
+        num = self.num_envs
+        self._seeds = torch.zeros(num, dtype=torch.int64)
+        self._steps = torch.zeros(num, dtype=torch.int64)
+        self._traj_id = torch.full((num,), -1, dtype=torch.int64)
+        self._actions = torch.zeros(self.episode_length, num, self.spec.action_dim)
+        self._state = torch.zeros(num, self.spec.state_dim)
+        self._goal = torch.zeros(num, self.spec.goal_dim)
+        self._started = False
+
+    def reset(self) -> Observation:
+        """Starts a new episode in every environment."""
+        return self._begin(torch.ones(self.num_envs, dtype=torch.bool))
+
+    def step(self, action: Tensor) -> Step:
+        """Advances every environment by one step; those whose episode ends are reset in the same call.
+
+        Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`.
+        """
+        self._check(action)
+        goal, traj_id = self._goal, self._traj_id
+        self._actions[self._steps, torch.arange(self.num_envs)] = action
+        seen, _, ended, cut, info = self._envs.step(self._scaled(action))
+        state = self._state_of(seen)
+        unstable = ~state.isfinite().all(dim=1)
+        self.num_unstable += int(unstable.sum())
+        state = torch.where(unstable[:, None], self._state, state)
+        self._steps = self._steps + 1
+        terminated = torch.as_tensor(ended, dtype=torch.bool) & ~unstable
+        truncated = torch.as_tensor(cut, dtype=torch.bool) | (self._steps >= self.episode_length) | unstable
+        truncated &= ~terminated
+        distance = self.task.distance(state, goal)
+        success = self._success(distance, info) & ~unstable
+        self._state = state
+        self._goal = self._goal_of(seen, torch.zeros_like(unstable))
+        done = terminated | truncated
+        if done.any():
+            self._begin(done)
+        observation = Observation(self._state, self._goal)
+        return Step(observation, state, distance, success, terminated, truncated, traj_id)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns copies of everything needed to go on; tensors and numbers only."""
+        return {
+            "state": self._state.clone(),
+            "goal": self._goal.clone(),
+            "seeds": self._seeds.clone(),
+            "steps": self._steps.clone(),
+            "actions": self._actions[: int(self._steps.max())].clone(),
+            "traj_id": self._traj_id.clone(),
+            "generator": self._generator.get_state(),
+            "fixed": self._fixed,
+            "started": self._started,
+            "num_unstable": self.num_unstable,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`'s result by taking the steps of unfinished episodes again; see the class.
+
+        Raises ValueError if it is of another task, size or reset policy.
+        """
+        mine = self.state_dict()
+        if missing := mine.keys() - state.keys():
+            raise ValueError(f"environment checkpoint lacks {', '.join(sorted(missing))}")
+        for key in ("state", "goal", "seeds", "steps", "traj_id"):
+            if state[key].shape != mine[key].shape:
+                raise ValueError(
+                    f"environment checkpoint has {key} of shape {tuple(state[key].shape)}, not {tuple(mine[key].shape)}"
+                )
+        if state["fixed"] != self._fixed:
+            raise ValueError("environment checkpoint was saved under the other reset policy (resample or fixed)")
+        for key in ("state", "goal", "seeds", "steps", "traj_id"):
+            setattr(self, f"_{key}", state[key].clone())
+        self._actions[: len(state["actions"])] = state["actions"]
+        self._generator.set_state(state["generator"].cpu())
+        self._started, self.num_unstable = bool(state["started"]), int(state["num_unstable"])
+        if self._started:
+            self._replay()
+
+    @contextmanager
+    def pictures(self, width: int, height: int, camera: str, shadows: bool) -> Iterator[Callable[[int], np.ndarray]]:
+        """Gives a function that returns the picture [H, W, 3] uint8 of environment `index`, by its own camera.
+
+        Copies that can be drawn take the place of the others, in this process: `reset` before the next step. `shadows`
+        are the environment's. Raises ValueError for another camera, RuntimeError if it cannot be drawn here.
+        """
+        if camera != OVERVIEW:
+            raise ValueError(f"Unknown camera {camera!r}: env=gymnasium has one; env.kwargs may set it")
+        if not self.task.facts.has_pictures:
+            raise RuntimeError(f"Cannot render: env.id={self.task.id} has no render_mode rgb_array")
+        choose_gl()
+        make = partial(make_one, self.task.id, {**self.task.kwargs, "render_mode": "rgb_array"})
+        drawn = SyncVectorEnv([make] * self.num_envs, autoreset_mode=AutoresetMode.DISABLED)
+        self.close()
+        self._envs, self._started = drawn, False
+        yield lambda index: self._picture(drawn.envs[index], width, height)
+
+    def close(self) -> None:
+        """Ends the processes of `async`."""
+        self._envs.close()
+
+    def _replay(self) -> None:
+        """Takes the steps of each unfinished episode again; they are aligned at their last."""
+        longest, row = int(self._steps.max()), torch.arange(self.num_envs)
+        seen, done = None, torch.ones(self.num_envs, dtype=torch.bool)  # all, or Gymnasium refuses to step the others
+        for now in range(longest + 1):
+            place = now - (longest - self._steps)
+            if (begin := (place == 0) | done).any():
+                seen = self._reset(begin)
+            if now < longest:
+                action = torch.where(place[:, None] >= 0, self._actions[place.clamp(min=0), row], 0)
+                seen, _, ended, cut, _ = self._envs.step(self._scaled(action))
+                done = torch.as_tensor(ended | cut, dtype=torch.bool)
+        differs = (self._state_of(seen) != self._state).any(dim=1)
+        if differs.any():
+            warnings.warn(
+                f"env.id={self.task.id}: seed and actions do not decide the state of {int(differs.sum())} of "
+                f"{self.num_envs} environments; their episodes end at the next step",
+                stacklevel=3,
+            )
+            self._steps[differs] = self.episode_length - 1
+
+    def _check(self, action: Tensor) -> None:
+        if not self._started:
+            raise RuntimeError("call reset() before step()")
+        if action.shape != (self.num_envs, self.spec.action_dim):
+            raise ValueError(
+                f"action must have shape ({self.num_envs}, {self.spec.action_dim}), got {tuple(action.shape)}"
+            )
+        if not action.isfinite().all():
+            raise ValueError("action is not finite")
+
+    def _picture(self, env: gymnasium.Env, width: int, height: int) -> np.ndarray:
+        from PIL import Image, ImageOps
+
+        try:
+            image = env.render()
+        except gymnasium.error.Error as error:
+            raise RuntimeError(f"Cannot render env.id={self.task.id}: {' '.join(str(error).split())}") from error
+        return np.asarray(ImageOps.pad(Image.fromarray(np.asarray(image)), (width, height), color=PLATE))
+
+    def _scaled(self, action: Tensor) -> np.ndarray:
+        """Actions [N, A] in [-1, 1] in the bounds of the environment."""
+        low, high = self.task.facts.action_low, self.task.facts.action_high
+        unit = (action.double().cpu().numpy().clip(-1, 1) + 1) / 2
+        return (low + unit * (high - low)).astype(self._envs.single_action_space.dtype)
+
+    def _state_of(self, seen: Any) -> Tensor:
+        parts = [seen[key] for key in GOAL_KEYS[:2]] if self.task.has_own_goals else [seen]
+        return torch.from_numpy(np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind"))
+
+    def _goal_of(self, seen: Any, drawn: Tensor) -> Tensor:
+        """The goals [N, G] now commanded: the environment's own, or a new one from the box where `drawn`."""
+        if self.task.has_own_goals:
+            return torch.from_numpy(np.array(seen[GOAL_KEYS[2]], dtype=np.float32))
+        if not drawn.any():
+            return self._goal
+        uniform = torch.rand(int(drawn.sum()), self.spec.goal_dim, generator=self._generator)
+        goal = self._goal.clone()
+        goal[drawn] = self._goal_low + (self._goal_high - self._goal_low) * uniform
+        return goal
+
+    def _success(self, distance: Tensor, info: dict[str, Any]) -> Tensor:
+        key, radius = self.task.facts.success_key, self.task.success_radius
+        if key is None:
+            return distance < radius
+        if key not in info:
+            return torch.zeros(self.num_envs, dtype=torch.bool)
+        return torch.from_numpy(np.asarray(info[key]).astype(bool) & info[f"_{key}"])
+
+    def _begin(self, which: Tensor) -> Observation:
+        """Starts a new episode in the environments `which` [N] bool."""
+        draw = which & torch.tensor(not (self._fixed and self._started))
+        if draw.any():
+            self._seeds = self._seeds.clone()
+            self._seeds[draw] = torch.randint(_MAX_SEED, (int(draw.sum()),), generator=self._generator)
+        seen = self._reset(which)
+        self._state = torch.where(which[:, None], self._state_of(seen), self._state)
+        self._goal = self._goal_of(seen, draw)
+        self._traj_id = self._traj_id + which
+        self._steps = torch.where(which, 0, self._steps)
+        self._started = True
+        return Observation(self._state, self._goal)
+
+    def _reset(self, which: Tensor) -> Any:
+        seen, _ = self._envs.reset(seed=self._seeds.tolist(), options={"reset_mask": which.numpy()})
+        return seen

@@ -1,0 +1,52 @@
+"""From the name of a task to the task, and to N simulations of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deepcrl.core.components import ENVS, discover
+from deepcrl.core.types import VectorEnv
+from deepcrl.envs.physics.unstable import UnstableDumps
+from deepcrl.envs.settings import EnvItem, VectorSettings
+from deepcrl.envs.source_ids import translated
+
+
+def make_task(cfg: Mapping[str, Any]) -> EnvItem:
+    """Returns the task of `{"name": ..., hyperparameters...}`, without any simulation: cheap, for its `spec`.
+
+    The name may be an id of scaling-crl or JaxGCRL. Raises ValueError for an unknown name or hyperparameter, or a value
+    that the task refuses.
+    """
+    discover()
+    return ENVS.build(translated(cfg))
+
+
+def make_envs(
+    cfg: Mapping[str, Any],
+    *,
+    num_envs: int,
+    episode_length: int,
+    seed: int,
+    num_threads: int = 0,
+    reset: str = "resample",
+    physics: str = "mujoco",
+    device: str = "cpu",
+    unstable_dir: Path | None = None,
+) -> VectorEnv:
+    """Returns `num_envs` copies of the task `cfg`; see `VectorSettings` for the rest and its errors.
+
+    Simulations that become unstable are dumped into `unstable_dir`, which is made when it is needed.
+    """
+    settings = VectorSettings(
+        num_envs=num_envs,
+        episode_length=episode_length,
+        seed=seed,
+        num_threads=num_threads,
+        reset=reset,
+        physics=physics,
+        device=device,
+        unstable=None if unstable_dir is None else UnstableDumps(unstable_dir, cfg),
+    )
+    return make_task(cfg).vectorize(settings)

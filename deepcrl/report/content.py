@@ -1,0 +1,286 @@
+"""What the page shows, as plain data: everything is computed here, the page only draws."""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepcrl import __version__
+from deepcrl.report import paper
+from deepcrl.report.groups import Group, Task, by_task, plain, shortest, thinned
+from deepcrl.report.maps import maps
+from deepcrl.report.read import SCORE, Found, RunRecord
+from deepcrl.report.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate
+from deepcrl.run.checkpoint import CheckpointError, list_checkpoints
+from deepcrl.run.directory import RunDir
+from deepcrl.run.loggers import COUNTERS
+from deepcrl.run.saved import Saved
+from deepcrl.train.sizing.counts import Sizes, sizes
+
+FINALS = (SCORE, "eval/success_any", "eval/final_distance")
+THRESHOLD_SHARES = (0.1, 0.25, 0.5, 0.75)
+MAX_FILM_BYTES = 6_000_000
+"""Films beyond this sum are linked instead of embedded, so that a page with many runs still opens at once."""
+MAX_MAPPED = 8
+"""Configurations whose checkpoint is looked into: each takes an episode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric that has curves on the page, its label and its y limits."""
+
+    key: str
+    label: str
+    low: float | None = None
+    high: float | None = None
+
+
+METRICS = (
+    Metric(SCORE, "time at goal (steps per episode)", 0),
+    Metric("eval/success_any", "goal reached (share of episodes)", 0, 1),
+    Metric("eval/final_distance", "final distance to goal (metres)", 0),
+    Metric("train/time_at_goal", "time at goal in training", 0),
+    Metric("critic/categorical_accuracy", "critic accuracy (share of batch)", 0, 1),
+    Metric("critic/loss", "critic loss"),
+    Metric("actor/loss", "actor loss"),
+    Metric("actor/entropy", "policy entropy (nats)"),
+    Metric("actor/gradient_norm", "gradient norm of the actor", 0),
+    Metric("critic/gradient_norm", "gradient norm of the critic", 0),
+)
+
+
+def content(found: Found, title: str, page_dir: Path, *, with_maps: bool = True) -> dict[str, Any]:
+    """Returns the content of the page that will lie in `page_dir`, as values that JSON knows.
+
+    Without `with_maps` no checkpoint is opened.
+    """
+    tasks = by_task(found.runs)
+    pictures = _Pictures(_Films(page_dir), _Maps(MAX_MAPPED if with_maps else 0))
+    measured = {key for run in found.runs for row in run.rows for key in row}
+    shown = [_task(task, pictures) for task in tasks]
+    return {
+        "title": title,
+        "version": __version__,
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "notes": [*found.notes, *(note for task in tasks for note in _caveats(task)), *pictures.maps.notes()],
+        "method": f"interquartile mean over seeds, {CONFIDENCE:.0%} stratified bootstrap interval of {NUM_RESAMPLES}",
+        "paper_source": paper.source(),
+        "metrics": [[m.key, m.label, m.low, m.high] for m in METRICS if m.key in measured],
+        "counters": list(COUNTERS),
+        "tasks": shown,
+        "across": _across(tasks),
+    }
+
+
+def _caveats(task: Task) -> Iterable[str]:
+    """What makes the numbers of a group worth less than they look."""
+    for group in task.groups:
+        twice = [str(seed) for seed, count in Counter(run.seed for run in group.runs).items() if count > 1]
+        if twice:
+            yield f"{task.name}, {group.label}: seed {', '.join(twice)} occurs more than once; intervals are too narrow"
+        ends = [run.last("env_steps") for run in group.runs]
+        if max(ends) > 1.05 * min(ends):
+            yield f"{task.name}, {group.label}: runs end at {min(ends):,.0f} to {max(ends):,.0f} env steps"
+
+
+def _task(task: Task, pictures: _Pictures) -> dict[str, Any]:
+    best = max(float(group.final_scores.max()) for group in task.groups)
+    thresholds = [share * task.episode_length for share in THRESHOLD_SHARES if share * task.episode_length <= best]
+    names = shortest(task.keys)
+    return {
+        "name": task.name,
+        "episode_length": task.episode_length,
+        "keys": [[key, names[key]] for key in task.keys],
+        "thresholds": thresholds,
+        "groups": [_group(group, task, thresholds, pictures) for group in task.groups],
+        "paper": _paper(task),
+    }
+
+
+def _group(group: Group, task: Task, thresholds: list[float], pictures: _Pictures) -> dict[str, Any]:
+    first = group.runs[0]
+    size = sizes(first.config)
+    return {
+        "label": group.label,
+        "values": [_value(group.values[key]) if key in group.values else None for key in task.keys],
+        "final": {metric: _estimate(group.final(metric)) for metric in FINALS},
+        "scores": numbers(group.final_scores),
+        "parameters": size and size.parameters,
+        "memory": size and size.nbytes,
+        "update": size and _number(size.flops_per_update),
+        "flops": size and _number(size.flops(*(max(run.last(c) for run in group.runs) for c in COUNTERS[:2]))),
+        "reaching": [_reaching(group, threshold, size) for threshold in thresholds],
+        "bands": _bands(group) if len(group.runs) > 1 else {},
+        "runs": [_run(run) for run in group.runs],
+        "film": pictures.films.of(group),
+        "maps": pictures.maps.of(group),
+        "blocks": _blocks(first),
+    }
+
+
+def _reaching(group: Group, threshold: float, size: Sizes | None) -> list[float | None]:
+    """What it took to reach a score: the three counters, then operations."""
+    counters = [group.reaching(threshold, counter) for counter in COUNTERS]
+    return [*map(_number, counters), size and _number(size.flops(*counters[:2]))]
+
+
+def _bands(group: Group) -> dict[str, list[list[list[float | None]] | None]]:
+    bands = {}
+    for metric in METRICS:
+        over = [group.band(metric.key, counter) for counter in COUNTERS]
+        bands[metric.key] = [
+            None if b is None else [numbers(b.x), numbers(b.value), numbers(b.low), numbers(b.high)] for b in over
+        ]
+    return bands
+
+
+def _run(run: RunRecord) -> dict[str, Any]:
+    git = run.environment.get("git") or {}
+    machine = run.environment.get("machine") or {}
+    return {
+        "name": run.name,
+        "seed": run.seed,
+        "last": [_number(run.last(counter)) for counter in COUNTERS],
+        "bad": run.num_bad_lines,
+        "revision": str(git.get("revision", ""))[:10] + ("+" if git.get("dirty") else ""),
+        "machine": f"{machine.get('cpu', '')} {machine.get('gpus') or ''}".strip(),
+        "curves": _curves(run),
+    }
+
+
+def _curves(run: RunRecord) -> dict[str, list[list[float | None]]]:
+    """By metric: the three counters, then the value, as columns."""
+    curves = {}
+    for metric in METRICS:
+        series = thinned(run.series(metric.key))
+        if len(series["value"]):
+            curves[metric.key] = [numbers(series[name]) for name in (*COUNTERS, "value")]
+    return curves
+
+
+def _blocks(run: RunRecord) -> dict[str, list[float | None]]:
+    """By network and statistic, the last value of each block (paper, Fig. 17): keys `blocks/actor/stream_rms/0003`."""
+    keys = sorted({key for row in run.rows for key in row if key.startswith("blocks/")})
+    blocks: dict[str, list[float | None]] = {}
+    for key in keys:
+        network, statistic, _ = key.removeprefix("blocks/").rsplit("/", 2)
+        value = run.series(key)["value"]
+        blocks.setdefault(f"{network} {statistic}", []).append(_number(value[-1]) if len(value) else None)
+    return blocks
+
+
+def _paper(task: Task) -> dict[str, Any] | None:
+    """The paper's scores, and for each group of a depth that the paper has, its score after as many env steps."""
+    reported = paper.paper_task(task.name)
+    if reported is None:
+        return None
+    depths = [run.config["encoder"].get("depth") for run in (group.runs[0] for group in task.groups)]
+    ends = [min(run.last("env_steps") for run in group.runs) for group in task.groups]
+    at = [reported.at(d, end) if d in reported.scores else None for d, end in zip(depths, ends, strict=True)]
+    return {
+        "env_steps": reported.env_steps,
+        "scores": [[depth, *score] for depth, score in reported.scores.items()],
+        "curves": {depth: [numbers(x), numbers(y)] for depth, (x, y) in reported.curves.items()},
+        "depths": depths,
+        "at": at,
+    }
+
+
+def _across(tasks: list[Task]) -> list[dict[str, Any]]:
+    """Groups that every task has, best first, scored over all tasks by the share of the episode at the goal."""
+    labels = [{group.label: group for group in task.groups} for task in tasks]
+    shared = [label for label in labels[0] if all(label in other for other in labels)] if len(tasks) > 1 else []
+    strata = {
+        label: [of[label].final_scores / task.episode_length for of, task in zip(labels, tasks, strict=True)]
+        for label in shared
+    }
+    finals = {label: estimate(shares) for label, shares in strata.items()}
+    return [
+        {"label": label, "final": _estimate(finals[label]), "scores": numbers(np.concatenate(strata[label]))}
+        for label in sorted(shared, key=lambda label: -finals[label].value)
+    ]
+
+
+class _Films:
+    """One film per group, embedded as long as the page stays small."""
+
+    def __init__(self, page_dir: Path) -> None:
+        self._page_dir, self._left = page_dir, MAX_FILM_BYTES
+
+    def of(self, group: Group) -> dict[str, str] | None:
+        gifs = [(run, gif) for run in group.runs for gif in run.gifs()[-1:]]
+        if not gifs:
+            return None
+        run, gif = gifs[0]
+        name = f"{group.label}, seed {run.seed}"
+        if gif.stat().st_size > self._left:
+            return {"name": name, "link": os.path.relpath(gif, self._page_dir)}
+        self._left -= gif.stat().st_size
+        return {"name": name, "data": "data:image/gif;base64," + base64.b64encode(gif.read_bytes()).decode()}
+
+
+class _Maps:
+    """What the newest checkpoint of a group's first run shows, of the first `limit` groups that have one."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._left, self._refused, self._failed = limit, limit, 0, []
+
+    def of(self, group: Group) -> dict[str, Any]:
+        run = group.runs[0]
+        if not self._limit or run.learner or not list_checkpoints(RunDir(run.path).checkpoints_dir):
+            return {}
+        if not self._left:
+            self._refused += 1
+            return {}
+        self._left -= 1
+        try:
+            return _rounded(maps(Saved.read(run.path)))
+        except (CheckpointError, ValueError) as error:
+            self._failed.append(f"{run.path}: no value map, {error}")
+            return {}
+
+    def notes(self) -> list[str]:
+        more = f"{self._refused} more configurations have checkpoints; value maps are drawn of {self._limit}"
+        return [*self._failed, *([more] if self._refused else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    films: _Films
+    maps: _Maps
+
+
+def _rounded(value: Any) -> Any:
+    """Shortens every float of nested values."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return _number(value) if isinstance(value, float) else value
+
+
+def _value(value: Any) -> float | str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number else plain(value)
+
+
+def _estimate(found: Estimate | None) -> list[float | None] | None:
+    return None if found is None else [_number(found.value), _number(found.low), _number(found.high)]
+
+
+def _number(value: float | None) -> float | None:
+    """Five significant digits are more than a screen shows; what is not finite is null."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.5g}")
+
+
+def numbers(values: np.ndarray) -> list[float | None]:
+    return [_number(value) for value in values.tolist()]

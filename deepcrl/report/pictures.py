@@ -1,0 +1,59 @@
+"""The report's comparisons as PNG files: learning curves, and final scores from best to worst."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from deepcrl.report.groups import Group, Task
+from deepcrl.report.read import SCORE
+from deepcrl.run.plots.curves import BLUE, INK, STYLE, plot_curves, save_png
+
+MAX_CURVES = 6
+"""As many as have colours of their own."""
+YLABEL = "time at goal (steps)"
+
+
+def draw_curves(task: Task, path: Path) -> Path:
+    """Draws the score over training of each configuration, or of the `MAX_CURVES` that end best."""
+    best = sorted(task.groups, key=_score, reverse=True)[:MAX_CURVES]
+    groups = [group for group in task.groups if group in best]
+    title = (
+        task.name if len(groups) == len(task.groups) else f"{task.name}, the best {len(groups)} of {len(task.groups)}"
+    )
+    counter = "env_steps" if any(run.last("env_steps") for run in task.runs) else "grad_steps"
+    series = {group.label: [run.series(SCORE) for run in group.runs] for group in groups}
+    curves = {label: [(one[counter], one["value"]) for one in members] for label, members in series.items()}
+    return plot_curves(curves, path, counter=counter, ylabel=YLABEL, title=title)
+
+
+def draw_scores(task: Task, path: Path) -> Path:
+    """Draws a row per configuration, best first: its final scores, their interquartile mean and its interval."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    groups = sorted(task.groups, key=_score)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.9 + 0.2 * len(groups)), layout="constrained")
+        ax = figure.add_subplot()
+        for row, group in enumerate(groups):
+            found = group.final(SCORE)
+            if found is None:
+                continue
+            ax.plot(group.final_scores, np.full(len(group.runs), row), "|", color=INK, alpha=0.5, markersize=6)
+            if np.isfinite(found.low):
+                ax.plot((found.low, found.high), (row, row), color=BLUE, linewidth=4, alpha=0.3, solid_capstyle="butt")
+            ax.plot(found.value, row, "o", color=BLUE, markersize=5)
+        ax.set_yticks(range(len(groups)), [group.label for group in groups], size=7)
+        ax.set_ylim(-0.8, len(groups) - 0.2)
+        ax.set_xlim(left=min(0, ax.get_xlim()[0]))
+        ax.set_xlabel(f"{YLABEL}: each run, interquartile mean, 95% interval")
+        ax.set_title(f"{task.name}: final scores", loc="left", weight="bold", size=11)
+        save_png(figure, path)
+    return path
+
+
+def _score(group: Group) -> float:
+    found = group.final(SCORE)
+    return -np.inf if found is None else found.value

@@ -1,0 +1,193 @@
+"""Finds run directories and reads them; what is damaged or missing is noted, never fatal to the others."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from deepcrl.run.directory import RunDir
+from deepcrl.run.loggers import COUNTERS, read_rows
+from deepcrl.train.config import RunConfig
+
+SCORE = "eval/time_at_goal"
+UNMEASURED = math.nan
+ACTING = "acting"
+"""What tells the agent that acts from learners beside it, as the setting `learner`."""
+
+
+@dataclass
+class RunRecord:
+    """One run as it lies on disk."""
+
+    path: Path
+    config: dict[str, Any]
+    rows: list[dict[str, float]]
+    num_bad_lines: int = 0
+    environment: dict[str, Any] = field(default_factory=dict)
+    """How the run was last started: command, git revision, versions, machine; empty if that is not known."""
+    learner: str = ""
+    """Which of its learners this is; empty for the agent that acts."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.path} ({self.learner})" if self.learner else str(self.path)
+
+    @property
+    def seed(self) -> int:
+        return int(self.config.get("seed", 0))
+
+    @property
+    def task(self) -> str:
+        """The name of the environment that the run is scored in."""
+        return str((self.config.get("eval_env") or self.config["env"])["name"])
+
+    @cached_property
+    def evaluations(self) -> list[dict[str, float]]:
+        return [row for row in self.rows if math.isfinite(row.get(SCORE, UNMEASURED))]
+
+    def series(self, key: str) -> dict[str, np.ndarray]:
+        """Returns the counters and `value`, each [R], of the rows with a finite `key`."""
+        rows = [row for row in self.rows if math.isfinite(row.get(key, UNMEASURED))]
+        columns = {counter: np.array([row[counter] for row in rows], float) for counter in COUNTERS}
+        return columns | {"value": np.array([row[key] for row in rows], float)}
+
+    def last(self, counter: str) -> float:
+        return self.rows[-1][counter]
+
+    def gifs(self) -> list[Path]:
+        """Returns the run's films, the newest last: of the agent that acts."""
+        if self.learner:
+            return []
+        found = [*self.path.glob("*.gif"), *RunDir(self.path).videos_dir.glob("*.gif")]
+        return sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The runs that can be compared, and one line for everything that could not be read or is incomplete."""
+
+    runs: list[RunRecord]
+    notes: list[str]
+
+
+def read_runs(paths: Iterable[str | Path]) -> Found:
+    """Reads every run in the folders `paths`, which may be runs themselves, sweeps, or folders of those.
+
+    Raises ValueError, in one line, for a path that cannot be read, for no run at all, and if no run was evaluated.
+    """
+    paths = [Path(path) for path in paths]
+    runs, notes = [], []
+    for directory in _distinct(paths):
+        try:
+            run = _read(directory)
+        except (OSError, ValueError) as error:
+            notes.append(f"{directory}: {' '.join(str(error).split())}; left out")
+            continue
+        notes += _remarks(run)
+        if run.evaluations:
+            own, unknown = _with_learners(run)
+            runs += own
+            notes += unknown
+    where = ", ".join(map(str, paths))
+    if not runs and not notes:
+        raise ValueError(f"No run in {where}: a run directory has a config.yaml and a metrics.jsonl")
+    if not runs:
+        more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
+        raise ValueError(f"No run in {where} can be compared: {notes[0]}{more}")
+    return Found(runs, notes)
+
+
+def _distinct(paths: list[Path]) -> list[Path]:
+    """Returns the run directories under `paths`, each once, in order."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        for directory in sorted(_run_dirs(path)):
+            found.setdefault(directory.resolve(), directory)
+    return list(found.values())
+
+
+def _run_dirs(path: Path) -> Iterator[Path]:
+    if not path.exists():
+        raise ValueError(f"{path} does not exist")
+    if not path.is_dir():
+        raise ValueError(f"{path} is a file; name a run directory, or a folder of them")
+
+    def stop(error: OSError) -> None:
+        raise ValueError(f"Cannot read {error.filename}: {error.strerror}") from error
+
+    for directory, children, _ in os.walk(path, onerror=stop):
+        if RunDir(Path(directory)).holds_run():
+            children.clear()  # there are no runs within a run
+            yield Path(directory)
+
+
+def _read(directory: Path) -> RunRecord:
+    """Reads one run; ValueError or OSError if it cannot be told what was run, or if nothing was measured."""
+    run = RunDir(directory)
+    if not run.config_path.exists():
+        raise ValueError("there is no config.yaml")
+    try:
+        config = yaml.safe_load(run.config_path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError("config.yaml is damaged") from error
+    if not (isinstance(config, dict) and isinstance(config.get("env"), dict) and "name" in config["env"]):
+        raise ValueError("config.yaml names no env")
+    rows, num_bad = read_rows(run.metrics_path) if run.metrics_path.exists() else ([], 0)
+    if not rows:
+        raise ValueError("there are no metrics yet")
+    return RunRecord(directory, config, rows, num_bad, _last_start(run.environment_path))
+
+
+def _with_learners(run: RunRecord) -> tuple[list[RunRecord], list[str]]:
+    """Returns the run, its learners (docs/collector.md) as runs of their own, and a line for each that cannot be told.
+
+    A learner's record has its own settings, the run's seed and counters, and its metrics without its name.
+    """
+    records, notes = [run], []
+    for name in run.config.get("learners") or {}:
+        try:
+            config = RunConfig.from_dict(run.config).learner(name).to_dict()
+        except (ValueError, KeyError, TypeError) as error:
+            notes.append(f"{run.path}: learner {name} left out, {' '.join(str(error).split())}")
+            continue
+        config |= {"learner": name, "seed": run.seed}
+        learner = replace(run, learner=name, config=config, rows=_rows_of(run, name))
+        records += [learner] if learner.evaluations else []
+    if len(records) > 1:
+        records[0] = replace(run, config=run.config | {"learner": ACTING})
+    return records, notes
+
+
+def _rows_of(run: RunRecord, learner: str) -> list[dict[str, float]]:
+    prefix = f"{learner}/"
+    return [
+        {counter: row[counter] for counter in COUNTERS}
+        | {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
+        for row in run.rows
+    ]
+
+
+def _last_start(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text())["starts"][-1])
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return {}
+
+
+def _remarks(run: RunRecord) -> list[str]:
+    remarks = []
+    if run.num_bad_lines:
+        lines = "line" if run.num_bad_lines == 1 else "lines"
+        remarks.append(f"{run.path}: {run.num_bad_lines} corrupted {lines} of metrics.jsonl skipped")
+    if not run.evaluations:
+        remarks.append(f"{run.path}: no evaluation yet (eval_every={run.config.get('eval_every')}); left out")
+    return remarks

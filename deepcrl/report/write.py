@@ -1,0 +1,45 @@
+"""Writes a report: the page, and on request a table of final scores and the learning curves as pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from deepcrl.report.content import FINALS, content
+from deepcrl.report.groups import by_task
+from deepcrl.report.page import page
+from deepcrl.report.pictures import draw_curves, draw_scores
+from deepcrl.report.read import Found
+from deepcrl.run.directory import write_atomic
+
+
+def write_page(found: Found, path: Path, title: str, *, with_maps: bool = True) -> None:
+    """Writes the page as one HTML file; `with_maps` says whether to draw what the checkpoints show."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, page(content(found, title, path.parent, with_maps=with_maps)))
+
+
+def write_csv(found: Found, path: Path) -> None:
+    """Writes a row per configuration: its task, what tells it apart, and IQM and interval of each final metric."""
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["task", "configuration", "runs", *(f"{m}{end}" for m in FINALS for end in ("", "_low", "_high"))])
+    for task in by_task(found.runs):
+        for group in task.groups:
+            finals = [group.final(metric) for metric in FINALS]
+            numbers = [x for e in finals for x in (("", "", "") if e is None else (e.value, e.low, e.high))]
+            table.writerow([task.name, group.label, len(group.runs), *numbers])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, text.getvalue())
+
+
+def write_pngs(found: Found, directory: Path) -> list[Path]:
+    """Draws each task's learning curves into `directory`, and its final scores if there is something to compare."""
+    directory.mkdir(parents=True, exist_ok=True)
+    written = []
+    for task in by_task(found.runs):
+        written.append(draw_curves(task, directory / f"{task.name}.png"))
+        if len(task.groups) > 1:
+            written.append(draw_scores(task, directory / f"{task.name}_scores.png"))
+    return written

@@ -1,0 +1,59 @@
+"""What a run has collected, as a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deepcrl.core.buffers.ring import Ring
+from deepcrl.run import checkpoint
+from deepcrl.run.directory import atomic_file
+from deepcrl.run.saved import Saved
+from deepcrl.train.build import build_buffer, env_spec
+from deepcrl.train.config import RunConfig
+
+
+def export(saved: Saved, path: Path) -> dict[str, np.ndarray]:
+    """Writes the steps in the saved run's ring to `path`, in OGBench's layout (`buffers/sources/ogbench.py`).
+
+    Trajectories come one after the other, environment by environment, each from its oldest step in the ring to its
+    newest. Returns the arrays that were written. Raises ValueError, in one line, for a path that does not end in .npz
+    or exists, for a run whose buffer is no ring or is empty, and OSError if the disk refuses.
+    """
+    if path.suffix != ".npz":
+        raise ValueError(f"A dataset in OGBench's layout is an .npz file, got {path}")
+    if path.exists():
+        raise ValueError(f"{path} exists; name another file, or remove it first")
+    ring = _ring(saved)
+    if not ring.num_steps:
+        raise ValueError(f"{saved.run_dir} has collected nothing yet")
+    arrays = _in_ogbench_layout(ring.history())
+    with atomic_file(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    return arrays
+
+
+def _ring(saved: Saved) -> Ring:
+    config = RunConfig.from_dict(saved.config | {"run_dir": str(saved.run_dir), "device": "cpu"})
+    ring = build_buffer(config, env_spec(config), torch.device("cpu"))
+    if not isinstance(ring, Ring):
+        raise ValueError(f"{saved.run_dir} has collected nothing: it learned from buffer={config.buffer['name']}")
+    # A generator's state is of its device, and nothing is drawn here
+    state = saved.state["run"]["buffer"] | {"generator": torch.Generator().get_state()}
+    with checkpoint.fitting(saved.run_dir):
+        ring.load_state_dict(state)
+    return ring
+
+
+def _in_ogbench_layout(history: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """From columns [L, N, .], oldest step first, to arrays [N L, .]."""
+    state, action, traj_id = (history[name].transpose(0, 1) for name in ("state", "action", "traj_id"))
+    last = torch.ones_like(traj_id, dtype=torch.bool)
+    last[:, :-1] = traj_id[:, 1:] != traj_id[:, :-1]
+    return {
+        "observations": state.flatten(0, 1).numpy(),
+        "actions": action.flatten(0, 1).numpy(),
+        "terminals": last.flatten().float().numpy(),
+    }

@@ -1,0 +1,170 @@
+"""Where metrics go: JSONL is the source of truth, registered loggers mirror it (people: deepcrl.run.console).
+
+A row is a flat dict: `env_steps`, `grad_steps`, `wall_seconds`, and metrics named `group/name`. A metric that was
+not measured is missing from its row, never 0.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from deepcrl.core.components import LOGGERS
+from deepcrl.core.registry import suggest
+from deepcrl.run.directory import write_atomic
+
+WANDB_MODES = ("offline", "online", "disabled")
+COUNTERS = ("env_steps", "grad_steps", "wall_seconds")
+
+
+class Logger(Protocol):
+    """Takes metric rows as they come."""
+
+    def log(self, row: Mapping[str, float]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a mirror needs to know about the run: its directory, its name and its resolved configuration."""
+
+    run_dir: Path
+    name: str
+    config: dict[str, Any]
+
+
+class JsonlLogger:
+    """Appends each row to `path` as one line of strict JSON, handed to the operating system before `log` returns.
+
+    A killed process leaves at most one torn last line, which `read_rows` counts and skips. A value that is not
+    finite is written as null, which JSON knows, so a diverged metric (null) is told from one never measured
+    (missing); `read_rows` gives NaN back.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._file = open(path, "a+b")  # noqa: SIM115  closed in close()
+        if self._file.tell() > 0:
+            self._file.seek(-1, 2)
+            if self._file.read(1) != b"\n":  # a torn line must not swallow the next row
+                self._file.write(b"\n")
+
+    def log(self, row: Mapping[str, float]) -> None:
+        assert all(key in row for key in COUNTERS), f"row lacks one of {COUNTERS}"
+        line = json.dumps({key: _plain(value) for key, value in row.items()}, allow_nan=False)
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _plain(value: float) -> float | None:
+    number = value if isinstance(value, int) else float(value)
+    return number if math.isfinite(number) else None
+
+
+def _parse(line: bytes) -> dict[str, float] | None:
+    try:
+        row = json.loads(line)
+        if not isinstance(row, dict) or not all(isinstance(row[key], int | float) for key in COUNTERS):
+            return None
+        return {key: math.nan if value is None else value for key, value in row.items()}
+    except (ValueError, KeyError):
+        return None
+
+
+def read_rows(path: str | Path) -> tuple[list[dict[str, float]], int]:
+    """Returns the rows of a JSONL file, oldest first, and the number of lines that are no row."""
+    parsed = [_parse(line) for line in Path(path).read_bytes().splitlines()]
+    rows = [row for row in parsed if row is not None]
+    return rows, len(parsed) - len(rows)
+
+
+def truncate_after(path: str | Path, env_steps: int, grad_steps: int) -> int:
+    """Drops the rows that lie past a checkpoint, and torn lines; returns how many. Call it before opening a logger.
+
+    The resumed run computes those rows again, so without this they would be there twice. The kept lines stay as
+    they are, byte for byte, and an interruption leaves the file as it was.
+    """
+    path = Path(path)
+    if not path.exists():
+        return 0
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = []
+    for line in lines:
+        row = _parse(line)
+        if row is not None and row["env_steps"] <= env_steps and row["grad_steps"] <= grad_steps:
+            kept.append(line)
+    if len(kept) < len(lines):
+        write_atomic(path, b"".join(kept))
+    return len(lines) - len(kept)
+
+
+@LOGGERS.register("none")
+class NoMirror:
+    """No mirror: metrics go to metrics.jsonl and the console only."""
+
+    def __init__(self, run_info: RunInfo) -> None:
+        del run_info
+
+    def log(self, row: Mapping[str, float]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@LOGGERS.register("wandb")
+class Wandb:
+    """Mirrors every row to Weights & Biases; `mode=offline` needs no account (`wandb sync` uploads it later).
+
+    The run's id is kept in `wandb_id` in the run directory, so a resumed run goes on under the same id. Rows are
+    plotted over `env_steps`. Raises ValueError for an unknown mode, or if wandb refuses to start (no account).
+    """
+
+    def __init__(
+        self,
+        run_info: RunInfo,
+        *,
+        project: str = "deepcrl",
+        mode: str = "offline",
+        entity: str = "",
+        tags: tuple[str, ...] = (),
+    ) -> None:
+        if mode not in WANDB_MODES:
+            raise ValueError(suggest("logger.mode of wandb", mode, WANDB_MODES))
+        import wandb
+
+        id_path = run_info.run_dir / "wandb_id"
+        if not id_path.exists():
+            write_atomic(id_path, uuid.uuid4().hex[:12])
+        try:
+            self._run = wandb.init(
+                project=project,
+                entity=entity or None,
+                mode=mode,  # pyright: ignore[reportArgumentType]  checked above
+                tags=list(tags),
+                id=id_path.read_text().strip(),
+                resume="allow" if mode == "online" else None,  # offline, wandb keeps the id and warns about this
+                name=run_info.name,
+                dir=run_info.run_dir,
+                config=run_info.config,
+                # wandb would wrap stdout, which the live console already does, and chat in the middle of it.
+                settings=wandb.Settings(console="off", silent=True),
+            )
+        except wandb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"wandb does not start: {reason} (logger.mode=offline needs no account)") from error
+        self._run.define_metric("*", step_metric="env_steps")
+
+    def log(self, row: Mapping[str, float]) -> None:
+        self._run.log(dict(row))
+
+    def close(self) -> None:
+        self._run.finish()

@@ -1,0 +1,59 @@
+"""A trained policy, taken from a run directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deepcrl.core.types import Agent
+from deepcrl.kernels import dispatch
+from deepcrl.run import checkpoint
+from deepcrl.train.build import build_agent, env_spec
+from deepcrl.train.config import RunConfig, select_device
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The newest checkpoint of a run, or the one that was asked for."""
+
+    run_dir: Path
+    state: dict[str, Any]
+
+    @classmethod
+    def read(cls, where: str | Path) -> Saved:
+        """Reads a run directory or a checkpoint; CheckpointError in one line if there is none to read."""
+        path = checkpoint.find(Path(where))
+        return cls(path.parent.parent, checkpoint.load(path))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.state["config"]
+
+    @property
+    def env_steps(self) -> int:
+        return self.state["run"]["progress"]["env_steps"]
+
+    @property
+    def grad_steps(self) -> int:
+        return self.state["run"]["progress"]["grad_steps"]
+
+    @property
+    def steps(self) -> int:
+        """What the run is counted in, as `Progress.steps`."""
+        return self.env_steps or self.grad_steps
+
+    def agent(self, config: RunConfig, learner: str = "") -> Agent:
+        """Builds the agent of `config`, which may choose its actions otherwise, with the trained networks.
+
+        `learner` names one that learned beside it, to be built instead. Raises CheckpointError if the networks do not
+        fit, and ValueError for an unknown learner or kernels that the device cannot run.
+        """
+        own = config.learner(learner) if learner else config
+        device = select_device(config.device)
+        dispatch.check(config.kernels, device)
+        agent = build_agent(own, env_spec(config), device)
+        with checkpoint.fitting(self.run_dir):
+            run = self.state["run"]
+            agent.load_state_dict(run["learners"][learner] if learner else run["agent"])
+        return agent

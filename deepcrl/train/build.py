@@ -1,0 +1,152 @@
+"""From a RunConfig to a Run: the one place where names become objects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from deepcrl.core import seeding
+from deepcrl.core.agents.common.cuda_graph import graphed
+from deepcrl.core.agents.common.inputs import MakeEncoder, Parts
+from deepcrl.core.agents.common.two_threads import divide_cores
+from deepcrl.core.buffers.inputs import BufferInputs
+from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
+from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
+from deepcrl.envs import make_envs, make_task, physics
+from deepcrl.kernels import dispatch
+from deepcrl.run.directory import RunDir
+from deepcrl.train.block_norms import check_has_blocks
+from deepcrl.train.config import RunConfig, Schedule, select_device
+from deepcrl.train.loop import Run
+from deepcrl.train.progress import Progress
+
+ALL_THREADS = torch.get_num_threads()
+
+
+def env_spec(config: RunConfig) -> EnvSpec:
+    """Returns the sizes of the training task; ValueError if the evaluation task has others. Simulates nothing."""
+    task = make_task(config.env)
+    spec, other = task.spec, make_task(config.evaluation_env).spec
+    if spec != other:
+        raise ValueError(
+            f"eval_env={config.evaluation_env['name']} does not fit env={config.env['name']}: "
+            f"state, action, goal indices are {_sizes(other)} there and {_sizes(spec)} here"
+        )
+    return replace(spec, success_radius=task.success_radius if task.euclidean else None)
+
+
+def _sizes(spec: EnvSpec) -> str:
+    return f"{spec.state_dim}, {spec.action_dim}, {list(spec.goal_indices)}"
+
+
+def build_envs(
+    config: RunConfig, env: dict[str, Any], num_envs: int, stream: str, unstable_dir: Path | None = None
+) -> VectorEnv:
+    """Builds `num_envs` environments that draw from the random stream of that name."""
+    return make_envs(
+        env,
+        num_envs=num_envs,
+        episode_length=config.episode_length,
+        seed=seeding.derive_seed(config.seed, stream),
+        num_threads=config.num_threads,
+        reset=config.reset,
+        physics=config.physics,
+        unstable_dir=unstable_dir,
+        device=str(select_device(config.device)),
+    )
+
+
+def check_device(config: RunConfig, device: torch.device) -> None:
+    """Raises ValueError for a setting that `device`, or what is installed, cannot serve. Builds nothing."""
+    dispatch.check(config.kernels, device)
+    physics.check(config.physics)
+    if config.precision == "tf32" and device.type != "cuda":
+        raise ValueError(f"precision=tf32 needs a GPU, and the device is {device}; use fp32 or bf16")
+    if config.cuda_graph and device.type != "cuda":
+        raise ValueError(f"cuda_graph=true needs a GPU, and the device is {device}")
+
+
+def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent:
+    """Builds the agent with its networks and optimisers.
+
+    From here on `config.kernels` runs this process's trunks, and `config.precision` says whether its fp32 matmuls may
+    be tf32.
+    """
+    dispatch.choose(config.kernels)
+    torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # Triton and CUDA graphs launch on the current one
+
+    def encoder(network: str) -> MakeEncoder:
+        return partial(ENCODERS.build, config.encoder_of(network))
+
+    parts = Parts(
+        spec=spec,
+        sa_encoder=encoder("sa_encoder"),
+        goal_encoder=encoder("goal_encoder"),
+        actor_encoder=encoder("actor"),
+        energy=ENERGIES.build(config.energy),
+        loss=LOSSES.build(config.loss),
+        device=device,
+        precision=config.precision,
+        seed=config.seed,
+        gradient_clip=config.gradient_clip,
+        lr_warmup_steps=config.lr_warmup_steps,
+    )
+    return AGENTS.build(config.agent, parts)
+
+
+def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:
+    """Builds the empty replay buffer, which stores what the agent and the learners need.
+
+    On the `meta` device it takes no memory, but knows its size.
+    """
+    agents = [cast("type[Agent]", AGENTS[c.agent["name"]]) for c in (config, *map(config.learner, config.learners))]
+    unrolls_between_saves = -(-config.checkpoint_every // Schedule.of(config).steps_per_unroll)
+    inputs = BufferInputs(
+        spec=spec,
+        num_envs=config.num_envs,
+        device=device,
+        generator=seeding.generator(config.seed, "buffer", "cpu" if device.type == "meta" else device),
+        relabel=RELABELS.build(config.relabel),
+        transitions=any(agent.needs_transitions for agent in agents),
+        run_dir=Path(config.run_dir),
+        max_unsaved_steps=config.keep_checkpoints * unrolls_between_saves * config.unroll_length,
+    )
+    return BUFFERS.build(config.buffer, inputs)
+
+
+def build_run(config: RunConfig) -> Run:
+    """Builds a run at its beginning; `Run.load_state_dict` takes it further."""
+    device = select_device(config.device)
+    check_device(config, device)
+    torch.set_num_threads(config.num_threads or ALL_THREADS)
+    spec = env_spec(config)
+    unstable_dir = RunDir(Path(config.run_dir)).unstable_dir if config.run_dir else None
+    envs = None if config.offline else build_envs(config, config.env, config.num_envs, "envs", unstable_dir)
+    eval_envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval_envs", unstable_dir)
+
+    def learning(config: RunConfig) -> Agent:
+        agent = build_agent(config, spec, device)
+        if config.log_blocks:
+            check_has_blocks(agent.networks)
+        return graphed(agent) if config.cuda_graph else agent
+
+    agent, learners = learning(config), {name: learning(config.learner(name)) for name in config.learners}
+    divide_cores([agent, *learners.values()], device)
+    return Run(
+        config=config,
+        schedule=Schedule.of(config),
+        envs=envs,
+        eval_envs=eval_envs,
+        agent=agent,
+        buffer=build_buffer(config, spec, device),
+        device=device,
+        progress=Progress(),
+        observation=envs.reset() if envs else None,
+        learners=learners,
+    )

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+from PIL import Image
+
+from deepcrl.run.directory import RunDir, prepare
+from deepcrl.run.loggers import JsonlLogger
+from deepcrl.run.plots.blocks import _last_blocks, plot_blocks
+
+COUNTERS = {"env_steps": 0.0, "grad_steps": 4.0, "wall_seconds": 1.0}
+
+
+def make_run(path: Path, *rows: dict[str, float]) -> Path:
+    logger = JsonlLogger(prepare(path, {}, resume=False).metrics_path)
+    for row in rows:
+        logger.log(COUNTERS | row)
+    logger.close()
+    return path
+
+
+def test_the_last_logged_blocks_are_drawn_in_order(tmp_path):
+    early = {f"blocks/actor/stream_rms/{k:04}": 9.0 for k in range(12)}
+    late = {f"blocks/actor/stream_rms/{k:04}": 1.0 + k for k in range(12)} | {"blocks/actor/gradient_norm/0000": 0.0}
+    run = make_run(tmp_path / "run", early, late, {"critic/loss": 1.0})
+    assert _last_blocks(RunDir(run)) == {
+        ("actor", "stream_rms"): [1.0 + k for k in range(12)],
+        ("actor", "gradient_norm"): [0.0],
+    }
+
+
+def test_runs_are_told_apart(tmp_path):
+    flat, grown = ({f"blocks/actor/stream_rms/{k:04}": base**k for k in range(8)} for base in (1.0, 3.0))
+    runs = {"flat": make_run(tmp_path / "a", flat), "grown": make_run(tmp_path / "b", grown)}
+    pictures = [plot_blocks(labelled, tmp_path / "blocks.png") for labelled in (runs, {"flat": runs["flat"]})]
+    assert pictures == [tmp_path / "blocks.png"] * 2
+    one = (tmp_path / "blocks.png").read_bytes()
+    plot_blocks(runs, tmp_path / "blocks.png")
+    assert (tmp_path / "blocks.png").read_bytes() != one
+    with Image.open(tmp_path / "blocks.png") as image:
+        assert image.width > 1000
+
+
+def test_nothing_is_drawn_of_a_run_that_logged_no_blocks(tmp_path):
+    assert plot_blocks({"": make_run(tmp_path / "run", {})}, tmp_path / "blocks.png") is None
+    assert not (tmp_path / "blocks.png").exists()

@@ -1,0 +1,245 @@
+"""Checkpoints: whole or not there, verified, and loaded without running code."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from deepcrl.run import checkpoint
+from deepcrl.run.checkpoint import CheckpointError
+
+STATE = {"weights": torch.arange(6.0).view(2, 3), "counters": {"steps": 7}, "names": ["a", "b"], "none": None}
+
+
+def save(directory: Path, step: int, state: dict[str, Any] = STATE, keep: int = 2) -> Path:
+    return checkpoint.save(directory, state, env_steps=step, grad_steps=step // 10, keep=keep)
+
+
+def refuses(path: Path) -> str:
+    """Returns the message, one line, with which `path` is refused."""
+    with pytest.raises(CheckpointError) as raised:
+        checkpoint.load(path)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_comes_back_bit_by_bit(tmp_path: Path, same) -> None:
+    path = save(tmp_path / "checkpoints", 100)
+    assert path.name == "step_0000000000100_00000000010"
+    same(checkpoint.load(path), STATE)
+    meta = json.loads((path / "meta.json").read_text())
+    assert (meta["format_version"], meta["env_steps"], meta["grad_steps"]) == (1, 100, 10)
+
+
+def test_keeps_the_newest(tmp_path: Path) -> None:
+    paths = [save(tmp_path, step) for step in (100, 90_000, 2_000_000)]
+    assert checkpoint.list_checkpoints(tmp_path) == paths[1:]
+    assert sorted(os.listdir(tmp_path)) == [path.name for path in paths[1:]]
+
+
+def test_saving_the_same_step_again_keeps_it(tmp_path: Path, same) -> None:
+    first = save(tmp_path, 100, keep=1)
+    assert save(tmp_path, 100, keep=1) == first
+    same(checkpoint.load(first), STATE)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000])
+def test_truncated(tmp_path: Path, size: int) -> None:
+    path = save(tmp_path, 100)
+    os.truncate(path / "state.pt", size)
+    assert "is truncated or corrupted (SHA-256 differs)" in refuses(path)
+
+
+def test_one_flipped_bit(tmp_path: Path) -> None:
+    older, path = save(tmp_path, 100), save(tmp_path, 200)
+    content = bytearray((path / "state.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (path / "state.pt").write_bytes(content)
+    assert refuses(path).endswith(f"is truncated or corrupted (SHA-256 differs); try resume={older}")
+    checkpoint.load(older)
+
+
+def test_no_state(tmp_path: Path) -> None:
+    path = save(tmp_path, 100)
+    (path / "state.pt").unlink()
+    assert "is truncated or corrupted" in refuses(path)
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "3", '{"format_version": 1}', "\x00"])
+def test_damaged_meta(tmp_path: Path, content: str | None) -> None:
+    path = save(tmp_path, 100)
+    (path / "meta.json").unlink() if content is None else (path / "meta.json").write_text(content)
+    assert "has no readable meta.json" in refuses(path)
+
+
+def test_other_version(tmp_path: Path) -> None:
+    path = save(tmp_path, 100)
+    meta = json.loads((path / "meta.json").read_text())
+    (path / "meta.json").write_text(json.dumps(meta | {"format_version": 99}))
+    assert "has format version 99; this deepcrl reads version 1" in refuses(path)
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, ("owned",)
+
+
+def test_a_state_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = save(tmp_path, 100, {"weights": Malicious()})  # whole, with a digest that matches
+    assert "holds more than tensors and plain values: refused" in refuses(path)
+    assert not Path("owned").exists()
+
+
+class Stopped(BaseException):
+    """A process that ends, as far as the files are concerned."""
+
+
+def test_stopped_while_removing_an_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, 100, keep=1)
+
+    def half(path: Path) -> None:
+        (path / "meta.json").unlink()
+        raise Stopped
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", half)
+    with pytest.raises(Stopped):
+        save(tmp_path, 200, keep=1)
+    monkeypatch.undo()
+    (newest,) = checkpoint.list_checkpoints(tmp_path)  # what is left of the old one does not pass for a checkpoint
+    checkpoint.load(newest)
+    newest = save(tmp_path, 300, keep=1)
+    assert os.listdir(tmp_path) == [newest.name]
+
+
+def test_old_ones_that_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, 100)
+
+    def denied(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", denied)
+    with pytest.raises(
+        CheckpointError, match=r"^Saved .*0200_.*, but older ones cannot be removed: Permission denied$"
+    ):
+        save(tmp_path, 200, keep=1)
+    checkpoint.load(checkpoint.list_checkpoints(tmp_path)[-1])
+
+
+def test_find(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"There is no checkpoint to read: .*run does not exist"):
+        checkpoint.find(tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / ".writing_step_1").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match=r"There is no checkpoint to read: .*run holds none"):
+        checkpoint.find(tmp_path / "run")
+    older, newer = (save(tmp_path / "run" / "checkpoints", step) for step in (100, 200))
+    assert checkpoint.find(tmp_path / "run") == newer
+    assert checkpoint.find(older) == older
+    assert checkpoint.run_dir_of(older) == checkpoint.run_dir_of(tmp_path / "run") == tmp_path / "run"
+
+
+def test_find_from_inside_the_run_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    path = save(run / "checkpoints", 100)
+    for inside, name in (
+        (run, f"checkpoints/{path.name}"),
+        (path.parent, path.name),
+        (path, "."),
+        (path, f"../{path.name}"),
+    ):
+        monkeypatch.chdir(inside)
+        assert checkpoint.find(Path(name)) == path
+        assert checkpoint.run_dir_of(Path(name)) == run
+    monkeypatch.chdir(run)
+    assert checkpoint.find(Path(".")) == Path("checkpoints") / path.name
+
+
+def test_a_run_directory_may_be_called_like_a_checkpoint(tmp_path: Path) -> None:
+    path = save(tmp_path / "step_one" / "checkpoints", 100)
+    assert checkpoint.find(tmp_path / "step_one") == path
+
+
+def test_a_full_disk_leaves_the_older_ones(tmp_path: Path, same) -> None:
+    older = save(tmp_path, 100)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(CheckpointError) as raised:
+            save(tmp_path, 200, {"weights": torch.zeros(100_000)}, keep=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(raised.value)
+    assert str(raised.value) == (
+        f"Could not save checkpoint {tmp_path / 'step_0000000000200_00000000020'}: File too large. "
+        f"Go on from the last whole one with resume={older}"
+    )
+    assert os.listdir(tmp_path) == [older.name]
+    same(checkpoint.load(older), STATE)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("enforce fail\nat some.cc"), r": enforce fail at some\.cc\."),
+        (RuntimeError(), r": RuntimeError\."),
+        (OSError(), r": OSError\."),
+    ],
+)
+def test_an_error_without_a_reason_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def refuse(*args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(checkpoint.torch, "save", refuse)
+    with pytest.raises(CheckpointError, match=reason):
+        save(tmp_path, 100)
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+def test_a_disk_that_fails_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoint.os, call, full)
+    with pytest.raises(CheckpointError, match=r"No space left on device\. There is no earlier one"):
+        save(tmp_path, 100)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / ".writing_step_0000000000050_00000000005"
+    left.mkdir()
+    (left / "state.pt").write_bytes(b"half")
+    assert checkpoint.list_checkpoints(tmp_path) == []
+    path = save(tmp_path, 100)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_sets_newer_ones_aside(tmp_path: Path, same) -> None:
+    older, newer = save(tmp_path, 100), save(tmp_path, 200)
+    assert checkpoint.set_aside_after(newer) == []
+    (aside,) = checkpoint.set_aside_after(older)
+    assert checkpoint.list_checkpoints(tmp_path) == [older]
+    same(checkpoint.load(aside), STATE)
+    save(tmp_path, 200)
+    assert checkpoint.set_aside_after(older) == [aside]  # the second time round as well
+
+
+def test_goes_back_to_one_that_was_set_aside(tmp_path: Path) -> None:
+    directory = tmp_path / "run" / "checkpoints"
+    first, second, third = (save(directory, step, keep=3) for step in (100, 200, 300))
+    aside = checkpoint.set_aside_after(first)
+    assert [path.name.removeprefix("aside_") for path in aside] == [second.name, third.name]
+    later = save(directory, 250, keep=3)
+    assert checkpoint.find(aside[0]) == aside[0]
+    assert checkpoint.run_dir_of(aside[0]) == tmp_path / "run"
+    assert checkpoint.set_aside_after(aside[0]) == [later.with_name(f"aside_{later.name}")]
+    assert checkpoint.list_checkpoints(directory) == [first]

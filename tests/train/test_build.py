@@ -1,0 +1,168 @@
+"""From a config to a run: the parts that were named, each with its own random stream."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from deepcrl.core.agents.common.cuda_graph import Graphed
+from deepcrl.core.agents.common.two_threads import InHalves
+from deepcrl.core.agents.crl import CRL
+from deepcrl.kernels import dispatch, eager
+from deepcrl.kernels.native import build
+from deepcrl.train.build import build_agent, build_envs, build_run, env_spec
+from deepcrl.train.sizing.table import preflight
+
+
+def test_an_evaluation_env_of_other_sizes(tiny) -> None:
+    with pytest.raises(ValueError, match=r"eval_env=ant does not fit env=point_u_maze: .* 29, 8, .* there and 4, 2, "):
+        env_spec(tiny(eval_env={"name": "ant"}))
+
+
+def test_an_evaluation_env_of_the_same_sizes(tiny) -> None:
+    config = tiny(eval_env={"name": "point_big_maze"})
+    assert env_spec(config).state_dim == 4
+    run = build_run(config)
+    assert run.envs is not None
+    assert (run.envs.num_envs, run.eval_envs.num_envs) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoder": {"name": "residual_mlp", "depth": 6}}, "encoder.depth is 6; .* such as 4 or 8"),
+        ({"encoder": {"name": "residual"}}, "Unknown encoder 'residual'. Did you mean 'residual_mlp'"),
+        ({"loss": {"name": "inofnce"}}, "Unknown loss 'inofnce'. Did you mean 'infonce'"),
+        ({"energy": {"name": "l3"}}, "Unknown energy 'l3'"),
+        ({"agent": {"name": "crll"}}, "Unknown agent 'crll'. Did you mean 'crl'"),
+        ({"agent": {"name": "crl", "actor_lr": -1.0}}, "agent.actor_lr must be positive, got -1.0"),
+        ({"agent": {"name": "crl", "evaluation": "best"}}, "Unknown action choice 'best'. Did you mean 'best_of'"),
+        ({"relabel": {"name": "geometric", "discount": 1.0}}, "relabel.discount must lie between 0 and 1"),
+        ({"relabel": {"name": "next_k", "k": 0}}, "relabel.k must be at least 1 step, got 0"),
+        ({"relabel": {"name": "future"}}, "Unknown relabel 'future'. Did you mean 'uniform_future'"),
+        ({"env": {"name": "point_u_mze"}}, "Unknown env 'point_u_mze'. Did you mean 'point_u_maze'"),
+        ({"env": {"name": "point_u_maze", "cel_size": 1.0}}, "'cel_size'. Did you mean 'cell_size'"),
+    ],
+)
+def test_refuses_in_one_line(tiny, changes, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
+        build_run(tiny(**changes))
+    assert "\n" not in str(raised.value)
+
+
+def test_the_agent_knows_the_radius_of_success(tiny) -> None:
+    assert env_spec(tiny(env={"name": "point_u_maze", "success_radius": 0.25})).success_radius == 0.25
+
+
+def test_encoders_are_those_that_were_chosen(tiny) -> None:
+    wide = {"name": "residual_mlp", "depth": 8, "width": 32}
+    networks = build_run(tiny(actor_encoder=wide)).agent.networks
+    shapes = {name: tuple(net.get_parameter("weight").shape) for name, net in networks.items()}
+    assert shapes == {"actor": (8, 32, 32), "sa_encoder": (4, 16, 16), "goal_encoder": (4, 16, 16)}
+
+
+def test_kernels_run_the_trunk_that_was_chosen(tiny) -> None:
+    spec, cpu, x = env_spec(tiny()), torch.device("cpu"), torch.zeros(2, 16)
+    build_agent(tiny(kernels="eager"), spec, cpu)
+    assert dispatch.backend(x) is eager
+    build_agent(tiny(), spec, cpu)
+    assert (dispatch.backend(x) is eager) == (build.compiler() is None)
+
+
+def test_kernels_that_the_device_cannot_run_are_refused_first(tiny) -> None:
+    config = tiny(kernels="triton", device="cpu")
+    message = "^kernels=triton: it needs a GPU, and the device is cpu$"
+    with pytest.raises(ValueError, match=message):
+        preflight(config, env_spec(config), torch.device("cpu"))
+    with pytest.raises(ValueError, match=message):
+        build_run(config)
+
+
+def test_a_graph_is_refused_without_a_gpu_and_wraps_the_agent_with_one(tiny, monkeypatch) -> None:
+    config = tiny(cuda_graph=True, device="cpu")
+    for build_it in (build_run, lambda c: preflight(c, env_spec(c), torch.device("cpu"))):
+        with pytest.raises(ValueError, match="^cuda_graph=true needs a GPU, and the device is cpu$"):
+            build_it(config)
+    monkeypatch.setattr("deepcrl.train.build.check_device", lambda config, device: None)
+    monkeypatch.setattr("torch.cuda.Stream", object)
+    assert isinstance(build_run(config).agent, Graphed)
+    assert isinstance(build_run(tiny(device="cpu")).agent, CRL)
+
+
+@pytest.mark.parametrize(("precision", "matmuls"), [("fp32", "highest"), ("bf16", "highest"), ("tf32", "high")])
+def test_precision_decides_on_tf32(tiny, precision: str, matmuls: str) -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        config = tiny(precision=precision)
+        build_agent(config, env_spec(config), torch.device("cpu"))
+        assert torch.get_float32_matmul_precision() == matmuls
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_tf32_is_refused_without_a_gpu(tiny) -> None:
+    with pytest.raises(ValueError, match="^precision=tf32 needs a GPU, and the device is cpu; use fp32 or bf16$"):
+        build_run(tiny(precision="tf32", device="cpu"))
+
+
+def test_a_gpu_by_number_becomes_the_current_one(tiny, monkeypatch) -> None:
+    current = []
+    monkeypatch.setattr("torch.cuda.set_device", current.append)
+    monkeypatch.setattr("deepcrl.train.build.AGENTS.build", lambda *_: None)
+    for name in ("cuda", "cpu", "cuda:1"):
+        build_agent(tiny(), env_spec(tiny()), torch.device(name))
+    assert current == [torch.device("cuda:1")]
+
+
+def test_streams_are_independent_of_each_other(tiny) -> None:
+    config = tiny()
+    first, again, other = (build_envs(config, config.env, 64, name).reset() for name in ("envs", "envs", "eval_envs"))
+    assert torch.equal(first.goal, again.goal)
+    assert not torch.equal(first.goal, other.goal)
+
+
+def test_the_seed_draws_the_networks(tiny) -> None:
+    spec, cpu = env_spec(tiny()), torch.device("cpu")
+    agents = [build_agent(tiny(seed=seed), spec, cpu).networks["actor"] for seed in (0, 0, 1)]
+    weights = [agent.get_parameter("weight") for agent in agents]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+def test_the_number_of_threads_is_kept(tiny) -> None:
+    build_run(tiny(num_threads=1))
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("threads")
+def test_the_halves_of_an_update_divide_the_cores(tiny) -> None:
+    run = build_run(tiny(num_threads=4))
+    assert isinstance(run.agent, InHalves)
+    assert run.agent.halves.side_by_side
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_run_after_another_in_one_process_has_all_threads_again(tiny, monkeypatch) -> None:
+    monkeypatch.setattr("deepcrl.train.build.ALL_THREADS", 3)
+    for _ in range(2):
+        build_run(tiny(num_threads=0, agent={"name": "gcbc"}))
+        assert torch.get_num_threads() == 3
+        build_run(tiny(num_threads=0))
+        assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize("name", ["arm_grasp", "pusher2"])
+def test_a_reward_from_goals_alone_is_not_taken_for_a_distance_in_parts(tiny, name: str) -> None:
+    assert env_spec(tiny(env={"name": name})).success_radius is None
+    with pytest.raises(ValueError, match="states no success radius around its goals; use agent=crl"):
+        build_run(tiny(env={"name": name}, agent={"name": "sac"}))
