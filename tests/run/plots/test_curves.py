@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from deepcrl.run.directory import RunDir
-from deepcrl.run.plots.curves import BLUE, _draw_seeds, plot_runs
+from deepcrl.run.plots.curves import BLUE, _draw_seeds, counter_of, format_axes, plot_runs, read_run, series
 from tests.run.runs import ink, make_run
 
 
 def test_an_offline_run_is_drawn_over_gradient_steps(tmp_path: Path) -> None:
     offline = make_run(tmp_path / "offline", 30, counters={"env_steps": 0})
-    rows = curves.read_run(RunDir(offline))
-    assert curves.counter_of(rows) == "grad_steps"
-    assert curves.series(rows, "eval/time_at_goal")[0].tolist() == [0, 400, 800]
-    assert curves.counter_of(curves.read_run(RunDir(make_run(tmp_path / "online", 30)))) == "env_steps"
+    rows = read_run(RunDir(offline))
+    assert counter_of(rows) == "grad_steps"
+    assert series(rows, "eval/time_at_goal")[0].tolist() == [0, 400, 800]
+    assert counter_of(read_run(RunDir(make_run(tmp_path / "online", 30)))) == "env_steps"
     plot_runs([offline], "eval/time_at_goal", tmp_path / "runs.png")
 
 
@@ -24,7 +24,7 @@ def test_axis_of_a_score_that_is_still_zero() -> None:
 
     ax = Figure().add_subplot()
     ax.plot([0, 1], [0.0, 0.0])
-    curves.format_axes(ax, (0, None))
+    format_axes(ax, (0, None))
     assert ax.get_ylim() == pytest.approx((-0.03, 1.03))
 
 
