@@ -21,8 +21,8 @@ from deepcrl.envs import VectorSettings, make_task
 from deepcrl.envs.physics import make_physics
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
-from deepcrl.run.directory import describe_environment
-from deepcrl.train.config import select_device
+from deepcrl.run.environment import describe_environment
+from deepcrl.train.validate import select_device
 
 
 def run(

@@ -19,7 +19,7 @@ import env_step
 
 from deepcrl.cli.hydra.errors import ArgumentParser
 from deepcrl.envs.gymnasium import robotics_shim
-from deepcrl.run.directory import describe_environment
+from deepcrl.run.environment import describe_environment
 
 
 class Peers(NamedTuple):

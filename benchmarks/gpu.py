@@ -32,7 +32,7 @@ from deepcrl.core.types import Batch, EnvSpec
 from deepcrl.kernels import dispatch, eager
 from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted
 from deepcrl.nets.residual_mlp import ResidualMLP
-from deepcrl.run.directory import describe_environment
+from deepcrl.run.environment import describe_environment
 
 SIZES = {4: 256, 16: 512, 64: 512, 256: 512, 1024: 512}
 """Depth -> batch size."""

@@ -20,10 +20,11 @@ import torch
 from deepcrl.cli.hydra.errors import ArgumentParser
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES, discover
 from deepcrl.core.types import Observation, Step
-from deepcrl.run.directory import describe_environment
+from deepcrl.run.environment import describe_environment
 from deepcrl.train.build import build_agent, build_buffer, env_spec
 from deepcrl.train.config import RunConfig
 from deepcrl.train.sizing.table import format_bytes, preflight
+from deepcrl.train.validate import validated
 
 DEPTHS, PRECISIONS, CHECKPOINTS = (64, 256, 1024), ("fp32", "bf16"), ("none",)
 NUM_ENVS, CAPACITY = 64, 1000
@@ -32,7 +33,7 @@ NUM_ENVS, CAPACITY = 64, 1000
 def make_config(depth: int, precision: str, checkpoint_blocks: str, batch_size: int, num_threads: int) -> RunConfig:
     """Returns a run on `ant` with networks of width 256 and a small ring."""
     encoder = {"depth": depth, "width": 256, "checkpoint_blocks": checkpoint_blocks}
-    return RunConfig.from_dict(
+    return validated(
         {
             "env": ENVS.defaults("ant"),
             "agent": AGENTS.defaults("crl"),

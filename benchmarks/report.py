@@ -22,9 +22,10 @@ from deepcrl.cli.hydra.errors import ArgumentParser
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES, discover
 from deepcrl.report.read import read_runs
 from deepcrl.report.write import write_page
-from deepcrl.run.directory import describe_environment, prepare
-from deepcrl.run.loggers import JsonlLogger
-from deepcrl.train.config import RunConfig
+from deepcrl.run.directory import prepare
+from deepcrl.run.environment import describe_environment
+from deepcrl.run.metrics import JsonlLogger
+from deepcrl.train.validate import validated
 
 ROWS, EVALUATIONS = 600, 40
 MEASURED = ("critic/loss", "critic/categorical_accuracy", "actor/loss", "actor/entropy", "train/time_at_goal")
@@ -36,7 +37,7 @@ document.body.dataset.open = performance.now();
 
 def make_run(path: Path, loss: str, depth: int, seed: int) -> None:
     """Writes a run directory as training leaves it, with smooth made-up curves."""
-    config = RunConfig.from_dict(
+    config = validated(
         {
             "env": ENVS.defaults("point_u_maze"),
             "agent": AGENTS.defaults("crl"),

@@ -16,11 +16,12 @@ import torch
 
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.hydra.errors import ArgumentParser
-from deepcrl.run.directory import describe_environment
+from deepcrl.run.environment import describe_environment
 from deepcrl.train.build import build_run
-from deepcrl.train.config import RunConfig
 from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import Run, collect, learn
+from deepcrl.train.loop import collect, learn
+from deepcrl.train.run import Run
+from deepcrl.train.validate import validated
 
 SETTINGS = ["env=ant", "num_envs=64", "unroll_length=62", "batch_size=256", "grad_steps_per_unroll=100"]
 SETTINGS += ["num_eval_envs=1", "encoder.depth=4", "encoder.width=256"]
@@ -28,7 +29,7 @@ SETTINGS += ["num_eval_envs=1", "encoder.depth=4", "encoder.width=256"]
 
 def prefilled_run(precision: str, overrides: list[str]) -> Run:
     """Returns a run that has taken its prefill and one training unroll."""
-    run = build_run(RunConfig.from_dict(compose_values([*SETTINGS, f"precision={precision}", *overrides])))
+    run = build_run(validated(compose_values([*SETTINGS, f"precision={precision}", *overrides])))
     for _ in range(run.schedule.prefill_unrolls + 1):
         collect(run)
     learn(run, Interrupt())

@@ -14,11 +14,11 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.scenes.arena import add_goal_ball, add_table_cameras, arena
-from deepcrl.envs.settings import above
 from deepcrl.envs.task import GoalTask, Start
 
 LENGTH, HEIGHT = 0.5, 0.7

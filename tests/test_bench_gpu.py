@@ -14,7 +14,7 @@ import torch
 
 from benchmarks import gpu
 from deepcrl.kernels import dispatch
-from deepcrl.run.directory import describe_environment
+from deepcrl.run.environment import describe_environment
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")

@@ -16,6 +16,7 @@ from deepcrl.envs import make_task
 from deepcrl.train.build import build_run, env_spec
 from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS, RunConfig
 from deepcrl.train.sizing.table import preflight
+from deepcrl.train.validate import validated
 
 YAMLS = sorted(path.relative_to(CONFIGS_DIR).with_suffix("").as_posix() for path in CONFIGS_DIR.rglob("*.yaml"))
 OPTIONS = [(group, name) for registry in REGISTRIES.values() for group in registry.groups for name in registry]
@@ -41,7 +42,7 @@ def test_every_yaml_composes_into_a_run_that_could_start(yaml: str, tmp_path: Pa
     values = compose_values(override_of(yaml))
     if values["buffer"]["name"] == "dataset":  # which the user gives
         values["buffer"]["path"] = dataset_for(make_task(values["env"]).spec, tmp_path)
-    config = RunConfig.from_dict(values)
+    config = validated(values)
     sizes = preflight(config, env_spec(config), torch.device("cpu"))
     assert all(sizes.parameters.values())
     assert sizes.schedule.training_unrolls > 0
@@ -91,7 +92,7 @@ TINY = [
 def test_every_encoder_builds_for_each_network(name: str) -> None:
     groups = ("encoder", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
     values = compose_values([*TINY, "env=point_u_maze", *(f"{group}={name}" for group in groups)])
-    assert build_run(RunConfig.from_dict(values)).agent.networks
+    assert build_run(validated(values)).agent.networks
 
 
 @pytest.mark.parametrize("name", sorted(AGENTS))

@@ -14,7 +14,7 @@ import pytest
 
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.hydra.overrides import check_used, translate_ids
-from deepcrl.train.config import RunConfig
+from deepcrl.train.validate import validated
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "results" / "README.md"]
@@ -55,7 +55,7 @@ def test_a_documented_command_composes(page: Path, arguments: list[str]) -> None
     for words in runs_of(arguments):
         values = compose_values(translate_ids(words))
         check_used(values["agent"]["name"], words)
-        RunConfig.from_dict(values)
+        validated(values)
 
 
 def test_commands_are_found_wherever_they_stand() -> None:

@@ -6,9 +6,10 @@ import torch
 from deepcrl.core.components import LOSSES
 from deepcrl.core.losses.infonce import infonce
 from deepcrl.train.build import build_run
-from deepcrl.train.config import RunConfig
 from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import Run, fit
+from deepcrl.train.loop import fit
+from deepcrl.train.run import Run
+from deepcrl.train.validate import validated
 
 SETTINGS = {
     "env": {"name": "point_maze", "layout": "#####/#GGG#/#GRG#/#GGG#/#####", "cell_size": 3.0},
@@ -56,7 +57,7 @@ def final_distance(loss: str, seed: int, precision: str = "fp32") -> float:
     """Metres left to the goal, on average, after training with this loss."""
     rows = Rows()
     settings = SETTINGS | {"loss": {"name": loss}, "seed": seed, "precision": precision}
-    fit(build_run(RunConfig.from_dict(settings)), rows, Interrupt())
+    fit(build_run(validated(settings)), rows, Interrupt())
     return rows[-1]["eval/final_distance"]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deepcrl.run import checkpoint
-from deepcrl.run.loggers import read_rows
+from deepcrl.run.metrics import read_rows
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

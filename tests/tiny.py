@@ -11,6 +11,7 @@ import pytest
 
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES
 from deepcrl.train.config import RunConfig
+from deepcrl.train.validate import validated
 
 TINY = {
     "num_threads": 1,
@@ -39,7 +40,7 @@ def tiny_config(**changes: Any) -> RunConfig:
         "buffer": BUFFERS.defaults("ring") | {"capacity": 200},
         "logger": LOGGERS.defaults("none"),
     }
-    return RunConfig.from_dict(values | TINY | changes)
+    return validated(values | TINY | changes)
 
 
 @pytest.fixture

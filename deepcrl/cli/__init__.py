@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _run(verb: str, *arguments: str) -> None:
-    from deepcrl.core.registry import suggest
+    from deepcrl.core.checks import suggest
 
     if verb not in VERBS:
         print(f"deepcrl: {suggest('verb', verb, VERBS)}", file=sys.stderr)

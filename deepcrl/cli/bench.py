@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deepcrl.cli.hydra.compose import packaged
 from deepcrl.cli.hydra.errors import fail, user_errors
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import suggest
 
 BENCHMARKS_DIR = packaged("benchmarks")
 NAMES = {

@@ -7,8 +7,9 @@ import inspect
 from typing import Any, get_type_hints
 
 from deepcrl.cli.hydra.errors import fail, user_errors
+from deepcrl.core.checks import suggest
 from deepcrl.core.components import REGISTRIES, discover
-from deepcrl.core.registry import Registry, suggest
+from deepcrl.core.registry import Registry
 
 
 def main(arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from deepcrl.cli.hydra.errors import ArgumentParser, UserError, at_least, user_errors
 from deepcrl.cli.hydra.overrides import split
 from deepcrl.cli.saved_run import with_overrides, without_a_run
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import suggest
 from deepcrl.run.film import TILES, Act, film, policy_of, random_policy
 from deepcrl.run.saved import Saved
 from deepcrl.train.build import build_envs

@@ -7,9 +7,10 @@ from typing import Any
 
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.hydra.overrides import translate_ids
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import suggest
 from deepcrl.run.saved import Saved
 from deepcrl.train.config import RunConfig
+from deepcrl.train.validate import validated
 
 OVERRIDABLE = (
     *("env", "agent", "seed", "num_eval_envs", "episode_length", "reset"),
@@ -26,7 +27,7 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
     """
     overrides = translate_ids(overrides)
     _check(overrides, OVERRIDABLE)
-    config = RunConfig.from_dict(saved.config)
+    config = validated(saved.config)
     new_env = any(override.startswith("env=") for override in overrides)
     base = {"env": config.evaluation_env, "agent": config.agent}
     spelled = [f"agent={config.agent['name']}", *_spell("agent", base["agent"])]
@@ -34,7 +35,7 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
         spelled += [f"env={base['env']['name']}", *_spell("env", base["env"])]
     composed = compose_values([*spelled, *overrides])
     keys = {override.partition("=")[0].partition(".")[0] for override in overrides} - {"env"}
-    return RunConfig.from_dict(
+    return validated(
         saved.config | {key: composed[key] for key in keys} | {"eval_env": composed["env"], "logger": {"name": "none"}}
     )
 
@@ -45,7 +46,7 @@ def without_a_run(overrides: list[str]) -> RunConfig:
     _check(overrides, WITHOUT_A_RUN)
     if not any(override.startswith("env=") for override in overrides):
         raise ValueError("without a run, env=NAME says where to play, see `deepcrl list envs`")
-    return RunConfig.from_dict(compose_values(overrides))
+    return validated(compose_values(overrides))
 
 
 def _check(overrides: list[str], known: tuple[str, ...]) -> None:

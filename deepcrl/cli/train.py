@@ -19,7 +19,7 @@ from deepcrl.cli.hydra.compose import CONFIGS_DIR, plain_values, register_schema
 from deepcrl.cli.hydra.errors import UserError, one_line_errors, user_errors
 from deepcrl.cli.hydra.resume import resumed, saved_choices
 from deepcrl.run.recorder import Session
-from deepcrl.train.config import RunConfig
+from deepcrl.train.validate import validated
 
 # At import, not in main(): a joblib worker imports this module to find `train`, and needs the registries filled.
 with user_errors():
@@ -73,7 +73,7 @@ def _train(cfg: DictConfig) -> float | None:
                 if score is not None:
                     return score
                 saved, origin = sweep.left_over(values)
-        session = Session(RunConfig.from_dict(values), saved, origin)
+        session = Session(validated(values), saved, origin)
     return session.run()
 
 

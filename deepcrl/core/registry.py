@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, make_dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
+from deepcrl.core.checks import suggest
+
 Param = inspect.Parameter
-
-
-def suggest(kind: str, name: object, known: Iterable[str]) -> str:
-    """Returns the one-line message for a name that is not in `known`, with the nearest good one."""
-    options = sorted(known)
-    close = difflib.get_close_matches(str(name), options, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(options)}"
 
 
 class Registry(Mapping[str, Callable[..., Any]]):

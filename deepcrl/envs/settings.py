@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import at_least, suggest
 from deepcrl.core.types import EnvSpec, VectorEnv
 from deepcrl.envs.physics import ENGINES
 from deepcrl.envs.physics.unstable import UnstableDumps
@@ -59,15 +59,3 @@ class EnvItem(Protocol):
         ...
 
     def vectorize(self, settings: VectorSettings) -> VectorEnv: ...
-
-
-def at_least(name: str, value: float, minimum: float) -> None:
-    """Raises ValueError unless `value` is at least `minimum` (NaN is not)."""
-    if not value >= minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
-
-
-def above(name: str, value: float, bound: float) -> None:
-    """Raises ValueError unless `value` is greater than `bound` (NaN is not)."""
-    if not value > bound:
-        raise ValueError(f"{name} must be greater than {bound}, got {value}")

@@ -9,7 +9,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import suggest
 from deepcrl.kernels import eager
 from deepcrl.kernels.native import build, stack
 from deepcrl.kernels.native import trunk as native

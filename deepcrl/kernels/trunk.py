@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import suggest
 from deepcrl.kernels.dispatch import backend
 from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted
 from deepcrl.kernels.reference import ACTIVATIONS

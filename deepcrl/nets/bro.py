@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from deepcrl.core.checks import at_least, multiple
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import Dense, DenseStack, activation_of, check_multiple, check_positive, norms_of
+from deepcrl.nets.layers import Dense, DenseStack, activation_of, norms_of
 
 
 @ENCODERS.register("bro")
@@ -30,8 +31,8 @@ class BroNet(nn.Module):
         norm: str = "layer_norm",
     ) -> None:
         super().__init__()
-        check_multiple("depth", depth, 2, "2, the Dense layers of a block")
-        check_positive(width=width)
+        multiple("encoder.depth", depth, 2, "2, the Dense layers of a block")
+        at_least("encoder.width", width, 1)
         self._activation = activation_of(activation)
         self.stem = Dense(in_dim, width, generator)
         self.dense = DenseStack(depth, width, width, generator)

@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from deepcrl.core.checks import at_least
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import Dense, DenseStack, activation_of, check_positive, norms_of
+from deepcrl.nets.layers import Dense, DenseStack, activation_of, norms_of
 
 
 @ENCODERS.register("gated")
@@ -37,7 +38,8 @@ class Highway(nn.Module):
     ) -> None:
         """The more negative `gate_bias`, the more of the stem's output reaches the head at first."""
         super().__init__()
-        check_positive(depth=depth, width=width)
+        at_least("encoder.depth", depth, 1)
+        at_least("encoder.width", width, 1)
         self._activation = activation_of(activation)
         self.stem = Dense(in_dim, width, generator)
         self.dense = DenseStack(depth, width, 2 * width, generator)

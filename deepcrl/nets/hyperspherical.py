@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deepcrl.core.checks import at_least, multiple
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import activation_of, check_multiple, check_positive
+from deepcrl.nets.layers import activation_of
 
 EPS = 1e-8
 """Keeps the zero vector apart, in the norms and after the activation."""
@@ -41,8 +42,9 @@ class Hyperspherical(nn.Module):
     ) -> None:
         """`input_shift` is appended to the input, whose length the first normalisation would otherwise lose."""
         super().__init__()
-        check_multiple("depth", depth, 2, "2, the Dense layers of a block")
-        check_positive(width=width, expansion=expansion)
+        multiple("encoder.depth", depth, 2, "2, the Dense layers of a block")
+        at_least("encoder.width", width, 1)
+        at_least("encoder.expansion", expansion, 1)
         blocks, hidden = depth // 2, expansion * width
         self._activation, self._input_shift = activation_of(activation), input_shift
 

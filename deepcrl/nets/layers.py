@@ -8,14 +8,14 @@ have the dtype of the parameters, also under autocast, which therefore rounds th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import one_of
 from deepcrl.kernels import reference
 from deepcrl.kernels.reference import LN_EPS
 
@@ -118,32 +118,11 @@ NORMS: dict[str, type[NormStack]] = {"layer_norm": LayerNorms, "rms_norm": RMSNo
 
 def activation_of(name: str) -> Layer:
     """Returns the activation of that name; ValueError with a suggestion otherwise."""
-    check_name("activation", name, ACTIVATIONS)
+    one_of("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]
 
 
 def norms_of(name: str, count: int, width: int) -> NormStack:
     """Returns `count` norms of that name; ValueError with a suggestion if there is none."""
-    check_name("norm", name, NORMS)
+    one_of("norm", name, NORMS)
     return NORMS[name](count, width)
-
-
-def check_name(kind: str, name: str, known: Iterable[str]) -> None:
-    """Raises ValueError for a name that is not known."""
-    if name not in known:
-        raise ValueError(suggest(kind, name, known))
-
-
-def check_positive(**sizes: int) -> None:
-    """Raises ValueError for the first hyperparameter of an encoder that is not positive."""
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"encoder.{name} is {value}; it must be at least 1")
-
-
-def check_multiple(name: str, value: int, of: int, what: str) -> None:
-    """Raises ValueError, with the nearest good values, for one that is no positive multiple of `of`, called `what`."""
-    if value <= 0 or value % of:
-        low = max(value // of, 0) * of
-        near = f"{low} or {low + of}" if low else f"{of}"
-        raise ValueError(f"encoder.{name} is {value}; it must be a positive multiple of {what}, such as {near}")

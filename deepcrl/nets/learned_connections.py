@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from deepcrl.core.checks import at_least, multiple
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import Dense, DenseStack, activation_of, check_multiple, check_positive, matmul, norms_of
+from deepcrl.nets.layers import Dense, DenseStack, activation_of, matmul, norms_of
 
 
 @ENCODERS.register("learned_connections")
@@ -37,8 +38,10 @@ class HyperConnections(nn.Module):
         norm: str = "layer_norm",
     ) -> None:
         super().__init__()
-        check_positive(width=width, block_layers=block_layers, num_streams=num_streams)
-        check_multiple("depth", depth, block_layers, f"block_layers={block_layers}")
+        at_least("encoder.width", width, 1)
+        at_least("encoder.block_layers", block_layers, 1)
+        at_least("encoder.num_streams", num_streams, 1)
+        multiple("encoder.depth", depth, block_layers, f"block_layers={block_layers}")
         blocks = depth // block_layers
         self._activation, self._block_layers = activation_of(activation), block_layers
         self.stem = Dense(in_dim, width, generator)

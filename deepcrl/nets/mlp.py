@@ -7,8 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from deepcrl.core.checks import at_least
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import Dense, activation_of, check_positive, norms_of
+from deepcrl.nets.layers import Dense, activation_of, norms_of
 
 
 @ENCODERS.register("mlp")
@@ -31,7 +32,8 @@ class MLP(nn.Module):
         norm: str = "layer_norm",
     ) -> None:
         super().__init__()
-        check_positive(depth=depth, width=width)
+        at_least("encoder.depth", depth, 1)
+        at_least("encoder.width", width, 1)
         self._activation = activation_of(activation)
         sizes = [in_dim, *depth * [width]]
         self.dense = nn.ModuleList(Dense(a, b, generator) for a, b in pairwise(sizes))

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from deepcrl.core.checks import at_least, multiple, one_of, suggest
 from deepcrl.core.components import ENCODERS
-from deepcrl.core.registry import suggest
 from deepcrl.kernels import dispatch
 from deepcrl.kernels.reference import ACTIVATIONS, LN_EPS
 from deepcrl.kernels.trunk import residual_trunk
-from deepcrl.nets.layers import Dense, check_multiple, check_name, check_positive, uniform
+from deepcrl.nets.layers import Dense, uniform
 
 NORMS = ("layer_norm", "none")
 """The norms that the trunk's kernels know."""
@@ -144,8 +144,8 @@ def _checkpoint_blocks(blocks: int | str, num_blocks: int) -> int:
 
 def check_sizes(depth: int, width: int, block_layers: int, activation: str, norm: str) -> None:
     """Raises ValueError for a shape or a name that no residual trunk can have."""
-    check_positive(block_layers=block_layers)
-    check_multiple("depth", depth, block_layers, f"block_layers={block_layers}")
-    check_multiple("width", width, 16, "16")
-    check_name("activation of a residual trunk", activation, ACTIVATIONS)
-    check_name("norm of a residual trunk", norm, NORMS)
+    at_least("encoder.block_layers", block_layers, 1)
+    multiple("encoder.depth", depth, block_layers, f"block_layers={block_layers}")
+    multiple("encoder.width", width, 16, "16")
+    one_of("activation of a residual trunk", activation, ACTIVATIONS)
+    one_of("norm of a residual trunk", norm, NORMS)

@@ -22,7 +22,7 @@ from deepcrl.report.read import SCORE, Found, RunRecord
 from deepcrl.report.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate
 from deepcrl.run.checkpoint import CheckpointError, list_checkpoints
 from deepcrl.run.directory import RunDir
-from deepcrl.run.loggers import COUNTERS
+from deepcrl.run.metrics import COUNTERS
 from deepcrl.run.saved import Saved
 from deepcrl.train.sizing.counts import Sizes, sizes
 

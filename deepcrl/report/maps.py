@@ -18,6 +18,7 @@ from deepcrl.envs.scenes.mazes import Maze
 from deepcrl.run.saved import Saved
 from deepcrl.train.build import build_envs, env_spec
 from deepcrl.train.config import RunConfig
+from deepcrl.train.validate import validated
 
 MAX_POINTS = 4000
 MAX_POINTS_PER_CELL = 8
@@ -74,7 +75,7 @@ def maps(saved: Saved) -> dict[str, Any]:
 
     Raises CheckpointError or ValueError, in one line, if the policy cannot be built.
     """
-    config = RunConfig.from_dict(saved.config | {"device": "cpu", "kernels": "auto", "cuda_graph": False})
+    config = validated(saved.config | {"device": "cpu", "kernels": "auto", "cuda_graph": False})
     agent = saved.agent(config)
     critic = Critic.of(agent, config)
     if critic is None:

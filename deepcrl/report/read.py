@@ -15,8 +15,8 @@ import numpy as np
 import yaml
 
 from deepcrl.run.directory import RunDir
-from deepcrl.run.loggers import COUNTERS, read_rows
-from deepcrl.train.config import RunConfig
+from deepcrl.run.metrics import COUNTERS, read_rows
+from deepcrl.train.validate import validated
 
 SCORE = "eval/time_at_goal"
 UNMEASURED = math.nan
@@ -155,7 +155,7 @@ def _with_learners(run: RunRecord) -> tuple[list[RunRecord], list[str]]:
     records, notes = [run], []
     for name in run.config.get("learners") or {}:
         try:
-            config = RunConfig.from_dict(run.config).learner(name).to_dict()
+            config = validated(run.config).learner(name).to_dict()
         except (ValueError, KeyError, TypeError) as error:
             notes.append(f"{run.path}: learner {name} left out, {' '.join(str(error).split())}")
             continue

@@ -6,12 +6,12 @@ import csv
 import io
 from pathlib import Path
 
+from deepcrl.core.files import write_atomic
 from deepcrl.report.content import FINALS, content
 from deepcrl.report.groups import by_task
 from deepcrl.report.page import page
 from deepcrl.report.pictures import draw_curves, draw_scores
 from deepcrl.report.read import Found
-from deepcrl.run.directory import write_atomic
 
 
 def write_page(found: Found, path: Path, title: str, *, with_maps: bool = True) -> None:

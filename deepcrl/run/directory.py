@@ -9,23 +9,16 @@ unstable/          simulations that became unstable, if any did (see deepcrl.env
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import json
-import os
-import platform
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
-PACKAGES = ("deepcrl", "torch", "mujoco", "hydra-core", "numpy", "triton", "mujoco-warp", "warp-lang")
+from deepcrl.core.files import write_atomic
+from deepcrl.run.environment import describe_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,94 +85,8 @@ def prepare(run_dir: str | Path, config: Mapping[str, Any], *, resume: bool) -> 
     return run
 
 
-@contextlib.contextmanager
-def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
-    """Opens a file for writing that becomes `path` only when it is complete and on disk.
-
-    Whatever interrupts the writing, `path` holds its old content or all of the new. Raises OSError with one line
-    that names `path` (a full disk, no permission), after removing the unfinished file.
-    """
-    path = Path(path)
-    # Beside `path`, for os.replace cannot cross file systems; one fixed name, so that a killed process leaves at
-    # most one stray file, which the next write replaces.
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with open(unfinished, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise OSError(f"Cannot save {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-
-
-def write_atomic(path: str | Path, content: str | bytes) -> None:
-    """Writes `content` (text as UTF-8) to `path` in full or not at all. Errors: as `atomic_file`."""
-    with atomic_file(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-
-
-def describe_environment() -> dict[str, Any]:
-    """Returns what a reader needs to judge or repeat a run: code, versions, machine, command, start time (UTC)."""
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.argv),
-        "git": git_revision(Path(__file__).parent),
-        "versions": {"python": platform.python_version(), **_package_versions()},
-        "machine": {
-            "os": f"{platform.system()} {platform.machine()}",
-            "cpu": _cpu_name(),
-            "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "gpus": _gpu_names(),
-        },
-    }
-
-
-def git_revision(source_dir: Path) -> dict[str, Any] | None:
-    """Returns `{"revision": ..., "dirty": ...}` of the checkout that tracks the code in `source_dir`, or None.
-
-    None when the code is not under version control: a wheel installed inside somebody's repository is not.
-    """
-
-    def git(*args: str) -> str:
-        command = ("git", "-C", str(source_dir), *args)
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
-    try:
-        if not git("ls-files", "--", "."):
-            return None
-        return {"revision": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
 def _earlier_starts(path: Path) -> list[Any]:
     try:
         return list(json.loads(path.read_text())["starts"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
-
-
-def _package_versions() -> dict[str, str]:
-    versions = {}
-    for name in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
-
-
-def _cpu_name() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _gpu_names() -> list[str]:
-    import torch
-
-    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

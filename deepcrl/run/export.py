@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from deepcrl.core.buffers.ring import Ring
+from deepcrl.core.files import atomic_file
 from deepcrl.run import checkpoint
-from deepcrl.run.directory import atomic_file
 from deepcrl.run.saved import Saved
 from deepcrl.train.build import build_buffer, env_spec
-from deepcrl.train.config import RunConfig
+from deepcrl.train.validate import validated
 
 
 def export(saved: Saved, path: Path) -> dict[str, np.ndarray]:
@@ -36,7 +36,7 @@ def export(saved: Saved, path: Path) -> dict[str, np.ndarray]:
 
 
 def _ring(saved: Saved) -> Ring:
-    config = RunConfig.from_dict(saved.config | {"run_dir": str(saved.run_dir), "device": "cpu"})
+    config = validated(saved.config | {"run_dir": str(saved.run_dir), "device": "cpu"})
     ring = build_buffer(config, env_spec(config), torch.device("cpu"))
     if not isinstance(ring, Ring):
         raise ValueError(f"{saved.run_dir} has collected nothing: it learned from buffer={config.buffer['name']}")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from deepcrl.core import seeding
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import suggest
 from deepcrl.core.types import Agent, Observation
 from deepcrl.train.build import build_envs, env_spec
 from deepcrl.train.config import RunConfig

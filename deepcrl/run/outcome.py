@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from deepcrl.run import checkpoint
 from deepcrl.run.directory import RunDir
-from deepcrl.run.loggers import read_rows
-from deepcrl.train.config import Schedule
+from deepcrl.run.metrics import read_rows
+from deepcrl.train.schedule import Schedule
 
 
 def final_score(run: RunDir, schedule: Schedule) -> float | None:

@@ -11,18 +11,24 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from deepcrl.core.components import LOGGERS
-from deepcrl.run import checkpoint, directory, loggers
+from deepcrl.run import checkpoint, directory
 from deepcrl.run.console import Console
+from deepcrl.run.environment import git_revision
 from deepcrl.run.film import film, policy_of
 from deepcrl.run.lock import NAME as LOCK
 from deepcrl.run.lock import lock
+from deepcrl.run.loggers.mirror import Logger, RunInfo
+from deepcrl.run.metrics import JsonlLogger, truncate_after
 from deepcrl.run.plots.blocks import plot_blocks
 from deepcrl.run.plots.run_curves import plot_run
 from deepcrl.train.build import build_run, env_spec
-from deepcrl.train.config import RunConfig, Schedule, select_device
+from deepcrl.train.config import RunConfig
 from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import Run, fit
+from deepcrl.train.loop import fit
+from deepcrl.train.run import Run
+from deepcrl.train.schedule import Schedule
 from deepcrl.train.sizing.table import preflight
+from deepcrl.train.validate import select_device
 
 
 class RecordError(RuntimeError):
@@ -42,7 +48,7 @@ class Session:
         sizes.check()
         self.config, self.score = config, None
         self._terminal = RichConsole(highlight=False)
-        self._git = directory.git_revision(Path(__file__).parent)
+        self._git = git_revision(Path(__file__).parent)
         table = [("run", "", config.run_dir), ("device", "", str(device)), *sizes.rows()]
         if saved is None:
             self._start(table)
@@ -73,19 +79,19 @@ class Session:
         directory.prepare(self.config.run_dir, self.config.to_dict(), resume=True)
         self._print_table(table)
         done = self.model.progress
-        loggers.truncate_after(self._dir.metrics_path, done.env_steps, done.grad_steps)
+        truncate_after(self._dir.metrics_path, done.env_steps, done.grad_steps)
         for path in checkpoint.set_aside_after(origin) if origin else ():
             self._say(f"A newer checkpoint is set aside: {path}")
         self._logs = [] if mirror is None else self._open_logs(mirror)
 
-    def _mirror(self) -> loggers.Logger:
-        info = loggers.RunInfo(self._dir.path, self._dir.path.name, self.config.to_dict())
+    def _mirror(self) -> Logger:
+        info = RunInfo(self._dir.path, self._dir.path.name, self.config.to_dict())
         return LOGGERS.build(self.config.logger, info)
 
-    def _open_logs(self, mirror: loggers.Logger) -> list[loggers.Logger]:
+    def _open_logs(self, mirror: Logger) -> list[Logger]:
         schedule, title = Schedule.of(self.config), self.config.env["name"]
         console = Console(schedule.total_steps, counter=schedule.counter, title=title, console=self._terminal)
-        return [loggers.JsonlLogger(self._dir.metrics_path), mirror, console]
+        return [JsonlLogger(self._dir.metrics_path), mirror, console]
 
     def _print_table(self, rows: list[tuple[str, str, str]]) -> None:
         """Prints (name, number, text): numbers under each other; a row without a number is a line of its own."""

@@ -10,7 +10,8 @@ from deepcrl.core.types import Agent
 from deepcrl.kernels import dispatch
 from deepcrl.run import checkpoint
 from deepcrl.train.build import build_agent, env_spec
-from deepcrl.train.config import RunConfig, select_device
+from deepcrl.train.config import RunConfig
+from deepcrl.train.validate import select_device
 
 
 @dataclass(frozen=True, slots=True)

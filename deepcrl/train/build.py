@@ -20,9 +20,11 @@ from deepcrl.envs import make_envs, make_task, physics
 from deepcrl.kernels import dispatch
 from deepcrl.run.directory import RunDir
 from deepcrl.train.block_norms import check_has_blocks
-from deepcrl.train.config import RunConfig, Schedule, select_device
-from deepcrl.train.loop import Run
+from deepcrl.train.config import RunConfig
 from deepcrl.train.progress import Progress
+from deepcrl.train.run import Run
+from deepcrl.train.schedule import Schedule
+from deepcrl.train.validate import select_device
 
 ALL_THREADS = torch.get_num_threads()
 

@@ -1,27 +1,19 @@
-"""RunConfig: the schema of `configs/train.yaml`, the checks across its fields, and the schedule derived from it."""
+"""RunConfig: the schema of `configs/train.yaml`."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, cast
 
-import torch
-
+from deepcrl.core.checks import suggest
 from deepcrl.core.components import BUFFERS, discover
-from deepcrl.core.registry import suggest
 from deepcrl.core.seeding import derive_seed
 from deepcrl.core.types import Buffer
-from deepcrl.envs.physics import ENGINES
-from deepcrl.envs.settings import RESET_POLICIES
-from deepcrl.kernels.dispatch import KERNELS
 
-PRECISIONS = ("fp32", "bf16", "tf32")
 GROUPS = ("env", "agent", "encoder", "energy", "loss", "buffer", "relabel", "logger")
 OPTIONAL_GROUPS = ("eval_env", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
 OF_AN_AGENT = ("agent", "encoder", "energy", "loss", "critic_encoder", "sa_encoder", "goal_encoder", "actor_encoder")
 """The groups that an agent is built of, which a learner may have otherwise."""
-METRIC_GROUPS = ("train", "critic", "actor", "buffer", "blocks", "env", "eval", "time")
 
 
 @dataclass
@@ -97,14 +89,12 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RunConfig:
-        """Builds and checks a config; ValueError for an unknown key or a value out of range."""
+        """Builds a config; ValueError for an unknown key. Values are checked by `deepcrl.train.validate`."""
         known = {f.name for f in fields(cls)}
         for key in values:
             if key not in known:
                 raise ValueError(suggest("setting", key, known))
-        config = cls(**values)
-        _check(config)
-        return config
+        return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -157,124 +147,3 @@ def _changed(group: dict[str, Any] | None, change: Any, key: str) -> dict[str, A
     if group is None and name is None:
         raise ValueError(f"{key} needs a name, since the run has no {key.rpartition('.')[2]} to change")
     return change if group is None or name not in (None, group["name"]) else group | change
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """What a config's numbers come to (released code: train.py:577-600)."""
-
-    env_steps_per_unroll: int
-    prefill_unrolls: int
-    training_unrolls: int
-    grad_steps_per_unroll: int
-
-    @classmethod
-    def of(cls, config: RunConfig) -> Schedule:
-        """Derives the schedule; ValueError if the total leaves nothing after the prefill."""
-        if config.offline:
-            return cls._offline(config)
-        per_unroll = config.num_envs * config.unroll_length
-        prefill = -(-config.prefill_steps // config.unroll_length)
-        training = config.total_env_steps // per_unroll - prefill
-        if training < 1:
-            raise ValueError(
-                f"total_env_steps={config.total_env_steps} ends before the first gradient step: the prefill takes "
-                f"{prefill} unrolls of {per_unroll} env steps, so at least {(prefill + 1) * per_unroll} are needed"
-            )
-        return cls(per_unroll, prefill, training, config.grad_steps_per_unroll)
-
-    @classmethod
-    def _offline(cls, config: RunConfig) -> Schedule:
-        """Rounds of gradient steps, with no environment step between them."""
-        rounds = config.total_grad_steps // config.grad_steps_per_unroll
-        if rounds < 1:
-            raise ValueError(
-                f"total_grad_steps={config.total_grad_steps} is less than one round of "
-                f"grad_steps_per_unroll={config.grad_steps_per_unroll}"
-            )
-        return cls(0, 0, rounds, config.grad_steps_per_unroll)
-
-    @property
-    def total_env_steps(self) -> int:
-        return (self.prefill_unrolls + self.training_unrolls) * self.env_steps_per_unroll
-
-    @property
-    def total_grad_steps(self) -> int:
-        return self.training_unrolls * self.grad_steps_per_unroll
-
-    @property
-    def counter(self) -> str:
-        """What the run is counted in, as `Progress.steps` is: `env_steps`, or `grad_steps` where it takes none."""
-        return "env_steps" if self.env_steps_per_unroll else "grad_steps"
-
-    @property
-    def total_steps(self) -> int:
-        return self.total_env_steps or self.total_grad_steps
-
-    @property
-    def steps_per_unroll(self) -> int:
-        return self.env_steps_per_unroll or self.grad_steps_per_unroll
-
-
-def _check(config: RunConfig) -> None:
-    """Raises ValueError, in one line, for the first setting that makes no sense by itself or beside another."""
-    for name in ("num_envs", "unroll_length", "batch_size", "num_eval_envs", "keep_checkpoints"):
-        _at_least(1, name, getattr(config, name))
-    _at_least(2, "episode_length", config.episode_length)  # shorter ones hold no later state to be a goal
-    for name in ("total_env_steps", "total_grad_steps", "eval_every", "checkpoint_every", "grad_steps_per_unroll"):
-        _at_least(1, name, getattr(config, name))
-    _at_least(2, "prefill_steps", config.prefill_steps)
-    _at_least(0, "num_threads", config.num_threads)
-    _at_least(0, "lr_warmup_steps", config.lr_warmup_steps)
-    if not 0 <= config.gradient_clip < math.inf:
-        raise ValueError(f"gradient_clip must be a norm, or 0 for none, got {config.gradient_clip}")
-    _at_least(0, "seed", config.seed)
-    if config.batch_size < 2:
-        raise ValueError(f"batch_size must be at least 2, got {config.batch_size}: one pair has no negatives")
-    if config.precision not in PRECISIONS:
-        raise ValueError(suggest("precision", config.precision, PRECISIONS))
-    if config.reset not in RESET_POLICIES:
-        raise ValueError(suggest("reset policy", config.reset, RESET_POLICIES))
-    if config.kernels not in KERNELS:
-        raise ValueError(suggest("kernels", config.kernels, KERNELS))
-    if config.physics not in ENGINES:
-        raise ValueError(suggest("physics", config.physics, ENGINES))
-    capacity = config.buffer.get("capacity")
-    if capacity is not None and config.unroll_length > capacity:
-        raise ValueError(f"unroll_length={config.unroll_length} is longer than the ring: buffer.capacity={capacity}")
-    if capacity is not None and config.prefill_steps > capacity:
-        raise ValueError(f"prefill_steps={config.prefill_steps} does not fit in the ring: buffer.capacity={capacity}")
-    for group in (*GROUPS, *OPTIONAL_GROUPS):
-        for name, value in (getattr(config, group) or {}).items():
-            if isinstance(value, float) and not math.isfinite(value):  # NaN passes most comparisons
-                raise ValueError(f"{group}.{name} must be a finite number, got {value}")
-    if config.log_blocks and config.cuda_graph:
-        raise ValueError("log_blocks=true looks into a gradient step, which cuda_graph=true replays unseen; choose one")
-    for name in config.learners:
-        if not name.isidentifier() or name in METRIC_GROUPS:
-            raise ValueError(f"A learner cannot be called {name!r}: its name comes before those of its metrics")
-        config.learner(name)
-    select_device(config.device)
-    Schedule.of(config)
-
-
-def _at_least(bound: int, name: str, value: int) -> None:
-    if value < bound:
-        raise ValueError(f"{name} must be at least {bound}, got {value}")
-
-
-def select_device(name: str) -> torch.device:
-    """Returns the device of that name; `auto` is the GPU where there is one. ValueError if it is not available."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(suggest("device", name, ("auto", "cpu", "cuda"))) from None
-    if device.type not in ("cpu", "cuda"):
-        raise ValueError(suggest("device", name, ("auto", "cpu", "cuda")))
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={name}, but this PyTorch sees no GPU; use device=cpu or device=auto")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device={name}, but this machine has {torch.cuda.device_count()} GPUs, counted from cuda:0")
-    return device

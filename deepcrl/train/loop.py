@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
 
-from deepcrl.core.types import Agent, Batch, Buffer, Observation, VectorEnv
+from deepcrl.core.types import VectorEnv
 from deepcrl.train.block_norms import watched
-from deepcrl.train.config import RunConfig, Schedule
-from deepcrl.train.evaluate import evaluate
 from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.progress import Progress
+from deepcrl.train.run import Run
 
 
 class NonFiniteError(RuntimeError):
@@ -37,88 +33,6 @@ class Recorder(Protocol):
     def dump(self, run: Run) -> str:
         """Writes the state of a run that went wrong; returns where."""
         ...
-
-
-@dataclass
-class Run:
-    """Everything a run is made of; its state is what a checkpoint holds."""
-
-    config: RunConfig
-    schedule: Schedule
-    envs: VectorEnv | None
-    """Where it collects; None if it is offline, and the buffer holds all its data from the start."""
-    eval_envs: VectorEnv
-    agent: Agent
-    buffer: Buffer
-    device: torch.device
-    progress: Progress
-    observation: Observation | None
-    """What the agent acts on next; None offline."""
-    learners: dict[str, Agent] = field(default_factory=dict)
-    """Agents that learn from the same batches and never act."""
-
-    @property
-    def finished(self) -> bool:
-        return self._in_last_unroll and not self.progress.row
-
-    @property
-    def _in_last_unroll(self) -> bool:
-        return self.progress.unrolls >= self.schedule.prefill_unrolls + self.schedule.training_unrolls
-
-    @property
-    def evaluation_due(self) -> bool:
-        """Whether the unroll that is being learned from, or was, ends with an evaluation."""
-        return self._in_last_unroll or self.passed(self.config.eval_every)
-
-    def passed(self, every: int) -> bool:
-        """Whether this iteration ends at or beyond a multiple of `every` steps, as `Progress.steps` counts them."""
-        taken, end = self.schedule.steps_per_unroll, self.progress.steps
-        if not self.schedule.env_steps_per_unroll:
-            end += self.progress.pending_grad_steps
-        return (end - taken) // every < end // every
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "envs": self.envs and self.envs.state_dict(),
-            "eval_envs": self.eval_envs.state_dict(),
-            "agent": self.agent.state_dict(),
-            "learners": {name: learner.state_dict() for name, learner in self.learners.items()},
-            "buffer": self.buffer.state_dict(),
-            "progress": self.progress.state_dict(),
-            "observation": self.observation and {"state": self.observation.state, "goal": self.observation.goal},
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self.envs and self.observation:
-            self.envs.load_state_dict(state["envs"])
-            device = self.observation.state.device  # the environments'
-            self.observation = Observation(**{name: saved.to(device) for name, saved in state["observation"].items()})
-        self.eval_envs.load_state_dict(state["eval_envs"])
-        self.agent.load_state_dict(state["agent"])
-        for name, learner in self.learners.items():
-            learner.load_state_dict(state["learners"][name])
-        self.buffer.load_state_dict(state["buffer"])
-        self.progress.load_state_dict(state["progress"], self.device)
-
-    @property
-    def networks(self) -> dict[str, nn.Module]:
-        """The agent's, and those of each learner behind its name."""
-        of_learners = {f"{owner}/{name}": net for owner, a in self.learners.items() for name, net in a.networks.items()}
-        return dict(self.agent.networks) | of_learners
-
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Takes a gradient step of the agent and of each learner on one batch; returns their metrics, 0-dim."""
-        metrics = dict(self.agent.update(batch))
-        for name, learner in self.learners.items():
-            metrics |= {f"{name}/{key}": value for key, value in learner.update(batch).items()}
-        return metrics
-
-    def evaluate(self) -> dict[str, float]:
-        """Returns the scores of the agent and of each learner, every one on episodes of its own."""
-        scores = evaluate(self.agent, self.eval_envs)
-        for name, learner in self.learners.items():
-            scores |= {f"{name}/{key}": value for key, value in evaluate(learner, self.eval_envs).items()}
-        return scores
 
 
 def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from deepcrl.run import checkpoint
-from deepcrl.run.loggers import read_rows
+from deepcrl.run.metrics import read_rows
 
 OFFLINE = ("buffer=dataset", "total_grad_steps=40", "eval_every=20", "checkpoint_every=20")
 

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from deepcrl.run import checkpoint
-from deepcrl.run.loggers import read_rows
+from deepcrl.run.metrics import read_rows
 
 
 def test_a_run_and_its_resume_are_one_run(deepcrl, tiny, same, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from deepcrl.core.components import AGENTS, LOSSES
 from deepcrl.run import checkpoint
-from deepcrl.run.loggers import read_rows
+from deepcrl.run.metrics import read_rows
 
 
 def test_a_run_leaves_its_directory(deepcrl, tiny, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES
 from deepcrl.run.directory import prepare
-from deepcrl.run.loggers import JsonlLogger
-from deepcrl.train.config import RunConfig
+from deepcrl.run.metrics import JsonlLogger
+from deepcrl.train.validate import validated
 
 
 def config_of(env: str = "point_u_maze", depth: int = 4, loss: str = "infonce", **settings: Any) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def config_of(env: str = "point_u_maze", depth: int = 4, loss: str = "infonce", 
         "buffer": BUFFERS.defaults("ring"),
         "logger": LOGGERS.defaults("none"),
     }
-    return RunConfig.from_dict(values | settings).to_dict()
+    return validated(values | settings).to_dict()
 
 
 def write_run(

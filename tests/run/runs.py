@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from deepcrl.run.directory import prepare
-from deepcrl.run.loggers import JsonlLogger
+from deepcrl.run.metrics import JsonlLogger
 
 NONE: dict[str, int] = {}
 

@@ -1,14 +1,12 @@
-import errno
 import json
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from deepcrl.run import directory as module
-from deepcrl.run.directory import RunDir, atomic_file, git_revision, prepare, write_atomic
+from deepcrl.run.directory import RunDir, prepare
+from deepcrl.run.environment import git_revision
 
 CONFIG = {"seed": 3, "encoder": {"name": "residual_mlp", "depth": 16}, "lr": 3e-4, "tags": ("a",), "where": Path("x")}
 
@@ -60,45 +58,6 @@ def test_unwritable_directory_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Cannot write to run_dir .*file.run: ") as raised:
         prepare(tmp_path / "file" / "run", CONFIG, resume=False)
     assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("content", ["größer\n", b"\x00\xff"])
-def test_write_atomic_replaces(tmp_path: Path, content: str | bytes) -> None:
-    path = tmp_path / "file"
-    write_atomic(path, "old")
-    write_atomic(path, content)
-    assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
-    assert os.listdir(tmp_path) == ["file"]
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    path = tmp_path / "model.pt"
-    write_atomic(path, "old")
-
-    def full(*args: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(module.os, call, full)
-    with pytest.raises(OSError, match=r"^Cannot save .*model\.pt: No space left on device$"):
-        write_atomic(path, "new")
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["model.pt"]
-
-
-def test_any_interruption_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "model.pt"
-    write_atomic(path, "old")
-
-    def interrupted() -> None:
-        with atomic_file(path) as file:
-            file.write(b"ne")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["model.pt"]
 
 
 def test_git_revision_only_of_tracked_code(tmp_path: Path) -> None:

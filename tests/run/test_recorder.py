@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from deepcrl.envs.pictures import render
-from deepcrl.run import checkpoint, loggers
+from deepcrl.run import checkpoint, metrics
 from deepcrl.run import recorder as module
 from deepcrl.run.checkpoint import CheckpointError
 from deepcrl.run.recorder import RecordError, Session
@@ -36,7 +36,7 @@ def start(tiny, tmp_path: Path) -> Callable[..., Session]:
 
 
 def rows(path: Path) -> list[dict[str, float]]:
-    return loggers.read_rows(path / "metrics.jsonl")[0]
+    return metrics.read_rows(path / "metrics.jsonl")[0]
 
 
 def content(path: Path) -> dict[Path, bytes]:

@@ -10,7 +10,7 @@ import torch
 from deepcrl.run.checkpoint import CheckpointError, list_checkpoints
 from deepcrl.run.recorder import Session
 from deepcrl.run.saved import Saved
-from deepcrl.train.config import RunConfig
+from deepcrl.train.validate import validated
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def session(tiny, tmp_path: Path) -> Session:
 def test_reads_the_newest_checkpoint_or_the_one_asked_for(session: Session, tmp_path: Path, same) -> None:
     saved = Saved.read(tmp_path / "run")
     assert (saved.run_dir, saved.env_steps) == (tmp_path / "run", 160)
-    assert RunConfig.from_dict(saved.config) == session.config
+    assert validated(saved.config) == session.config
     agent = saved.agent(session.config)
     same(agent.state_dict(), session.model.agent.state_dict())
     older = list_checkpoints(tmp_path / "run" / "checkpoints")[0]

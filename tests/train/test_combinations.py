@@ -10,7 +10,8 @@ import torch
 from deepcrl.core.components import AGENTS, ENERGIES, LOSSES
 from deepcrl.train.build import build_run
 from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import Run, fit
+from deepcrl.train.loop import fit
+from deepcrl.train.run import Run
 
 TWO_UPDATES = {"total_env_steps": 40, "grad_steps_per_unroll": 2, "prefill_steps": 5, "num_eval_envs": 1}
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from deepcrl.train.config import RunConfig, Schedule, select_device
+from deepcrl.train.config import RunConfig
+from deepcrl.train.schedule import Schedule
+from deepcrl.train.validate import select_device
 
 
 @pytest.mark.parametrize(

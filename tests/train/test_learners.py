@@ -18,6 +18,7 @@ from deepcrl.train.config import RunConfig
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.loop import fit
 from deepcrl.train.sizing.table import preflight
+from deepcrl.train.validate import validated
 from tests.train.test_resume import Snapshots, StopAt, load, trained
 
 CPU = torch.device("cpu")
@@ -145,7 +146,7 @@ def test_settings_of_a_learner(tiny) -> None:
     assert (c.agent, c.encoder) == (config.agent, config.encoder)
     assert len({config.seed, a.seed, b.seed, c.seed}) == 4
     assert config.learner("a") == a
-    assert RunConfig.from_dict(config.to_dict()) == config
+    assert validated(config.to_dict()) == config
     own_actor = tiny(actor_encoder={"name": "mlp", "width": 8}, learners={"a": {"actor_encoder": {"depth": 3}}})
     assert own_actor.learner("a").actor_encoder == {"name": "mlp", "width": 8, "depth": 3}
 

@@ -13,10 +13,11 @@ from torch import Tensor
 from deepcrl.core.components import REGISTRIES
 from deepcrl.core.types import Batch, EnvSpec, Observation, Step
 from deepcrl.train import loop
-from deepcrl.train.config import Schedule
 from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import NonFiniteError, Run, fit
+from deepcrl.train.loop import NonFiniteError, fit
 from deepcrl.train.progress import Progress
+from deepcrl.train.run import Run
+from deepcrl.train.schedule import Schedule
 
 
 class CountingEnvs:

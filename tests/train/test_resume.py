@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from deepcrl.core.components import AGENTS, ENCODERS
-from deepcrl.run import checkpoint, loggers
+from deepcrl.run import checkpoint, metrics
 from deepcrl.run.checkpoint import CheckpointError
 from deepcrl.run.recorder import Session
 from deepcrl.train.build import build_run
 from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import Run, fit
+from deepcrl.train.loop import fit
+from deepcrl.train.run import Run
 
 
 class Snapshots:
@@ -143,14 +144,14 @@ def test_each_encoder_learns_and_resumes(tiny, same, name: str, precision: str) 
 def test_going_back_to_an_older_checkpoint(tiny, tmp_path: Path, same) -> None:
     run, config = tmp_path / "run", tiny(run_dir=str(tmp_path / "run"))
     Session(config).run()
-    straight, _ = loggers.read_rows(run / "metrics.jsonl")
+    straight, _ = metrics.read_rows(run / "metrics.jsonl")
     older, newest = checkpoint.list_checkpoints(run / "checkpoints")
     Session(tiny(run_dir=str(run), total_env_steps=360), checkpoint.load(older), older).run()
-    assert [row["env_steps"] for row in loggers.read_rows(run / "metrics.jsonl")[0]] == list(range(0, 361, 20))
+    assert [row["env_steps"] for row in metrics.read_rows(run / "metrics.jsonl")[0]] == list(range(0, 361, 20))
     assert checkpoint.find(run).name.startswith("step_0000000000360")
     aside = newest.with_name(f"aside_{newest.name}")
     Session(tiny(run_dir=str(run), total_env_steps=440), checkpoint.load(aside), aside).run()  # and forth again
-    rows, _ = loggers.read_rows(run / "metrics.jsonl")
+    rows, _ = metrics.read_rows(run / "metrics.jsonl")
     assert [row["env_steps"] for row in rows] == [*range(0, 361, 20), 420, 440]
     same(rows[:18], straight[:18])
 

@@ -20,8 +20,8 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from deepcrl.core.checks import suggest
 from deepcrl.core.components import REGISTRIES
-from deepcrl.core.registry import suggest
 from deepcrl.run.checkpoint import CheckpointError
 from deepcrl.run.recorder import RecordError
 from deepcrl.train.loop import NonFiniteError

@@ -8,8 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, RangeSweep
 from hydra.errors import OverrideParseException
 
+from deepcrl.core.checks import suggest
 from deepcrl.core.components import AGENTS, REGISTRIES
-from deepcrl.core.registry import suggest
 from deepcrl.envs.source_ids import translate
 from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS
 

@@ -19,13 +19,15 @@ from omegaconf import DictConfig
 
 from deepcrl.cli.hydra.errors import USER_ERRORS, fail, one_line
 from deepcrl.cli.hydra.resume import flat
+from deepcrl.core.files import write_atomic
 from deepcrl.run import checkpoint
-from deepcrl.run.directory import RunDir, write_atomic
+from deepcrl.run.directory import RunDir
 from deepcrl.run.lock import lock
 from deepcrl.run.outcome import final_score
 from deepcrl.run.recorder import discard
 from deepcrl.run.resume_check import check_resume
-from deepcrl.train.config import RunConfig, Schedule
+from deepcrl.train.schedule import Schedule
+from deepcrl.train.validate import validated
 
 ERROR = "error.txt"
 
@@ -64,7 +66,7 @@ def earlier_score(values: dict[str, Any]) -> float | None:
     except (OSError, yaml.YAMLError) as error:
         raise ValueError(f"{run.config_path} cannot be read; remove {run.path} to run it anew") from error
     check_resume(saved, {key: value for key, value in flat(values).items() if key not in ("run_dir", "resume")})
-    score = final_score(run, Schedule.of(RunConfig.from_dict(values)))
+    score = final_score(run, Schedule.of(validated(values)))
     if score is not None:
         print(f"Already complete: {run.path}")
     return score
@@ -109,7 +111,7 @@ def standing(path: Path) -> tuple[str, str]:
         return "failed", (path / ERROR).read_text().splitlines()[0]
     run = RunDir(path)
     try:
-        config = RunConfig.from_dict(yaml.safe_load(run.config_path.read_text()))
+        config = validated(yaml.safe_load(run.config_path.read_text()))
         score = final_score(run, Schedule.of(config))
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         return "unreadable", one_line(error)

@@ -12,11 +12,11 @@ from deepcrl.core.agents.common.contrast import contrast
 from deepcrl.core.agents.common.embedding_critic import EmbeddingCritic, add_critics, least, mean
 from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, check_not_negative, check_positive, check_share, copied
+from deepcrl.core.agents.common.learner import Learner, copied
 from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
 from deepcrl.core.agents.common.two_threads import Halves
+from deepcrl.core.checks import above, at_least, share, suggest
 from deepcrl.core.components import AGENTS
-from deepcrl.core.registry import suggest
 from deepcrl.core.types import Batch, Observation
 
 EnergyOf = Callable[[Tensor], Tensor]
@@ -69,9 +69,10 @@ class CRL(Learner):
         ValueError for a value out of range.
         """
         super().__init__(parts)
-        check_share(random_goals=random_goals)
-        check_not_negative(embedding_l2_coef=embedding_l2_coef, bc_coef=bc_coef)
-        check_positive(awr_temperature=awr_temperature)
+        share("agent.random_goals", random_goals)
+        at_least("agent.embedding_l2_coef", embedding_l2_coef, 0)
+        at_least("agent.bc_coef", bc_coef, 0)
+        above("agent.awr_temperature", awr_temperature, 0)
         if actor_objective not in ACTOR_OBJECTIVES:
             raise ValueError(suggest("actor objective", actor_objective, ACTOR_OBJECTIVES))
         self._actor_objective, self._bc_coef, self._awr_temperature = actor_objective, bc_coef, awr_temperature

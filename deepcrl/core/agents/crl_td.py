@@ -8,7 +8,8 @@ from torch import Tensor
 from deepcrl.core.agents.common.embedding_critic import add_critics, least, mean
 from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, check_share, frozen
+from deepcrl.core.agents.common.learner import Learner, frozen
+from deepcrl.core.checks import share
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Observation, TransitionBatch
 
@@ -50,7 +51,8 @@ class TDInfoNCE(Learner):
         them. Raises ValueError for a value out of range.
         """
         super().__init__(parts)
-        check_share(discount=discount, tau=tau)
+        share("agent.discount", discount)
+        share("agent.tau", tau)
         self._discount, self._tau, self._entropy_bonus = discount, tau, entropy_bonus
         spec = parts.spec
         self._actor = GaussianActor(self, parts, lr=actor_lr, exploration=exploration, evaluation=evaluation)

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, check_not_negative, check_positive, frozen
+from deepcrl.core.agents.common.learner import Learner, frozen
+from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import AGENTS
 from deepcrl.core.energies import check_dim
 from deepcrl.core.types import Observation, TransitionBatch
@@ -57,8 +58,12 @@ class QRL(Learner):
         an energy that is not minus a quasimetric.
         """
         super().__init__(parts)
-        check_positive(embedding_dim=embedding_dim, initial_multiplier=initial_multiplier, push_beta=push_beta)
-        check_not_negative(tolerance=tolerance, push_offset=push_offset, dynamics_coef=dynamics_coef)
+        above("agent.embedding_dim", embedding_dim, 0)
+        above("agent.initial_multiplier", initial_multiplier, 0)
+        above("agent.push_beta", push_beta, 0)
+        at_least("agent.tolerance", tolerance, 0)
+        at_least("agent.push_offset", push_offset, 0)
+        at_least("agent.dynamics_coef", dynamics_coef, 0)
         if not getattr(parts.energy, "quasimetric", False):
             raise ValueError("agent=qrl needs an energy that is minus a quasimetric, such as energy=iqe")
         check_dim(parts.energy, embedding_dim)

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, check_share
+from deepcrl.core.agents.common.learner import Learner
 from deepcrl.core.agents.common.twin_q import TwinQ
+from deepcrl.core.checks import share
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Observation, TransitionBatch
 
@@ -44,7 +45,7 @@ class SAC(Learner):
         a value out of range, or a task that states no success radius.
         """
         super().__init__(parts)
-        check_share(tau=tau)
+        share("agent.tau", tau)
         self._critics = TwinQ(self, parts, lr=critic_lr, discount=discount)
         self._tau = tau
         self._actor = GaussianActor(

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, check_not_negative, check_share
+from deepcrl.core.agents.common.learner import Learner
 from deepcrl.core.agents.common.twin_q import TwinQ
+from deepcrl.core.checks import at_least, share
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Observation, TransitionBatch
 
@@ -46,12 +47,12 @@ class TD3(Learner):
         value out of range, or a task that states no success radius.
         """
         super().__init__(parts)
-        check_share(tau=tau)
+        share("agent.tau", tau)
         if policy_delay < 1:
             raise ValueError(f"agent.policy_delay must be at least 1 update, got {policy_delay}")
-        check_not_negative(
-            exploration_noise=exploration_noise, target_noise=target_noise, target_noise_clip=target_noise_clip
-        )
+        at_least("agent.exploration_noise", exploration_noise, 0)
+        at_least("agent.target_noise", target_noise, 0)
+        at_least("agent.target_noise_clip", target_noise_clip, 0)
         self._tau, self._policy_delay, self._exploration_noise = tau, policy_delay, exploration_noise
         self._target_noise, self._target_noise_clip = target_noise, target_noise_clip
         spec = parts.spec

@@ -17,10 +17,10 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import at_least, suggest
 from deepcrl.envs.make import make_task
 from deepcrl.envs.pictures.render import OVERVIEW
-from deepcrl.envs.settings import VectorSettings, at_least
+from deepcrl.envs.settings import VectorSettings
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
 

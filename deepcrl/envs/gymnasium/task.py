@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above, suggest
 from deepcrl.core.components import ENVS
-from deepcrl.core.registry import suggest
 from deepcrl.core.types import EnvSpec, VectorEnv
 from deepcrl.envs.gymnasium import robotics_shim
-from deepcrl.envs.settings import VectorSettings, above
+from deepcrl.envs.settings import VectorSettings
 
 if TYPE_CHECKING:
     import gymnasium

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import mujoco
 import torch
 
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import suggest
 from deepcrl.envs.physics.protocol import Physics
 
 __all__ = ["ENGINES", "Physics", "check", "make_physics"]

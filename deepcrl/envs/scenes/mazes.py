@@ -16,9 +16,8 @@ import mujoco
 import torch
 from torch import Tensor
 
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import above, suggest
 from deepcrl.envs.scenes.arena import add_overview, add_walls, arena
-from deepcrl.envs.settings import above
 
 LAYOUTS: dict[str, str] = {
     "u_maze": "#####/#RGG#/###G#/#GGG#/#####",

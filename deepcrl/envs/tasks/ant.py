@@ -22,6 +22,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
@@ -30,7 +31,6 @@ from deepcrl.envs.scenes.arena import ROBOT, add_goal_marker, add_overview, aren
 from deepcrl.envs.scenes.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
 from deepcrl.envs.scenes.mazes import LAYOUTS, bounds, corridor_pairs, maze_arena, parse_layout, pick
 from deepcrl.envs.scenes.places import around, disc_bounds, nearest_goal
-from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
 
 HEALTHY_Z = (0.2, 1.0)

@@ -20,6 +20,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
@@ -27,7 +28,6 @@ from deepcrl.envs.robots.ant import DENSITY
 from deepcrl.envs.scenes.arena import WALL, add_overview, add_walls, arena
 from deepcrl.envs.scenes.mazes import BALL_LAYOUTS, bounds, maze_arena, parse_layout, pick
 from deepcrl.envs.scenes.places import cos_sin, disc_bounds
-from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import Start
 from deepcrl.envs.tasks.ant import AntTask
 

@@ -13,6 +13,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
@@ -20,7 +21,6 @@ from deepcrl.envs.robots.panda import JOINTS, panda
 from deepcrl.envs.scenes.arena import ROBOT, add_goal_ball, add_sensors, add_table_cameras, arena
 from deepcrl.envs.scenes.labels import angles
 from deepcrl.envs.scenes.places import box, box_bounds
-from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
 
 DRIVEN = {0: (0.3491, 2.7925), 1: (0.0, 1.48353), 3: (-3.0718, -0.0698), 5: (2.3562, 3.7525)}

@@ -11,6 +11,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
@@ -18,7 +19,6 @@ from deepcrl.envs.robots.panda import FINGERS, JOINTS, STROKE, panda
 from deepcrl.envs.scenes.arena import FRICTION, GROUND, ROBOT, WALL, add_sensors
 from deepcrl.envs.scenes.labels import angles
 from deepcrl.envs.scenes.places import box, box_bounds, cos_sin
-from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import Start
 from deepcrl.envs.tasks.arm import WRIST_LABELS, ArmTask, arm_scene
 

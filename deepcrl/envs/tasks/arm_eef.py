@@ -11,12 +11,12 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.panda import floating_hand
 from deepcrl.envs.scenes.places import box, box_bounds
-from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
 from deepcrl.envs.tasks.arm import arm_scene
 from deepcrl.envs.tasks.arm_cube import (

@@ -13,13 +13,13 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import at_least
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.panda import FINGERS
 from deepcrl.envs.scenes.arena import ROBOT
 from deepcrl.envs.scenes.places import box, box_bounds, cos_sin
-from deepcrl.envs.settings import at_least
 from deepcrl.envs.task import Start
 from deepcrl.envs.tasks.arm_cube import CubeTask, add_plate, on_table
 

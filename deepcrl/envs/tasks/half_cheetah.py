@@ -8,6 +8,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
@@ -15,7 +16,6 @@ from deepcrl.envs.robots.half_cheetah import JOINTS, half_cheetah
 from deepcrl.envs.scenes.arena import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.scenes.labels import angle_rates, angles, torques
 from deepcrl.envs.scenes.places import nearest_goal
-from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
 
 

@@ -23,6 +23,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
@@ -31,7 +32,6 @@ from deepcrl.envs.scenes.arena import ROBOT, add_goal_marker, add_overview, aren
 from deepcrl.envs.scenes.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
 from deepcrl.envs.scenes.mazes import bounds, maze_arena, parse_layout, pick
 from deepcrl.envs.scenes.places import around, disc_bounds, nearest_goal
-from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start, side_by_side
 
 HEALTHY_Z = (1.0, 2.0)

@@ -14,13 +14,13 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.point import point
 from deepcrl.envs.scenes.arena import ROBOT, add_goal_marker, follow
 from deepcrl.envs.scenes.mazes import LAYOUTS, bounds, maze_arena, parse_layout, pick
-from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
 
 

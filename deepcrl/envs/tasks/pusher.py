@@ -11,13 +11,13 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.pusher import FRICTION, JOINTS, fork_place, pusher
 from deepcrl.envs.scenes.arena import ROBOT, WALL, add_goal_ball, add_table_cameras, arena
 from deepcrl.envs.scenes.labels import angle_rates, angles, torques
-from deepcrl.envs.settings import above
 from deepcrl.envs.task import GoalTask, Start
 
 TABLE, PLANE = -0.325, -0.275

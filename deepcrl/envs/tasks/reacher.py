@@ -17,6 +17,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
@@ -24,7 +25,6 @@ from deepcrl.envs.robots.reacher import HEIGHT, LINK, TIP, reacher
 from deepcrl.envs.scenes.arena import ROBOT, add_goal_ball, add_table_cameras, arena
 from deepcrl.envs.scenes.labels import torques
 from deepcrl.envs.scenes.places import cos_sin, disc_bounds
-from deepcrl.envs.settings import above, at_least
 from deepcrl.envs.task import GoalTask, Start
 
 VELOCITY_NOISE = 0.005

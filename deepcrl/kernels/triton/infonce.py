@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from triton import knobs
 
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import suggest
 from deepcrl.kernels.triton.infonce_kernels import gradient_kernel, rows_kernel
 from deepcrl.kernels.triton.tiles import num_tiles, pair_tile, precise
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from triton import knobs
 
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import suggest
 from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted, prepare
 from deepcrl.kernels.triton import layer as fused_layer
 from deepcrl.kernels.triton import norm, stack

@@ -7,7 +7,7 @@ from itertools import cycle
 from pathlib import Path
 
 from deepcrl.run.directory import RunDir
-from deepcrl.run.loggers import read_rows
+from deepcrl.run.metrics import read_rows
 from deepcrl.run.plots.curves import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, save_png
 
 PANELS = {

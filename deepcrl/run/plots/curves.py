@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepcrl.core.files import write_atomic
 from deepcrl.run.console import format_number, format_steps
-from deepcrl.run.directory import RunDir, write_atomic
-from deepcrl.run.loggers import read_rows
+from deepcrl.run.directory import RunDir
+from deepcrl.run.metrics import read_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

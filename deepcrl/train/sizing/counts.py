@@ -18,6 +18,7 @@ from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS, RunConfig
 from deepcrl.train.sizing.dry_run import counted_without_memory
 from deepcrl.train.sizing.flops import flops_per_action, flops_per_update
 from deepcrl.train.sizing.table import preflight
+from deepcrl.train.validate import validated
 
 MAX_BUILT = 5_000_000
 """Parameters beyond which networks are not built to count their operations, but traced by their shapes alone."""
@@ -68,7 +69,7 @@ def sizes(config: dict[str, Any]) -> Sizes | None:
 
 @cache
 def _sizes(text: str) -> Sizes:
-    config = RunConfig.from_dict(json.loads(text))
+    config = validated(json.loads(text))
     spec, cpu, meta = env_spec(config), torch.device("cpu"), torch.device("meta")
     with meta:  # without memory
         networks = build_agent(config, spec, meta).networks

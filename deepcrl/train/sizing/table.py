@@ -11,7 +11,8 @@ import torch
 
 from deepcrl.core.types import EnvSpec
 from deepcrl.train.build import build_agent, build_buffer, check_device
-from deepcrl.train.config import RunConfig, Schedule
+from deepcrl.train.config import RunConfig
+from deepcrl.train.schedule import Schedule
 from deepcrl.train.sizing.dry_run import peak_bytes
 
 GIB = 2**30

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from deepcrl.run import checkpoint
-from deepcrl.run.loggers import read_rows
+from deepcrl.run.metrics import read_rows
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from deepcrl.core.components import LOSSES
 from deepcrl.run import checkpoint
 from deepcrl.run.directory import prepare
 from deepcrl.run.lock import lock
-from deepcrl.run.loggers import read_rows
+from deepcrl.run.metrics import read_rows
 from deepcrl.run.resume_check import lookup
 from deepcrl.train.build import env_spec
-from deepcrl.train.config import RunConfig
+from deepcrl.train.validate import validated
 
 SWEEPS = sorted(path.stem for path in (CONFIGS_DIR / "sweep").glob("*.yaml"))
 TWO_UPDATES = ("prefill_steps=5", "grad_steps_per_unroll=2", "total_env_steps=40", "num_eval_envs=1")
@@ -73,7 +73,7 @@ def test_every_value_of_a_sweep_is_one_that_a_run_can_have(sweep: str) -> None:
     assert all(len(set(values)) > 1 for _, values in columns)
     for i in range(max(len(values) for _, values in columns)):
         row = {key: values[i % len(values)] for key, values in columns}
-        config = RunConfig.from_dict(compose_values([f"sweep={sweep}", *(f"{k}={v}" for k, v in row.items())]))
+        config = validated(compose_values([f"sweep={sweep}", *(f"{k}={v}" for k, v in row.items())]))
         assert env_spec(config)
         for key, value in row.items():
             set_to = lookup(config.to_dict(), key)

@@ -15,7 +15,8 @@ from deepcrl.core.agents.common.cuda_graph import Graphed
 from deepcrl.core.components import AGENTS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.train.build import build_run, env_spec
 from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import Run, collect, fit
+from deepcrl.train.loop import collect, fit
+from deepcrl.train.run import Run
 from deepcrl.train.sizing.table import preflight
 from tests.core.agents.common.test_cuda_graph import Tape
 from tests.train.test_resume import Snapshots, load, trained

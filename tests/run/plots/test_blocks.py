@@ -3,7 +3,7 @@ from pathlib import Path
 from PIL import Image
 
 from deepcrl.run.directory import RunDir, prepare
-from deepcrl.run.loggers import JsonlLogger
+from deepcrl.run.metrics import JsonlLogger
 from deepcrl.run.plots.blocks import _last_blocks, plot_blocks
 
 COUNTERS = {"env_steps": 0.0, "grad_steps": 4.0, "wall_seconds": 1.0}

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepcrl.run.loggers import JsonlLogger
+from deepcrl.run.metrics import JsonlLogger
 from deepcrl.run.plots import run_curves
 from deepcrl.run.plots.run_curves import plot_run
 from tests.run.runs import ink, make_run

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
-from deepcrl.core.registry import suggest
+from deepcrl.core.checks import suggest
 
 Score = Callable[[Tensor], Tensor]
 """Energies [K, N] of candidate actions [K, N, A]."""

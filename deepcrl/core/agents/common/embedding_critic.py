@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, check_positive, constant, copied
+from deepcrl.core.agents.common.learner import Learner, constant, copied
+from deepcrl.core.checks import above
 from deepcrl.core.energies import Energy, check_dim
 
 
@@ -59,7 +60,8 @@ def add_critics(learner: Learner, parts: Parts, *, num: int, sa_dim: int, embedd
     Networks are called `sa_encoder` and `goal_encoder`, then `sa_encoder_2` and so on. An energy with parameters is
     each critic's own.
     """
-    check_positive(num_critics=num, embedding_dim=embedding_dim)
+    above("agent.num_critics", num, 0)
+    above("agent.embedding_dim", embedding_dim, 0)
     check_dim(parts.energy, embedding_dim)
     critics = []
     for ending in ["", *(f"_{number}" for number in range(2, num + 1))]:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from deepcrl.core.agents.common.action_choice import action_choice
 from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, check_positive
+from deepcrl.core.agents.common.learner import Learner
 from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
+from deepcrl.core.checks import above
 from deepcrl.core.types import Observation
 
 Critic = Callable[[Observation, Tensor], Tensor]
@@ -41,7 +42,7 @@ class GaussianActor:
         `exploration` and `evaluation` name an action choice, of which `best_of` draws `num_candidates` and asks the
         critic. Raises ValueError for an unknown choice.
         """
-        check_positive(num_candidates=num_candidates)
+        above("agent.num_candidates", num_candidates, 0)
         has_critic = critic is not no_critic
         self._explore = action_choice(exploration, has_critic=has_critic)
         self._exploit = action_choice(evaluation, has_critic=has_critic)

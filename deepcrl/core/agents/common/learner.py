@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from deepcrl.core.agents.common.inputs import MakeEncoder, Parts
 from deepcrl.core.agents.common.projection import project_after_steps
+from deepcrl.core.checks import above
 from deepcrl.core.seeding import generator
 
 
@@ -59,7 +60,7 @@ class Learner:
 
     def add_optimizer(self, name: str, parameters: list[nn.Parameter], lr: float) -> None:
         """Adds an Adam with PyTorch's defaults; ValueError for a learning rate, `{name}_lr`, that is not positive."""
-        check_positive(**{f"{name}_lr": lr})
+        above(f"agent.{name}_lr", lr, 0)
         # A CUDA graph would replay the number that a rate was; a tensor may change. One on `meta` has no value to check
         changes = self._lr_warmup_steps and self._device.type != "meta"
         rate = torch.tensor(lr, device=self._device) if changes else lr
@@ -171,24 +172,3 @@ def frozen(*modules: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
-
-
-def check_positive(**hyperparameters: float) -> None:
-    """Raises ValueError for the first hyperparameter of an agent that is not positive."""
-    for name, value in hyperparameters.items():
-        if not value > 0:
-            raise ValueError(f"agent.{name} must be positive, got {value}")
-
-
-def check_not_negative(**hyperparameters: float) -> None:
-    """Raises ValueError for the first hyperparameter of an agent that is negative."""
-    for name, value in hyperparameters.items():
-        if not value >= 0:
-            raise ValueError(f"agent.{name} must not be negative, got {value}")
-
-
-def check_share(**hyperparameters: float) -> None:
-    """Raises ValueError for the first hyperparameter of an agent that is no share."""
-    for name, value in hyperparameters.items():
-        if not 0 <= value <= 1:
-            raise ValueError(f"agent.{name} is a share between 0 and 1, got {value}")

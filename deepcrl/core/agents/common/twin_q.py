@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, check_share, frozen
+from deepcrl.core.agents.common.learner import Learner, frozen
+from deepcrl.core.checks import share
 from deepcrl.core.types import Observation, TransitionBatch
 
 
@@ -22,7 +23,7 @@ class TwinQ:
 
         Raises ValueError for a value out of range, and for a task that does not say when a goal is reached.
         """
-        check_share(discount=discount)
+        share("agent.discount", discount)
         spec = parts.spec
         if spec.success_radius is None:
             raise ValueError(

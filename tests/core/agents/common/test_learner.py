@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, check_share, constant, copied, frozen
+from deepcrl.core.agents.common.learner import Learner, constant, copied, frozen
 from deepcrl.core.components import AGENTS, ENERGIES, LOSSES
 from deepcrl.core.types import EnvSpec
 from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS
@@ -187,13 +187,6 @@ def test_the_state_is_all_that_changes(same):
         each.step("a", each.networks["a"](x).square().sum())
         each.move_targets(0.5)
     same(other.state_dict(), learner.state_dict())
-
-
-@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
-def test_a_share_lies_between_0_and_1(value):
-    check_share(ends=0.0, other_end=1.0)
-    with pytest.raises(ValueError, match="^agent.mix is a share between 0 and 1, got "):
-        check_share(fine=0.5, mix=value)
 
 
 @pytest.mark.parametrize("name", sorted(AGENTS))

@@ -1,4 +1,4 @@
-"""Where metrics go: JSONL is the source of truth, registered loggers mirror it (people: deepcrl.run.console).
+"""metrics.jsonl, the source of truth of a run: one row of metrics a line.
 
 A row is a flat dict: `env_steps`, `grad_steps`, `wall_seconds`, and metrics named `group/name`. A metric that was
 not measured is missing from its row, never 0.
@@ -8,35 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
-from deepcrl.core.components import LOGGERS
-from deepcrl.core.registry import suggest
-from deepcrl.run.directory import write_atomic
+from deepcrl.core.files import write_atomic
 
-WANDB_MODES = ("offline", "online", "disabled")
 COUNTERS = ("env_steps", "grad_steps", "wall_seconds")
-
-
-class Logger(Protocol):
-    """Takes metric rows as they come."""
-
-    def log(self, row: Mapping[str, float]) -> None: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """What a mirror needs to know about the run: its directory, its name and its resolved configuration."""
-
-    run_dir: Path
-    name: str
-    config: dict[str, Any]
 
 
 class JsonlLogger:
@@ -104,67 +81,3 @@ def truncate_after(path: str | Path, env_steps: int, grad_steps: int) -> int:
     if len(kept) < len(lines):
         write_atomic(path, b"".join(kept))
     return len(lines) - len(kept)
-
-
-@LOGGERS.register("none")
-class NoMirror:
-    """No mirror: metrics go to metrics.jsonl and the console only."""
-
-    def __init__(self, run_info: RunInfo) -> None:
-        del run_info
-
-    def log(self, row: Mapping[str, float]) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-@LOGGERS.register("wandb")
-class Wandb:
-    """Mirrors every row to Weights & Biases; `mode=offline` needs no account (`wandb sync` uploads it later).
-
-    The run's id is kept in `wandb_id` in the run directory, so a resumed run goes on under the same id. Rows are
-    plotted over `env_steps`. Raises ValueError for an unknown mode, or if wandb refuses to start (no account).
-    """
-
-    def __init__(
-        self,
-        run_info: RunInfo,
-        *,
-        project: str = "deepcrl",
-        mode: str = "offline",
-        entity: str = "",
-        tags: tuple[str, ...] = (),
-    ) -> None:
-        if mode not in WANDB_MODES:
-            raise ValueError(suggest("logger.mode of wandb", mode, WANDB_MODES))
-        import wandb
-
-        id_path = run_info.run_dir / "wandb_id"
-        if not id_path.exists():
-            write_atomic(id_path, uuid.uuid4().hex[:12])
-        try:
-            self._run = wandb.init(
-                project=project,
-                entity=entity or None,
-                mode=mode,  # pyright: ignore[reportArgumentType]  checked above
-                tags=list(tags),
-                id=id_path.read_text().strip(),
-                resume="allow" if mode == "online" else None,  # offline, wandb keeps the id and warns about this
-                name=run_info.name,
-                dir=run_info.run_dir,
-                config=run_info.config,
-                # wandb would wrap stdout, which the live console already does, and chat in the middle of it.
-                settings=wandb.Settings(console="off", silent=True),
-            )
-        except wandb.Error as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"wandb does not start: {reason} (logger.mode=offline needs no account)") from error
-        self._run.define_metric("*", step_metric="env_steps")
-
-    def log(self, row: Mapping[str, float]) -> None:
-        self._run.log(dict(row))
-
-    def close(self) -> None:
-        self._run.finish()

@@ -1,0 +1,46 @@
+"""Checks of what a user sets: a ValueError of one line that names the setting, its value and what would do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def suggest(kind: str, name: object, known: Iterable[str]) -> str:
+    """Returns the one-line message for a name that is not in `known`, with the nearest good one."""
+    options = sorted(known)
+    close = difflib.get_close_matches(str(name), options, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(options)}"
+
+
+def one_of(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raises ValueError, with the nearest good one and the list, for a name that is not in `known`."""
+    if name not in known:
+        raise ValueError(suggest(kind, name, known))
+
+
+def at_least(name: str, value: float, minimum: float) -> None:
+    """Raises ValueError unless `value` is at least `minimum` (NaN is not)."""
+    if not value >= minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+
+
+def above(name: str, value: float, bound: float) -> None:
+    """Raises ValueError unless `value` is greater than `bound` (NaN is not)."""
+    if not value > bound:
+        raise ValueError(f"{name} must be greater than {bound}, got {value}")
+
+
+def share(name: str, value: float) -> None:
+    """Raises ValueError unless `value` is between 0 and 1 (NaN is not)."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is a share between 0 and 1, got {value}")
+
+
+def multiple(name: str, value: int, of: int, what: str) -> None:
+    """Raises ValueError, with the nearest good values, for one that is no positive multiple of `of`, called `what`."""
+    if value <= 0 or value % of:
+        low = max(value // of, 0) * of
+        near = f"{low} or {low + of}" if low else f"{of}"
+        raise ValueError(f"{name} is {value}; it must be a positive multiple of {what}, such as {near}")

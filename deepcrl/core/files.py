@@ -1,0 +1,39 @@
+"""Files that are there whole or not at all, whatever interrupts the writing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """Opens a file for writing that becomes `path` only when it is complete and on disk.
+
+    Whatever interrupts the writing, `path` holds its old content or all of the new. Raises OSError with one line
+    that names `path` (a full disk, no permission), after removing the unfinished file.
+    """
+    path = Path(path)
+    # Beside `path`, for os.replace cannot cross file systems; one fixed name, so that a killed process leaves at
+    # most one stray file, which the next write replaces.
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with open(unfinished, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise OSError(f"Cannot save {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def write_atomic(path: str | Path, content: str | bytes) -> None:
+    """Writes `content` (text as UTF-8) to `path` in full or not at all. Errors: as `atomic_file`."""
+    with atomic_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
