@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from deepcrl.core.agents.common.adam import Adam
 from deepcrl.core.agents.common.inputs import MakeEncoder, Parts
 from deepcrl.core.agents.common.projection import project_after_steps
 from deepcrl.core.checks import above
@@ -64,7 +65,7 @@ class Learner:
         # A CUDA graph would replay the number that a rate was; a tensor may change. One on `meta` has no value to check
         changes = self._lr_warmup_steps and self._device.type != "meta"
         rate = torch.tensor(lr, device=self._device) if changes else lr
-        self.optimizers[name] = torch.optim.Adam(parameters, lr=rate, fused=True)
+        self.optimizers[name] = Adam(parameters, lr=rate, fused=True)
         self._final_lr[name] = lr
         project_after_steps(self.optimizers[name], self.networks.values())
 
