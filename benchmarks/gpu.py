@@ -23,8 +23,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from deepcrl.core.agents.common.cuda_graph import graphed
-from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.cuda_graph import with_cuda_graph
+from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.energies import Norm
 from deepcrl.core.losses.infonce import infonce
@@ -169,8 +169,11 @@ def update_step(variant: str, depth: int, rows: int, device: torch.device, *, gr
     draws = torch.Generator().manual_seed(0)
     sizes = (SPEC.state_dim, SPEC.action_dim, SPEC.goal_dim)
     state, action, goal = (torch.randn(rows, size, generator=draws).to(device) for size in sizes)
-    agent: Any = CRL(Parts(SPEC, encoder, encoder, encoder, Norm(), infonce, device, precision, seed=0))
-    return partial((graphed(agent) if graph else agent).update, Batch(state, action.tanh(), goal))
+    critic = Norm(), infonce, device, precision
+    agent: Any = CRL(
+        AgentInputs(SPEC, encoder, encoder, encoder, *critic, seed=0, fused_infonce=dispatch.fused_infonce)
+    )
+    return partial((with_cuda_graph(agent) if graph else agent).update, Batch(state, action.tanh(), goal))
 
 
 def kernel_calls(

@@ -20,9 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from deepcrl.core.agents.common import contrast
-from deepcrl.core.agents.common.cuda_graph import WARM_UP_STEPS, Graphed
-from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.cuda_graph import WARM_UP_STEPS, CudaGraphAgent
+from deepcrl.core.agents.common.inputs import AgentInputs, FusedInfoNCE
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.energies import Norm
 from deepcrl.core.losses.infonce import infonce
@@ -91,13 +90,21 @@ def count(rung: str, depth: int, *, graph: bool = False) -> Launches:
     def encoder(in_dim: int, out_dim: int, generator: torch.Generator) -> nn.Module:
         return ResidualMLP(in_dim, out_dim, generator, depth=depth, width=16)
 
-    agent: Any = CRL(Parts(SPEC, encoder, encoder, encoder, Norm(), infonce, torch.device("cpu"), "bf16", seed=0))
+    def fused_infonce(embedding_dim: int) -> FusedInfoNCE | None:
+        if RUNGS[rung] is None:
+            return None
+        from deepcrl.kernels.triton import infonce as fused
+
+        return fused.infonce
+
+    critic = Norm(), infonce, torch.device("cpu"), "bf16"
+    agent: Any = CRL(AgentInputs(SPEC, encoder, encoder, encoder, *critic, seed=0, fused_infonce=fused_infonce))
     draws = torch.Generator().manual_seed(0)
     sizes = (SPEC.state_dim, SPEC.action_dim, SPEC.goal_dim)
     batch = Batch(*(torch.randn(16, size, generator=draws) for size in sizes))
     launches = Launches()
     if graph:
-        agent = Graphed(agent, Tape(launches))
+        agent = CudaGraphAgent(agent, Tape(launches))
     with _on(rung, launches):
         for _ in range(WARM_UP_STEPS + 1 if graph else 1):
             agent.update(batch)
@@ -109,7 +116,7 @@ def count(rung: str, depth: int, *, graph: bool = False) -> Launches:
 
 @contextmanager
 def _on(rung: str, launches: Launches) -> Iterator[None]:
-    """Puts a rung behind the trunk's operator, the fused loss behind InfoNCE, and a counter behind their kernels."""
+    """Puts a rung behind the trunk's operator, and a counter behind its kernels and those of the fused loss."""
     with ExitStack() as patches:
         if RUNGS[rung] is None:
             patches.enter_context(mock.patch.object(trunk, "backend", return_value=eager))
@@ -138,7 +145,6 @@ def _patches(rung: str | None, launches: Launches) -> list[Any]:
     kernels += [(fused, "rows_kernel"), (fused, "gradient_kernel")]
     return [
         mock.patch.object(trunk, "backend", return_value=module),
-        mock.patch.object(contrast.dispatch, "fused_infonce", return_value=fused.infonce),
         mock.patch.object(fused, "unsupported", return_value=None),
         *(mock.patch.object(where, name, _Counted(launches)) for where, name in kernels),
     ]

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from deepcrl.cli.hydra.errors import ArgumentParser
-from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.common.two_threads import divide_cores
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.energies import Norm
@@ -61,8 +61,8 @@ def make_step(variant: str, depth: int, batch_size: int) -> Callable[[], object]
             return PlainResidualMLP(in_dim, out_dim, depth=depth, width=WIDTH)
         return ResidualMLP(in_dim, out_dim, generator, depth=depth, width=WIDTH)
 
-    parts = Parts(SPEC, encoder, encoder, encoder, Norm(), infonce, torch.device("cpu"), precision, seed=0)
-    agent = CRL(parts)
+    inputs = AgentInputs(SPEC, encoder, encoder, encoder, Norm(), infonce, torch.device("cpu"), precision, seed=0)
+    agent = CRL(inputs)
     if kind == "deepcrl":
         divide_cores([agent], torch.device("cpu"))
     num_threads = torch.get_num_threads()

@@ -78,7 +78,7 @@ def test_flops_are_those_that_torch_counts():
     """An independent count, from the matmuls that plain modules launch."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    from deepcrl.core.agents.common.inputs import Parts
+    from deepcrl.core.agents.common.inputs import AgentInputs
     from deepcrl.core.agents.crl import CRL
     from deepcrl.core.losses.infonce import infonce
     from deepcrl.core.types import Batch
@@ -87,7 +87,7 @@ def test_flops_are_those_that_torch_counts():
     def encoder(in_dim, out_dim, generator):
         return PlainResidualMLP(in_dim, out_dim, depth=4, width=gpu.WIDTH)
 
-    agent = CRL(Parts(gpu.SPEC, encoder, encoder, encoder, gpu.Norm(), infonce, CPU, "fp32", seed=0))
+    agent = CRL(AgentInputs(gpu.SPEC, encoder, encoder, encoder, gpu.Norm(), infonce, CPU, "fp32", seed=0))
     batch = Batch(torch.randn(8, 29), torch.rand(8, 8), torch.randn(8, 2))
     with FlopCounterMode(display=False) as counter:
         agent.update(batch)

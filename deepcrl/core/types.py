@@ -6,7 +6,7 @@ Letters in shapes: N environments, S state, A action, G goal, B batch, D embeddi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -113,8 +113,9 @@ class VectorEnv(Protocol):
 class Agent(Protocol):
     """Chooses actions, and learns from relabelled batches.
 
-    A class may add `unused_groups`, the groups of a run that have no effect on it, and an agent `unrecordable`, why its
-    updates do not fit into a CUDA graph, "" if they do.
+    One that has a critic is a `CriticAgent`; one without simply has no `value`. A class may add `unused_groups`, the
+    groups of a run that have no effect on it, and an agent `no_cuda_graph_reason`, why its updates do not fit into a
+    CUDA graph, "" if they do.
     """
 
     needs_transitions: bool
@@ -136,6 +137,32 @@ class Agent(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class CriticAgent(Agent, Protocol):
+    """An agent that can say how good an action is."""
+
+    def value(self, observation: Observation, action: Tensor) -> Tensor:
+        """Returns the critic's values [..., N] of actions [..., N, A] at N observations: higher is better.
+
+        They are those that the actor is trained on, at the run's precision, the smaller ones of several critics;
+        gradients reach the inputs only. Inputs are on the agent's device.
+        """
+        ...
+
+
+@runtime_checkable
+class EmbeddingAgent(CriticAgent, Protocol):
+    """An agent whose value is an energy of two embeddings, here those of its first critic."""
+
+    def embed(self, observation: Observation, action: Tensor) -> Tensor:
+        """Returns the embeddings [N, D] of N observations and actions [N, A]."""
+        ...
+
+    def embed_goal(self, goal: Tensor) -> Tensor:
+        """Returns the embeddings [N, D] of goals [N, G]."""
+        ...
 
 
 class Buffer(Protocol):

@@ -23,7 +23,7 @@ def choose(kernels: str) -> None:
 
     `auto`: on a CPU the fastest that it has, on a GPU plain torch, since the Triton kernels have not been timed on one
     (docs/kernels.md). `eager`: plain torch. `triton`: the Triton kernels, or an error where they cannot run; there
-    InfoNCE is fused with the energies that its kernel knows (`core.agents.contrast`).
+    InfoNCE is fused with the energies that its kernel knows (`core.agents.common.contrastive_loss`).
     """
     global _chosen
     if kernels not in KERNELS:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from deepcrl.core.components import ENERGIES
-from deepcrl.core.types import Agent, Observation
+from deepcrl.core.types import CriticAgent, EmbeddingAgent, Observation
 from deepcrl.envs import make_task
 from deepcrl.envs.scenes.mazes import Maze
 from deepcrl.run.saved import Saved
-from deepcrl.train.build import build_envs, env_spec
+from deepcrl.train.build import build_envs
 from deepcrl.train.config import RunConfig
 from deepcrl.train.validate import validated
 
@@ -31,65 +29,27 @@ DARKEST = 0.02
 """Quantile of the values that is drawn darkest: corners that nobody visits would swallow the scale."""
 
 
-@dataclass(frozen=True, slots=True)
-class Critic:
-    """The trained critic of a contrastive agent: the energy of two encoders."""
-
-    agent: Agent
-    energy: Any
-    reads_goal: bool
-    """Whether the first encoder reads the goal too, as that of TD-InfoNCE does."""
-
-    @classmethod
-    def of(cls, agent: Agent, config: RunConfig) -> Critic | None:
-        """Returns the critic of an agent, None if it has no encoders of state-action and goal."""
-        networks = agent.networks
-        if not {"sa_encoder", "goal_encoder"} <= networks.keys():
-            return None
-        energy = networks.get("energy") or ENERGIES.build(config.energy)  # learned energies are networks
-        spec = env_spec(config)
-        try:
-            networks["sa_encoder"](torch.zeros(2, spec.state_dim + spec.action_dim))
-        except (RuntimeError, ValueError):  # the input is too narrow
-            return cls(agent, energy, reads_goal=True)
-        return cls(agent, energy, reads_goal=False)
-
-    def embed(self, seen: Observation, action: Tensor) -> Tensor:
-        """Returns the embeddings [N, D] of N observations and actions [N, A]."""
-        read = (seen.state, action, seen.goal) if self.reads_goal else (seen.state, action)
-        return self.agent.networks["sa_encoder"](torch.cat(read, dim=-1)).float()
-
-    def embed_goal(self, goal: Tensor) -> Tensor:
-        """Returns the embeddings [N, D] of goals [N, G]."""
-        return self.agent.networks["goal_encoder"](goal).float()
-
-    def value(self, seen: Observation) -> Tensor:
-        """Returns the energy [N] of the policy's own actions."""
-        action = self.agent.act(seen, explore=False)
-        return self.energy.paired(self.embed(seen, action), self.embed_goal(seen.goal))
-
-
 @torch.no_grad()
 def maps(saved: Saved) -> dict[str, Any]:
-    """Returns what can be drawn of a checkpoint: `value_map` in a maze, `trace` of an episode; {} without a critic.
+    """Returns what can be drawn of a checkpoint: `value_map` in a maze, `trace` of an episode.
 
-    Raises CheckpointError or ValueError, in one line, if the policy cannot be built.
+    {} if the agent has no critic that embeds state-action and goal. Raises CheckpointError or ValueError, in one line,
+    if the policy cannot be built.
     """
     config = validated(saved.config | {"device": "cpu", "kernels": "auto", "cuda_graph": False})
     agent = saved.agent(config)
-    critic = Critic.of(agent, config)
-    if critic is None:
+    if not isinstance(agent, EmbeddingAgent):
         return {}
-    found, task = {"trace": trace(critic, config)}, make_task(config.evaluation_env)
+    found, task = {"trace": trace(agent, config)}, make_task(config.evaluation_env)
     maze = getattr(task, "maze", None)
     if isinstance(maze, Maze) and task.spec.goal_indices[:2] == (0, 1):  # the robot itself is to be at the goal
         seen = build_envs(config, config.evaluation_env, 1, "report").reset()
-        found["value_map"] = value_map(critic, maze, seen)
+        found["value_map"] = value_map(agent, maze, seen)
     return found
 
 
-def value_map(critic: Critic, maze: Maze, seen: Observation) -> dict[str, Any]:
-    """Returns a picture of the value over the free cells of a maze, for the goal cell farthest from the start.
+def value_map(agent: CriticAgent, maze: Maze, seen: Observation) -> dict[str, Any]:
+    """Returns a picture of the policy's value over a maze's free cells, for the goal cell farthest from the start.
 
     `seen`, one real observation, gives the rest of the state: pose, velocities (paper, Fig. 9). The picture looks like
     the printed layout, and like the films; places in it are shares of its width and height.
@@ -100,7 +60,8 @@ def value_map(critic: Critic, maze: Maze, seen: Observation) -> dict[str, Any]:
     per_cell, position, pixel = _grid(maze)
     state, target = seen.state[:1].repeat(len(position), 1), seen.goal[:1].repeat(len(position), 1)
     state[:, :2], target[:, :2] = position, torch.tensor(goal) * maze.cell_size
-    value = critic.value(Observation(state, target)).double().numpy()
+    places = Observation(state, target)
+    value = agent.value(places, agent.act(places, explore=False)).double().numpy()
     size = (len(maze.rows), len(maze.rows[0]))
     low, high = float(np.quantile(value, DARKEST)), float(value.max())
     return {
@@ -139,7 +100,7 @@ def _picture(value: np.ndarray, pixel: np.ndarray, size: tuple[int, int], low: f
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def trace(critic: Critic, config: RunConfig) -> dict[str, Any]:
+def trace(agent: EmbeddingAgent, config: RunConfig) -> dict[str, Any]:
     """Returns three principal components of the embeddings along the best of a few episodes (paper, Fig. 10).
 
     The episode is the one with most steps at the goal, of these the one that ends nearest. `goal` is the goal's
@@ -150,8 +111,8 @@ def trace(critic: Critic, config: RunConfig) -> dict[str, Any]:
     goal, going = seen.goal, torch.ones(NUM_EPISODES, dtype=torch.bool)
     hits = torch.zeros(NUM_EPISODES)
     for _ in range(min(config.episode_length, MAX_STEPS)):
-        action = critic.agent.act(seen, explore=False)
-        embeddings.append(critic.embed(seen, action))
+        action = agent.act(seen, explore=False)
+        embeddings.append(agent.embed(seen, action))
         step = envs.step(action)
         distance.append(step.distance)
         alive.append(going.clone())
@@ -164,7 +125,7 @@ def trace(critic: Critic, config: RunConfig) -> dict[str, Any]:
     ends = torch.stack(distance).gather(0, (lengths - 1)[None])[0]
     best = max(range(NUM_EPISODES), key=lambda i: (float(hits[i]), -float(ends[i])))
     along = torch.stack(embeddings)[: lengths[best], best].double()
-    points, target, shares = principal(along, critic.embed_goal(goal[best : best + 1])[0].double())
+    points, target, shares = principal(along, agent.embed_goal(goal[best : best + 1])[0].double())
     shown = np.unique(np.linspace(0, len(points) - 1, min(len(points), MAX_SHOWN)).round().astype(int))
     return {
         "points": points[shown].tolist(),

@@ -17,7 +17,7 @@ from deepcrl.run.environment import git_revision
 from deepcrl.run.film import film, policy_of
 from deepcrl.run.lock import NAME as LOCK
 from deepcrl.run.lock import lock
-from deepcrl.run.loggers.mirror import Logger, RunInfo
+from deepcrl.run.loggers.mirror import Logger, LoggerInputs
 from deepcrl.run.metrics import JsonlLogger, truncate_after
 from deepcrl.run.plots.blocks import plot_blocks
 from deepcrl.run.plots.run_curves import plot_run
@@ -85,8 +85,8 @@ class Session:
         self._logs = [] if mirror is None else self._open_logs(mirror)
 
     def _mirror(self) -> Logger:
-        info = RunInfo(self._dir.path, self._dir.path.name, self.config.to_dict())
-        return LOGGERS.build(self.config.logger, info)
+        inputs = LoggerInputs(self._dir.path, self._dir.path.name, self.config.to_dict())
+        return LOGGERS.build(self.config.logger, inputs)
 
     def _open_logs(self, mirror: Logger) -> list[Logger]:
         schedule, title = Schedule.of(self.config), self.config.env["name"]

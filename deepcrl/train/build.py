@@ -10,8 +10,8 @@ from typing import Any, cast
 import torch
 
 from deepcrl.core import seeding
-from deepcrl.core.agents.common.cuda_graph import graphed
-from deepcrl.core.agents.common.inputs import MakeEncoder, Parts
+from deepcrl.core.agents.common.cuda_graph import with_cuda_graph
+from deepcrl.core.agents.common.inputs import AgentInputs, MakeEncoder
 from deepcrl.core.agents.common.two_threads import divide_cores
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
@@ -86,7 +86,7 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
     def encoder(network: str) -> MakeEncoder:
         return partial(ENCODERS.build, config.encoder_of(network))
 
-    parts = Parts(
+    inputs = AgentInputs(
         spec=spec,
         sa_encoder=encoder("sa_encoder"),
         goal_encoder=encoder("goal_encoder"),
@@ -98,8 +98,9 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
         seed=config.seed,
         gradient_clip=config.gradient_clip,
         lr_warmup_steps=config.lr_warmup_steps,
+        fused_infonce=dispatch.fused_infonce,
     )
-    return AGENTS.build(config.agent, parts)
+    return AGENTS.build(config.agent, inputs)
 
 
 def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:
@@ -136,7 +137,7 @@ def build_run(config: RunConfig) -> Run:
         agent = build_agent(config, spec, device)
         if config.log_blocks:
             check_has_blocks(agent.networks)
-        return graphed(agent) if config.cuda_graph else agent
+        return with_cuda_graph(agent) if config.cuda_graph else agent
 
     agent, learners = learning(config), {name: learning(config.learner(name)) for name in config.learners}
     divide_cores([agent, *learners.values()], device)

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from deepcrl.core.components import AGENTS, ENERGIES, ENVS
-from deepcrl.core.types import Observation
+from deepcrl.core.types import CriticAgent, Observation
 from deepcrl.envs.scenes.mazes import LAYOUTS, parse_layout
-from deepcrl.report.maps import MAX_POINTS, Critic, _grid, maps, principal, value_map
+from deepcrl.report.maps import MAX_POINTS, _grid, maps, principal, value_map
 from deepcrl.run import checkpoint
 from deepcrl.run.saved import Saved
 from deepcrl.train.build import build_agent, env_spec
@@ -22,9 +22,13 @@ CPU = torch.device("cpu")
 
 
 class Compass:
-    """A critic whose value is known: minus the distance in metres from the state's position to the goal."""
+    """An agent whose value is known: minus the distance in metres from the state's position to the goal."""
 
-    def value(self, seen: Observation) -> torch.Tensor:
+    def act(self, seen: Observation, *, explore: bool) -> torch.Tensor:
+        assert not explore
+        return torch.zeros(len(seen.state), 2)
+
+    def value(self, seen: Observation, action: torch.Tensor) -> torch.Tensor:
         return -torch.linalg.vector_norm(seen.state[:, :2] - seen.goal[:, :2], dim=1)
 
 
@@ -63,9 +67,9 @@ def test_only_the_position_of_the_observation_is_replaced() -> None:
     states = []
 
     class Spy(Compass):
-        def value(self, seen: Observation) -> torch.Tensor:
+        def value(self, seen: Observation, action: torch.Tensor) -> torch.Tensor:
             states.append(seen)
-            return super().value(seen)
+            return super().value(seen, action)
 
     maze = parse_layout("#####/#R.G#/#####", 2.0)
     seen = Observation(torch.tensor([[9.0, 9.0, 0.3, 0.4]]), torch.tensor([[9.0, 9.0, 1.25]]))
@@ -107,24 +111,6 @@ def test_principal_components_of_too_few_points_are_zero() -> None:
     assert shares.tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("energy", ["norm", "iqe"])
-def test_the_value_is_that_of_the_agent(tiny, energy: str) -> None:
-    config = tiny(energy=ENERGIES.defaults(energy), agent=AGENTS.defaults("crl") | {"embedding_dim": 16})
-    agent = build_agent(config, env_spec(config), CPU)
-    critic = Critic.of(agent, config)
-    assert critic is not None
-    seen = Observation(torch.randn(5, 4), torch.randn(5, 2))
-    expected = []
-    for i in range(5):
-        one = Observation(seen.state[i : i + 1], seen.goal[i : i + 1])
-        sa = agent.networks["sa_encoder"](torch.cat((one.state, agent.act(one, explore=False)), 1))
-        g = agent.networks["goal_encoder"](one.goal)
-        expected.append(critic.energy.paired(sa, g))
-    assert torch.allclose(critic.value(seen), torch.cat(expected), atol=1e-5)
-    if energy == "iqe":
-        assert critic.energy is agent.networks["energy"]
-
-
 def saved(config, tmp_path) -> Saved:
     agent = build_agent(config, env_spec(config), CPU)
     run = {"agent": agent.state_dict(), "progress": {"env_steps": 0}}
@@ -143,6 +129,20 @@ def test_maps_of_a_checkpoint(tiny, tmp_path) -> None:
     assert len(trace["distances"]) == 20
     assert 0 < sum(trace["shares"]) <= 1 + 1e-9
     assert drawn["value_map"]["low"] < drawn["value_map"]["high"] < 0
+
+
+@pytest.mark.parametrize("num_critics", [1, 2])
+def test_the_value_is_that_of_the_policys_own_actions(tiny, monkeypatch, num_critics: int) -> None:
+    config = tiny(agent=AGENTS.defaults("crl") | {"embedding_dim": 8, "num_critics": num_critics})
+    agent, asked = build_agent(config, env_spec(config), CPU), []
+    seen = Observation(torch.zeros(1, 4), torch.zeros(1, 2))
+    assert isinstance(agent, CriticAgent)
+    value = agent.value
+    monkeypatch.setattr(agent, "value", lambda *inputs: asked.append((*inputs, value(*inputs))) or asked[-1][-1])
+    drawn = value_map(agent, parse_layout("#####/#R.G#/#####", 2.0), seen)
+    ((places, action, values),) = asked
+    assert torch.equal(action, agent.act(places, explore=False))
+    assert drawn["high"] == values.max().item()
 
 
 @pytest.mark.parametrize("name", AGENTS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from deepcrl.core.agents.common.cuda_graph import Graphed
-from deepcrl.core.agents.common.two_threads import InHalves
+from deepcrl.core.agents.common.cuda_graph import CudaGraphAgent
+from deepcrl.core.agents.common.two_threads import TwoThreadedAgent
 from deepcrl.core.agents.crl import CRL
 from deepcrl.kernels import dispatch, eager
 from deepcrl.kernels.native import build
@@ -85,7 +85,7 @@ def test_a_graph_is_refused_without_a_gpu_and_wraps_the_agent_with_one(tiny, mon
             build_it(config)
     monkeypatch.setattr("deepcrl.train.build.check_device", lambda config, device: None)
     monkeypatch.setattr("torch.cuda.Stream", object)
-    assert isinstance(build_run(config).agent, Graphed)
+    assert isinstance(build_run(config).agent, CudaGraphAgent)
     assert isinstance(build_run(tiny(device="cpu")).agent, CRL)
 
 
@@ -144,10 +144,10 @@ def test_the_number_of_threads_is_kept(tiny) -> None:
 
 
 @pytest.mark.usefixtures("threads")
-def test_the_halves_of_an_update_divide_the_cores(tiny) -> None:
+def test_the_two_threads_of_an_update_divide_the_cores(tiny) -> None:
     run = build_run(tiny(num_threads=4))
-    assert isinstance(run.agent, InHalves)
-    assert run.agent.halves.side_by_side
+    assert isinstance(run.agent, TwoThreadedAgent)
+    assert run.agent.two_threads.started
     assert torch.get_num_threads() == 2
 
 

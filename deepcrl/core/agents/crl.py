@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.common.actor_objective import ACTOR_OBJECTIVES, awr, ddpg_bc
-from deepcrl.core.agents.common.contrast import contrast
-from deepcrl.core.agents.common.embedding_critic import EmbeddingCritic, add_critics, least, mean
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, copied
-from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
-from deepcrl.core.agents.common.two_threads import Halves
-from deepcrl.core.checks import above, at_least, share, suggest
+from deepcrl.core.agents.common.actor_losses import (
+    ACTOR_OBJECTIVES,
+    actor_loss_awr,
+    actor_loss_ddpg_bc,
+    actor_loss_max_entropy,
+)
+from deepcrl.core.agents.common.base import TrainableAgent
+from deepcrl.core.agents.common.candidates import as_rows
+from deepcrl.core.agents.common.contrastive_loss import contrastive_loss
+from deepcrl.core.agents.common.embedding_critic import EmbeddingCritic, add_critics, mean, smallest
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor
+from deepcrl.core.agents.common.inputs import AgentInputs
+from deepcrl.core.agents.common.modules import copied
+from deepcrl.core.agents.common.temperature import Temperature
+from deepcrl.core.agents.common.two_threads import TwoThreads
+from deepcrl.core.checks import above, at_least, one_of, share
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Batch, Observation
 
-EnergyOf = Callable[[Tensor], Tensor]
-"""actions [B, A] at the batch's states -> energy [B] of leading to its goals"""
-
 
 @AGENTS.register("crl")
-class CRL(Learner):
+class CRL(TrainableAgent):
     """Contrastive RL: the critic tells which goal a state-action leads to, the actor maximises its energy.
 
-    One update takes the actor's step and the temperature's with the critic as it was, and the critic's, all on one
-    batch: neither half needs the other's result, so a CPU may compute both at once. The goal embedding is computed once
-    and shared. Nothing in `act` or `update` waits for the device.
+    The critic is f(s, a, g) = energy(phi(s, a), psi(g)); a batch of B pairs has logits f [B, B], of which the diagonal
+    are the true ones. One update takes the actor's step and the temperature's with the critic as it was, and the
+    critic's, all on one batch: neither needs the other's result, so a CPU may compute both at once, in two threads. The
+    goal embedding is computed once and shared. Nothing in `act` or `update` waits for the device.
 
     The actor objectives `ddpg_bc` and `awr` are for offline training: they keep to the actions of the data, and leave
     the temperature where it is. For the advantage, `awr` learns one more critic, which sees the state without the
@@ -38,7 +41,7 @@ class CRL(Learner):
 
     def __init__(
         self,
-        parts: Parts,
+        inputs: AgentInputs,
         *,
         embedding_dim: int = 64,
         num_critics: int = 1,
@@ -68,134 +71,137 @@ class CRL(Learner):
         `exploration` and `evaluation` name an action choice, of which `best_of` draws `num_candidates`. Raises
         ValueError for a value out of range.
         """
-        super().__init__(parts)
+        super().__init__(inputs)
         share("agent.random_goals", random_goals)
         at_least("agent.embedding_l2_coef", embedding_l2_coef, 0)
         at_least("agent.bc_coef", bc_coef, 0)
         above("agent.awr_temperature", awr_temperature, 0)
-        if actor_objective not in ACTOR_OBJECTIVES:
-            raise ValueError(suggest("actor objective", actor_objective, ACTOR_OBJECTIVES))
+        one_of("actor objective", actor_objective, ACTOR_OBJECTIVES)
         self._actor_objective, self._bc_coef, self._awr_temperature = actor_objective, bc_coef, awr_temperature
         self._random_goals, self._embedding_l2_coef = random_goals, embedding_l2_coef
-        self._entropy_bonus, spec = entropy_bonus, parts.spec
+        self._entropy_bonus, spec = entropy_bonus, inputs.spec
         self._actor = GaussianActor(
             self,
-            parts,
+            inputs,
             lr=actor_lr,
             exploration=exploration,
             evaluation=evaluation,
+            value=self.value,
             num_candidates=num_candidates,
-            critic=self._score,
         )
         self._temperature = Temperature(
             self, lr=temperature_lr, target_entropy=target_entropy_per_action * spec.action_dim
         )
         sa_dim = spec.state_dim + spec.action_dim
-        self._critics = add_critics(self, parts, num=num_critics, sa_dim=sa_dim, embedding_dim=embedding_dim)
-        self._constant_critics = [critic.constant() for critic in self._critics]
-        self.halves = Halves()
-        self._losses = [copied(parts.loss) if critic.ending else parts.loss for critic in self._critics]
-        learned = [p for critic in self._critics for p in critic.parameters()]
+        self._critics = add_critics(self, inputs, num=num_critics, sa_dim=sa_dim, embedding_dim=embedding_dim)
+        self._detached_critics = [critic.detached() for critic in self._critics]
+        self._losses = [copied(inputs.loss) if critic.suffix else inputs.loss for critic in self._critics]
+        self._fused_infonce = inputs.fused_infonce(embedding_dim)
+        trained = [p for critic in self._critics for p in critic.parameters()]
         for critic, loss in zip(self._critics, self._losses, strict=True):
-            learned += [p for part in self.add_parts(**{f"loss{critic.ending}": loss}) for p in part.parameters()]
-        self.add_optimizer("critic", learned, critic_lr)
+            trained += [p for module in self.add_modules(**{f"loss{critic.suffix}": loss}) for p in module.parameters()]
+        self.add_optimizer("critic", trained, critic_lr)
         if actor_objective == "awr":
-            self._add_value(parts, embedding_dim, critic_lr)
+            self._add_state_critic(inputs, embedding_dim, critic_lr)
+        self.two_threads = TwoThreads()
 
-    def _add_value(self, parts: Parts, embedding_dim: int, lr: float) -> None:
+    def _add_state_critic(self, inputs: AgentInputs, embedding_dim: int, lr: float) -> None:
         """Adds a critic that reads the state without an action, with an energy and a loss of its own."""
-        phi = self.add_network("state_encoder", parts.sa_encoder, parts.spec.state_dim, embedding_dim)
-        psi = self.add_network("value_goal_encoder", parts.goal_encoder, parts.spec.goal_dim, embedding_dim)
-        self._value = EmbeddingCritic(self, phi, psi, copied(parts.energy), ending="_value")
-        self._value_loss = copied(parts.loss)
-        owners = self.add_parts(energy_value=self._value.energy, loss_value=self._value_loss)
-        self.add_optimizer("value", [p for net in (phi, psi, *owners) for p in net.parameters()], lr)
+        phi = self.add_network("state_encoder", inputs.sa_encoder, inputs.spec.state_dim, embedding_dim)
+        psi = self.add_network("value_goal_encoder", inputs.goal_encoder, inputs.spec.goal_dim, embedding_dim)
+        self._state_critic = EmbeddingCritic(self, phi, psi, copied(inputs.energy), suffix="_value")
+        self._state_critic_loss = copied(inputs.loss)
+        modules = self.add_modules(energy_value=self._state_critic.energy, loss_value=self._state_critic_loss)
+        self.add_optimizer("value", [p for module in (phi, psi, *modules) for p in module.parameters()], lr)
 
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
         """Chooses actions [N, A] in (-1, 1) for N observations."""
         return self._actor.act(observation, explore=explore)
 
-    def _score(self, observation: Observation, actions: Tensor) -> Tensor:
-        state = observation.state.expand(*actions.shape[:-1], -1).flatten(0, 1)
+    def value(self, observation: Observation, action: Tensor) -> Tensor:
+        """Returns energies [..., N] of actions [..., N, A] at N observations; gradients reach the inputs only."""
+        state, action_rows, _ = as_rows(observation, action)
         energies = []
-        for critic in self._critics:
-            sa = critic.embed(state, actions.flatten(0, 1)).unflatten(0, actions.shape[:2])
+        for critic in self._detached_critics:
+            sa = critic.embed(state, action_rows).view(*action.shape[:-1], -1)
             energies.append(critic.energy.paired(sa, critic.embed_goal(observation.goal)))
-        return least(energies)
+        return smallest(energies)
+
+    def embed(self, observation: Observation, action: Tensor) -> Tensor:
+        """Returns phi [N, D] of N observations and actions [N, A], by the first critic."""
+        return self._critics[0].embed(observation.state, action)
+
+    def embed_goal(self, goal: Tensor) -> Tensor:
+        """Returns psi [N, D] of goals [N, G], by the first critic."""
+        return self._critics[0].embed_goal(goal)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Takes one gradient step of the actor, the temperature and the critics; returns 0-dim metrics."""
-        goals = [critic.embed_goal(batch.goal) for critic in self._critics]
-        of_actor, of_critics = self.halves.run(
-            lambda: self._update_actor(batch, [g.detach() for g in goals]), lambda: self._criticise(batch, goals)
+        goal_embeddings = [critic.embed_goal(batch.goal) for critic in self._critics]
+        actor_metrics, critic_metrics = self.two_threads.run(
+            lambda: self._update_actor(batch, [g.detach() for g in goal_embeddings]),
+            lambda: self._backward_critics(batch, goal_embeddings),
         )
-        self.apply("critic")
-        return of_actor | of_critics
+        self.step_optimizer("critic")  # not before the actor's loss has read the critics
+        return actor_metrics | critic_metrics
 
-    def _update_actor(self, batch: Batch, goals: list[Tensor]) -> dict[str, Tensor]:
-        goals = [self._actor_goals(g) for g in goals]
+    def _update_actor(self, batch: Batch, goal_embeddings: list[Tensor]) -> dict[str, Tensor]:
+        """Takes a step of the actor, and of what its objective learns beside it; `goal_embeddings` [B, D] by critic."""
+        goal_embeddings = [self._with_random_goals(g) for g in goal_embeddings]
+        goal = self._with_random_goals(batch.goal)
 
         def energy(action: Tensor) -> Tensor:
-            critics = zip(self._constant_critics, goals, strict=True)
-            return least([critic.energy.paired(critic.embed(batch.state, action), g) for critic, g in critics])
+            critics = zip(self._detached_critics, goal_embeddings, strict=True)
+            return smallest([critic.energy.paired(critic.embed(batch.state, action), g) for critic, g in critics])
 
-        update = {"max_entropy": self._climb, "ddpg_bc": self._climb_near_data, "awr": self._imitate_the_better}
-        return update[self._actor_objective](batch, self._actor_goals(batch.goal), energy)
+        if self._actor_objective == "awr":
+            with torch.no_grad():
+                state_value = self._state_critic.energy.paired(
+                    self._state_critic.embed(batch.state), self._state_critic.embed_goal(goal)
+                )
+                advantage = energy(batch.action) - state_value
+            policy = self._actor.policy(batch.state, goal)
+            loss, info = actor_loss_awr(policy, advantage, batch.action, temperature=self._awr_temperature)
+            metrics = self._actor.step(loss, info) | {"actor/advantage": advantage.mean()}
+            return metrics | self._update_state_critic(batch)
 
-    def _climb(self, batch: Batch, goal: Tensor, energy: EnergyOf) -> dict[str, Tensor]:
+        policy = self._actor.policy(batch.state, goal)
+        action, log_prob = self._actor.rsample(policy)
+        value = energy(action)
+        if self._actor_objective == "ddpg_bc":
+            loss, info = actor_loss_ddpg_bc(policy, value, batch.action, bc_coef=self._bc_coef)
+            return self._actor.step(loss, info) | {"actor/energy": value.detach().mean()}
+
         entropy_coef = self._temperature.alpha if self._entropy_bonus else 0.0
-        metrics, log_prob = self._actor.climb(batch.state, goal, energy, entropy_coef, value_name="energy")
-        return metrics | self._temperature.update(log_prob)
+        loss, info = actor_loss_max_entropy(policy, value, log_prob, entropy_coef=entropy_coef)
+        return self._actor.step(loss, info) | self._temperature.update(log_prob)
 
-    def _climb_near_data(self, batch: Batch, goal: Tensor, energy: EnergyOf) -> dict[str, Tensor]:
-        policy = self._actor.policy(batch.state, goal)
-        action, _ = policy.rsample_with_log_prob(self.generators["actor_noise"])
-        own, log_prob = energy(action), policy.log_prob(batch.action)
-        loss = ddpg_bc(own, log_prob, bc_coef=self._bc_coef)
-        return self._step_near_data(loss, policy, log_prob, batch) | {"actor/energy": own.detach().mean()}
-
-    def _imitate_the_better(self, batch: Batch, goal: Tensor, energy: EnergyOf) -> dict[str, Tensor]:
-        with torch.no_grad():
-            usual = self._value.energy.paired(self._value.embed(batch.state), self._value.embed_goal(goal))
-            advantage = energy(batch.action) - usual
-        policy = self._actor.policy(batch.state, goal)
-        log_prob = policy.log_prob(batch.action)
-        loss = awr(advantage, log_prob, temperature=self._awr_temperature)
-        metrics = self._step_near_data(loss, policy, log_prob, batch) | {"actor/advantage": advantage.mean()}
-        return metrics | self._update_value(batch)
-
-    def _step_near_data(self, loss: Tensor, policy: TanhGaussian, log_prob: Tensor, batch: Batch) -> dict[str, Tensor]:
-        gradient_norm = self.step("actor", loss)
-        return {
-            "actor/loss": loss.detach(),
-            "actor/log_prob": log_prob.detach().mean(),
-            "actor/mse": (policy.mode().detach() - batch.action).square().mean(),
-            "actor/log_std": policy.log_std.detach().mean(),
-            "actor/gradient_norm": gradient_norm,
-        }
-
-    def _update_value(self, batch: Batch) -> dict[str, Tensor]:
-        state, goal = self._value.embed(batch.state), self._value.embed_goal(batch.goal)
-        loss, _ = contrast(self._value.energy, self._value_loss, state, goal)
-        gradient_norm = self.step("value", loss)
-        return {"critic/value_loss": loss.detach(), "critic/value_gradient_norm": gradient_norm}
-
-    def _actor_goals(self, goal: Tensor) -> Tensor:
+    def _with_random_goals(self, goal: Tensor) -> Tensor:
         """Gives the first rows of the batch, whose order is random, the goals [B, .] of their neighbours."""
         num_random = round(self._random_goals * goal.shape[0])
         return torch.cat([goal.roll(1, dims=0)[:num_random], goal[num_random:]]) if num_random else goal
 
-    def _criticise(self, batch: Batch, goals: list[Tensor]) -> dict[str, Tensor]:
-        """Leaves the critics' gradients to be applied, once the actor has read the critics; returns metrics."""
-        losses, metrics = [], []
-        for critic, loss, g in zip(self._critics, self._losses, goals, strict=True):
-            sa = critic.embed(batch.state, batch.action)
-            value, how_well = contrast(critic.energy, loss, sa, g)
-            if self._embedding_l2_coef:
-                value = value + self._embedding_l2_coef * (sa.square().mean() + g.square().mean())
-            losses.append(value)
-            metrics.append(how_well)
-        loss = mean(losses)
+    def _update_state_critic(self, batch: Batch) -> dict[str, Tensor]:
+        critic = self._state_critic
+        state, goal = critic.embed(batch.state), critic.embed_goal(batch.goal)
+        loss, _ = contrastive_loss(critic.energy, self._state_critic_loss, state, goal, fused=self._fused_infonce)
+        gradient_norm = self.step("value", loss)
+        return {"critic/value_loss": loss.detach(), "critic/value_gradient_norm": gradient_norm}
+
+    def _backward_critics(self, batch: Batch, goal_embeddings: list[Tensor]) -> dict[str, Tensor]:
+        """Computes the critics' gradients and leaves the step to `update`; returns metrics."""
+        loss, info = self._critic_loss(batch, goal_embeddings)
         gradient_norm = self.backward("critic", loss)
-        means = {f"critic/{name}": mean([each[name] for each in metrics]) for name in metrics[0]}
-        return {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **means}
+        return {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **info}
+
+    def _critic_loss(self, batch: Batch, goal_embeddings: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the mean of the critics' contrastive losses, and the means of their metrics."""
+        losses, infos = [], []
+        for critic, loss_of, g in zip(self._critics, self._losses, goal_embeddings, strict=True):
+            sa = critic.embed(batch.state, batch.action)
+            loss, info = contrastive_loss(critic.energy, loss_of, sa, g, fused=self._fused_infonce)
+            if self._embedding_l2_coef:
+                loss = loss + self._embedding_l2_coef * (sa.square().mean() + g.square().mean())
+            losses.append(loss)
+            infos.append(info)
+        return mean(losses), {f"critic/{name}": mean([info[name] for info in infos]) for name in infos[0]}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.gaussian_actor import GaussianActor
-from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner
+from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Batch, Observation
 
 
 @AGENTS.register("gcbc")
 @AGENTS.register("gcsl", choices={"relabel": "uniform_future"})
-class GCBC(Learner):
+class GCBC(TrainableAgent):
     """Behaviour cloning: what was done on the way to a goal is what to do to reach it.
 
     The loss is minus the mean log likelihood of the actions under the squashed Gaussian. The goals are those of the
@@ -24,11 +24,16 @@ class GCBC(Learner):
     unused_groups = ("energy", "loss", "critic_encoder", "sa_encoder", "goal_encoder")
 
     def __init__(
-        self, parts: Parts, *, actor_lr: float = 3e-4, exploration: str = "sample", evaluation: str = "deterministic"
+        self,
+        inputs: AgentInputs,
+        *,
+        actor_lr: float = 3e-4,
+        exploration: str = "sample",
+        evaluation: str = "deterministic",
     ) -> None:
         """Builds the actor and its optimiser; ValueError for a learning rate or an action choice out of range."""
-        super().__init__(parts)
-        self._actor = GaussianActor(self, parts, lr=actor_lr, exploration=exploration, evaluation=evaluation)
+        super().__init__(inputs)
+        self._actor = GaussianActor(self, inputs, lr=actor_lr, exploration=exploration, evaluation=evaluation)
 
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
         """Chooses actions [N, A] in [-1, 1] for N observations."""
@@ -38,10 +43,8 @@ class GCBC(Learner):
         """Takes one gradient step of the actor; returns 0-dim metrics."""
         policy = self._actor.policy(batch.state, batch.goal)
         loss = -policy.log_prob(batch.action).mean()
-        gradient_norm = self.step("actor", loss)
-        return {
-            "actor/loss": loss.detach(),
+        info = {
             "actor/mse": (policy.mode().detach() - batch.action).square().mean(),
             "actor/log_std": policy.log_std.detach().mean(),
-            "actor/gradient_norm": gradient_norm,
         }
+        return self._actor.step(loss, info)

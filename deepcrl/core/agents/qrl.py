@@ -7,9 +7,13 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
-from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, frozen
+from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
+from deepcrl.core.agents.common.base import TrainableAgent
+from deepcrl.core.agents.common.candidates import as_rows
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor
+from deepcrl.core.agents.common.inputs import AgentInputs
+from deepcrl.core.agents.common.modules import frozen
+from deepcrl.core.agents.common.temperature import Temperature
 from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import AGENTS
 from deepcrl.core.energies import check_dim
@@ -17,7 +21,7 @@ from deepcrl.core.types import Observation, TransitionBatch
 
 
 @AGENTS.register("qrl", choices={"energy": "iqe"})
-class QRL(Learner):
+class QRL(TrainableAgent):
     """The distance d(f(s), h(g)) is how many steps an optimal policy takes from s to g, learned as a quasimetric.
 
     Distances between random pairs are pushed apart, while a step may cost no more than 1: by the triangle inequality
@@ -33,7 +37,7 @@ class QRL(Learner):
 
     def __init__(
         self,
-        parts: Parts,
+        inputs: AgentInputs,
         *,
         embedding_dim: int = 64,
         actor_lr: float = 3e-4,
@@ -57,35 +61,35 @@ class QRL(Learner):
         bounds may average `tolerance` squared. The rest is as in `crl`. Raises ValueError for a value out of range, or
         an energy that is not minus a quasimetric.
         """
-        super().__init__(parts)
+        super().__init__(inputs)
         above("agent.embedding_dim", embedding_dim, 0)
         above("agent.initial_multiplier", initial_multiplier, 0)
         above("agent.push_beta", push_beta, 0)
         at_least("agent.tolerance", tolerance, 0)
         at_least("agent.push_offset", push_offset, 0)
         at_least("agent.dynamics_coef", dynamics_coef, 0)
-        if not getattr(parts.energy, "quasimetric", False):
+        if not getattr(inputs.energy, "quasimetric", False):
             raise ValueError("agent=qrl needs an energy that is minus a quasimetric, such as energy=iqe")
-        check_dim(parts.energy, embedding_dim)
-        self._energy, self._tolerance, self._dynamics_coef = parts.energy, tolerance, dynamics_coef
+        check_dim(inputs.energy, embedding_dim)
+        self._energy, self._tolerance, self._dynamics_coef = inputs.energy, tolerance, dynamics_coef
         self._push_offset, self._push_beta = push_offset, push_beta
-        spec = parts.spec
-        self.state_encoder = self.add_network("state_encoder", parts.sa_encoder, spec.state_dim, embedding_dim)
-        self.goal_encoder = self.add_network("goal_encoder", parts.goal_encoder, spec.goal_dim, embedding_dim)
+        spec = inputs.spec
+        self.state_encoder = self.add_network("state_encoder", inputs.sa_encoder, spec.state_dim, embedding_dim)
+        self.goal_encoder = self.add_network("goal_encoder", inputs.goal_encoder, spec.goal_dim, embedding_dim)
         in_dim = embedding_dim + spec.action_dim
-        self.dynamics = self.add_network("dynamics", parts.sa_encoder, in_dim, embedding_dim)
-        self._critic = [self.state_encoder, self.goal_encoder, self.dynamics, *self.add_parts(energy=parts.energy)]
+        self.dynamics = self.add_network("dynamics", inputs.sa_encoder, in_dim, embedding_dim)
+        self._critic = [self.state_encoder, self.goal_encoder, self.dynamics, *self.add_modules(energy=inputs.energy)]
         self.add_optimizer("critic", [p for net in self._critic for p in net.parameters()], critic_lr)
         self.raw_multiplier = self.add_scalar("raw_multiplier", math.log(math.expm1(initial_multiplier)))
         self.add_optimizer("multiplier", [self.raw_multiplier], multiplier_lr)
         self._actor = GaussianActor(
             self,
-            parts,
+            inputs,
             lr=actor_lr,
             exploration=exploration,
             evaluation=evaluation,
+            value=self.value,
             num_candidates=num_candidates,
-            critic=self._score,
         )
         target_entropy = target_entropy_per_action * spec.action_dim
         self._temperature = Temperature(self, lr=temperature_lr, target_entropy=target_entropy)
@@ -94,25 +98,29 @@ class QRL(Learner):
         """Chooses actions [N, A] in [-1, 1] for N observations."""
         return self._actor.act(observation, explore=explore)
 
+    def value(self, observation: Observation, action: Tensor) -> Tensor:
+        """Returns minus the distances [..., N] after actions [..., N, A]; gradients reach the inputs only."""
+        return -self._distance_after(*as_rows(observation, action)).view(action.shape[:-1])
+
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """Takes one gradient step of the critic, its multiplier, the actor and the temperature; returns metrics."""
-        metrics = self._update_critic(batch)
-        alpha = self._temperature.alpha
-        more, log_prob = self._actor.climb(
-            batch.state,
-            batch.goal,
-            lambda action: -self._distance_after(batch.state, action, batch.goal),
-            alpha,
-            value_name="energy",
-        )
-        return metrics | more | self._temperature.update(log_prob)
+        critic_loss, info = self._critic_loss(batch)
+        gradient_norm = self.step("critic", critic_loss)
+        metrics = {"critic/loss": critic_loss.detach(), "critic/gradient_norm": gradient_norm, **info}
+        self._update_multiplier(info["critic/violation"])
 
-    def _update_critic(self, batch: TransitionBatch) -> dict[str, Tensor]:
+        policy = self._actor.policy(batch.state, batch.goal)
+        action, log_prob = self._actor.rsample(policy)
+        value = -self._distance_after(batch.state, action, batch.goal)
+        actor_loss, info = actor_loss_max_entropy(policy, value, log_prob, entropy_coef=self._temperature.alpha)
+        return metrics | self._actor.step(actor_loss, info) | self._temperature.update(log_prob)
+
+    def _critic_loss(self, batch: TransitionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The paper's equation 12 with a latent model (section 3.4): minimised here, maximised by the multiplier."""
         z, next_z = self.encode(self.state_encoder, batch.state), self.encode(self.state_encoder, batch.next_state)
         achieved = self.encode(self.goal_encoder, batch.next_achieved)
-        apart = self._distance(z, achieved.roll(1, dims=0))
-        push = F.softplus(self._push_offset - apart, beta=self._push_beta).mean()
+        random_distance = self._distance(z, achieved.roll(1, dims=0))
+        push = F.softplus(self._push_offset - random_distance, beta=self._push_beta).mean()
         step, arrival = self._distance(z, next_z), self._distance(next_z, achieved)
         excess = (step - 1).relu().square() + (arrival - batch.terminated.float()).relu().square()
         violation = excess.mean() - self._tolerance**2
@@ -120,13 +128,8 @@ class QRL(Learner):
         both_ways = self._distance(predicted, next_z).square() + self._distance(next_z, predicted).square()
         dynamics = (both_ways / 2 * ~batch.terminated).mean()
         multiplier = F.softplus(self.raw_multiplier.detach())
-        loss = push + multiplier * violation + self._dynamics_coef * dynamics
-        gradient_norm = self.step("critic", loss)
-        self._update_multiplier(violation.detach())
-        return {
-            "critic/loss": loss.detach(),
-            "critic/gradient_norm": gradient_norm,
-            "critic/distance": apart.detach().mean(),
+        return push + multiplier * violation + self._dynamics_coef * dynamics, {
+            "critic/distance": random_distance.detach().mean(),
             "critic/step_distance": step.detach().mean(),
             "critic/violation": violation.detach(),
             "critic/multiplier": multiplier,
@@ -136,7 +139,7 @@ class QRL(Learner):
     def _update_multiplier(self, violation: Tensor) -> None:
         """Takes a step up softplus(raw) x violation: the multiplier grows where the bound is broken."""
         self.raw_multiplier.grad = -violation * self.raw_multiplier.detach().sigmoid()
-        self.apply("multiplier")
+        self.step_optimizer("multiplier")
 
     def _distance(self, x: Tensor, y: Tensor) -> Tensor:
         return -self._energy.paired(x, y)
@@ -146,11 +149,7 @@ class QRL(Learner):
         return z + self.encode(self.dynamics, z, action)
 
     def _distance_after(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
-        """Returns the distances [B] to goals after actions, which alone feel the gradient."""
+        """Returns the distances [B] to goals [B, G] after actions [B, A]; gradients reach the inputs only."""
         with frozen(*self._critic):
             z = self.encode(self.state_encoder, state)
             return self._distance(self._predict(z, action), self.encode(self.goal_encoder, goal))
-
-    def _score(self, observation: Observation, actions: Tensor) -> Tensor:
-        state, goal = (x.expand(*actions.shape[:-1], -1).flatten(0, 1) for x in (observation.state, observation.goal))
-        return -self._distance_after(state, actions.flatten(0, 1), goal).unflatten(0, actions.shape[:2])

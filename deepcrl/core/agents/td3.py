@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner
+from deepcrl.core.agents.common.base import TrainableAgent
+from deepcrl.core.agents.common.candidates import as_rows
+from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.common.twin_q import TwinQ
 from deepcrl.core.checks import at_least, share
 from deepcrl.core.components import AGENTS
@@ -16,7 +17,7 @@ from deepcrl.core.types import Observation, TransitionBatch
 
 
 @AGENTS.register("td3")
-class TD3(Learner):
+class TD3(TrainableAgent):
     """Twin delayed deterministic policy gradient on a sparse reward, one step of the actor to two of the critics.
 
     Goals, reward and hindsight are as in `sac`. The policy is tanh of the actor; exploring adds Gaussian noise. Steps
@@ -28,7 +29,7 @@ class TD3(Learner):
 
     def __init__(
         self,
-        parts: Parts,
+        inputs: AgentInputs,
         *,
         actor_lr: float = 3e-4,
         critic_lr: float = 3e-4,
@@ -46,7 +47,7 @@ class TD3(Learner):
         actions, whose noise is clipped at `target_noise_clip`; actions reach from -1 to 1. Raises ValueError for a
         value out of range, or a task that states no success radius.
         """
-        super().__init__(parts)
+        super().__init__(inputs)
         share("agent.tau", tau)
         if policy_delay < 1:
             raise ValueError(f"agent.policy_delay must be at least 1 update, got {policy_delay}")
@@ -55,19 +56,19 @@ class TD3(Learner):
         at_least("agent.target_noise_clip", target_noise_clip, 0)
         self._tau, self._policy_delay, self._exploration_noise = tau, policy_delay, exploration_noise
         self._target_noise, self._target_noise_clip = target_noise, target_noise_clip
-        spec = parts.spec
-        self.actor = self.add_network("actor", parts.actor_encoder, spec.state_dim + spec.goal_dim, spec.action_dim)
+        spec = inputs.spec
+        self.actor = self.add_network("actor", inputs.actor_encoder, spec.state_dim + spec.goal_dim, spec.action_dim)
         self.add_optimizer("actor", list(self.actor.parameters()), actor_lr)
         self._target_actor = self.add_target("actor")
-        self._critics = TwinQ(self, parts, lr=critic_lr, discount=discount)
+        self._critics = TwinQ(self, inputs, lr=critic_lr, discount=discount)
         for name in ("explore", "target_noise"):
             self.add_generator(name)
         self._num_updates = 0
         self._actor_metrics: dict[str, Tensor] = {}
 
     @property
-    def unrecordable(self) -> str:
-        """Why an update cannot be recorded once and replayed, if it cannot."""
+    def no_cuda_graph_reason(self) -> str:
+        """Why an update does not fit into a CUDA graph, "" if it does."""
         if self._policy_delay == 1:
             return ""
         return f"agent.policy_delay={self._policy_delay} takes two kinds of steps; it must be 1"
@@ -80,10 +81,16 @@ class TD3(Learner):
             action = action + self._exploration_noise * self._normal_like(action, "explore")
         return action.clamp(-1, 1)
 
+    def value(self, observation: Observation, action: Tensor) -> Tensor:
+        """Returns the smaller values [..., N] of actions [..., N, A]; gradients reach the inputs only."""
+        return self._critics.value(*as_rows(observation, action)).view(action.shape[:-1])
+
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """Takes one gradient step of the critics, and of the actor if it is its turn; returns 0-dim metrics."""
         target = self._critics.target(batch, self._target_action(batch))
-        metrics = self._critics.update(batch, target)
+        critic_loss, info = self._critics.loss(batch, target)
+        gradient_norm = self.step("critic", critic_loss)
+        metrics = {"critic/loss": critic_loss.detach(), "critic/gradient_norm": gradient_norm, **info}
         if self._num_updates % self._policy_delay == 0:
             self._actor_metrics = self._update_actor(batch)
             self.move_targets(self._tau)
@@ -98,11 +105,15 @@ class TD3(Learner):
         return (action + noise.clamp(-self._target_noise_clip, self._target_noise_clip)).clamp(-1, 1)
 
     def _update_actor(self, batch: TransitionBatch) -> dict[str, Tensor]:
+        loss, info = self._actor_loss(batch)
+        gradient_norm = self.step("actor", loss)
+        return {"actor/loss": loss.detach(), **info, "actor/gradient_norm": gradient_norm}
+
+    def _actor_loss(self, batch: TransitionBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns minus the mean value of the policy's own actions, by the first critic as in the paper."""
         action = self._policy(batch.state, batch.goal)
         value = self._critics.first_value(batch.state, action, batch.goal).mean()
-        gradient_norm = self.step("actor", -value)
-        value = value.detach()
-        return {"actor/loss": -value, "actor/value": value, "actor/gradient_norm": gradient_norm}
+        return -value, {"actor/value": value.detach()}
 
     def _policy(self, state: Tensor, goal: Tensor) -> Tensor:
         return self.encode(self.actor, state, goal).tanh()

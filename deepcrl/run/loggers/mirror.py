@@ -17,7 +17,7 @@ class Logger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RunInfo:
+class LoggerInputs:
     """What a mirror needs to know about the run: its directory, its name and its resolved configuration."""
 
     run_dir: Path

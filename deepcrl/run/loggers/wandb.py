@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from deepcrl.core.checks import suggest
 from deepcrl.core.components import LOGGERS
 from deepcrl.core.files import write_atomic
-from deepcrl.run.loggers.mirror import RunInfo
+from deepcrl.run.loggers.mirror import LoggerInputs
 
 WANDB_MODES = ("offline", "online", "disabled")
 
@@ -23,7 +23,7 @@ class Wandb:
 
     def __init__(
         self,
-        run_info: RunInfo,
+        inputs: LoggerInputs,
         *,
         project: str = "deepcrl",
         mode: str = "offline",
@@ -34,7 +34,7 @@ class Wandb:
             raise ValueError(suggest("logger.mode of wandb", mode, WANDB_MODES))
         import wandb
 
-        id_path = run_info.run_dir / "wandb_id"
+        id_path = inputs.run_dir / "wandb_id"
         if not id_path.exists():
             write_atomic(id_path, uuid.uuid4().hex[:12])
         try:
@@ -45,9 +45,9 @@ class Wandb:
                 tags=list(tags),
                 id=id_path.read_text().strip(),
                 resume="allow" if mode == "online" else None,  # offline, wandb keeps the id and warns about this
-                name=run_info.name,
-                dir=run_info.run_dir,
-                config=run_info.config,
+                name=inputs.name,
+                dir=inputs.run_dir,
+                config=inputs.config,
                 # wandb would wrap stdout, which the live console already does, and chat in the middle of it.
                 settings=wandb.Settings(console="off", silent=True),
             )

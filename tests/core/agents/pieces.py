@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.inputs import AgentInputs
+from deepcrl.core.agents.crl import CRL
 from deepcrl.core.components import ENERGIES, LOSSES
-from deepcrl.core.types import EnvSpec, TransitionBatch
+from deepcrl.core.types import Batch, EnvSpec, TransitionBatch
 
 SPEC = EnvSpec(state_dim=5, action_dim=3, goal_indices=(0, 1), success_radius=1.0)
 
@@ -24,9 +25,28 @@ def plain(in_dim: int, out_dim: int, generator: torch.Generator) -> nn.Module:
     return net
 
 
-def make_parts(spec: EnvSpec = SPEC, encoder: Any = plain, energy: str = "norm", precision: str = "fp32") -> Parts:
-    built = ENERGIES.build({"name": energy}), LOSSES.build({"name": "infonce"})
-    return Parts(spec, encoder, encoder, encoder, *built, torch.device("cpu"), precision, seed=0)
+def make_inputs(
+    spec: EnvSpec = SPEC, encoder: Any = plain, energy: str = "norm", precision: str = "fp32", loss: str = "infonce"
+) -> AgentInputs:
+    built = ENERGIES.build({"name": energy}), LOSSES.build({"name": loss})
+    return AgentInputs(spec, encoder, encoder, encoder, *built, torch.device("cpu"), precision, seed=0)
+
+
+def make_crl(
+    encoder: Any = plain,
+    precision: str = "fp32",
+    loss: str = "infonce",
+    energy: str = "norm",
+    **hyperparameters: Any,
+) -> CRL:
+    inputs = make_inputs(encoder=encoder, energy=energy, precision=precision, loss=loss)
+    return CRL(inputs, **{"embedding_dim": 8, **hyperparameters})
+
+
+def make_hindsight_batch(size: int = 32) -> Batch:
+    g = torch.Generator().manual_seed(1)
+    action = torch.rand(size, 3, generator=g) * 2 - 1
+    return Batch(torch.randn(size, 5, generator=g), action, torch.randn(size, 2, generator=g))
 
 
 def make_batch(size: int = 32, seed: int = 1) -> TransitionBatch:

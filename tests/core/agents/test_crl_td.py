@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.crl_td import TDInfoNCE
 from tests.core.agents.pieces import (
     after_adam,
     assert_parameters,
     double,
     make_batch,
-    make_parts,
+    make_inputs,
     noise_of,
     squashed,
 )
@@ -24,7 +25,7 @@ SIZE = 16  # so that two draws of noise are those of one twice as long
 
 
 def make_agent(energy="norm", **hyperparameters) -> TDInfoNCE:
-    agent = TDInfoNCE(make_parts(energy=energy), embedding_dim=8, **hyperparameters)
+    agent = TDInfoNCE(make_inputs(energy=energy), embedding_dim=8, **hyperparameters)
     move_apart(agent)
     return agent
 
@@ -140,10 +141,11 @@ def test_the_discounted_future_is_found_from_single_steps():
 
 def test_the_target_is_a_constant_and_the_actor_moves_no_critic():
     agent, batch = make_agent(energy="iqe"), make_batch(SIZE)
-    assert not agent._guess(batch).requires_grad
+    assert not agent._target(batch).requires_grad
     critics = {name: net for name, net in agent.networks.items() if name != "actor"}
     before = copy.deepcopy(critics)
-    agent._actor.climb(batch.state, batch.goal, lambda a: agent._value(batch, a), 0.0, value_name="log_ratio")
+    action, log_prob = agent._actor.rsample(policy := agent._actor.policy(batch.state, batch.goal))
+    agent._actor.step(*actor_loss_max_entropy(policy, agent._log_ratio(batch, action), log_prob, entropy_coef=0.0))
     for name, net in critics.items():
         assert all(p.grad is None for p in net.parameters())
         assert all(torch.equal(p, q) for p, q in zip(net.parameters(), before[name].parameters(), strict=True))
@@ -155,9 +157,9 @@ def test_the_target_is_a_constant_and_the_actor_moves_no_critic():
 @pytest.mark.parametrize(
     ("hyperparameter", "value", "message"),
     [
-        ("num_critics", 0, "agent.num_critics must be positive, got 0"),
-        ("embedding_dim", 0, "agent.embedding_dim must be positive, got 0"),
-        ("critic_lr", 0.0, "agent.critic_lr must be positive, got 0.0"),
+        ("num_critics", 0, "agent.num_critics must be greater than 0, got 0"),
+        ("embedding_dim", 0, "agent.embedding_dim must be greater than 0, got 0"),
+        ("critic_lr", 0.0, "agent.critic_lr must be greater than 0, got 0.0"),
         ("discount", 1.5, "agent.discount is a share between 0 and 1, got 1.5"),
         ("tau", -0.5, "agent.tau is a share between 0 and 1, got -0.5"),
         ("exploration", "best_of", "Unknown action choice of this agent 'best_of'"),
@@ -165,4 +167,4 @@ def test_the_target_is_a_constant_and_the_actor_moves_no_critic():
 )
 def test_refuses_values_out_of_range(hyperparameter, value, message):
     with pytest.raises(ValueError, match=message):
-        TDInfoNCE(make_parts(), **{hyperparameter: value})
+        TDInfoNCE(make_inputs(), **{hyperparameter: value})

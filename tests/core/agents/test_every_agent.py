@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from deepcrl.core.agents.common.cuda_graph import Graphed
+from deepcrl.core.agents.common.cuda_graph import CudaGraphAgent
 from deepcrl.core.components import AGENTS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.train.build import build_run, env_spec
 from deepcrl.train.interrupt import Interrupt
@@ -114,11 +114,11 @@ def test_replayed_updates_are_its_own(tiny, same, name: str) -> None:
     every_step_alike = {"policy_delay": 1} if name == "td3" else {}
     run, other = (filled(tiny(**parts_of(name, **every_step_alike))) for _ in range(2))
     agent: Any = other.agent
-    graphed = Graphed(agent, Tape(agent))
+    replayed = CudaGraphAgent(agent, Tape(agent))
     for _ in range(5):
         batch = run.buffer.sample(16)
-        same(graphed.update(batch), run.agent.update(batch))
-    same(graphed.state_dict()["networks"], run.agent.state_dict()["networks"])
+        same(replayed.update(batch), run.agent.update(batch))
+    same(replayed.state_dict()["networks"], run.agent.state_dict()["networks"])
 
 
 @pytest.mark.parametrize("name", sorted(AGENTS))

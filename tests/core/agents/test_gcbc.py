@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.gcbc import GCBC
 from deepcrl.core.components import ENERGIES, LOSSES
 from deepcrl.core.types import Batch, EnvSpec, Observation
@@ -23,8 +23,8 @@ def plain(in_dim, out_dim, generator):
 
 def make_agent(precision="fp32", **hyperparameters):
     energy, loss = ENERGIES.build({"name": "norm"}), LOSSES.build({"name": "infonce"})
-    parts = Parts(SPEC, plain, plain, plain, energy, loss, torch.device("cpu"), precision, seed=0)
-    return GCBC(parts, **hyperparameters)
+    inputs = AgentInputs(SPEC, plain, plain, plain, energy, loss, torch.device("cpu"), precision, seed=0)
+    return GCBC(inputs, **hyperparameters)
 
 
 def make_batch(size=32):
@@ -100,7 +100,7 @@ def test_bf16_changes_the_numbers_a_little():
 @pytest.mark.parametrize(
     ("hyperparameter", "value", "message"),
     [
-        ("actor_lr", 0.0, "agent.actor_lr must be positive, got 0.0"),
+        ("actor_lr", 0.0, "agent.actor_lr must be greater than 0, got 0.0"),
         ("exploration", "best_of", "action choice of this agent 'best_of'"),
         ("evaluation", "determinstic", "Did you mean 'deterministic'"),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.qrl import QRL
 from deepcrl.core.types import Observation
 from tests.core.agents.pieces import (
@@ -17,7 +18,7 @@ from tests.core.agents.pieces import (
     assert_parameters,
     double,
     make_batch,
-    make_parts,
+    make_inputs,
     noise_of,
     squashed,
 )
@@ -26,7 +27,7 @@ CRITIC = ("state_encoder", "goal_encoder", "dynamics")
 
 
 def make_agent(energy="norm", **hyperparameters: Any) -> QRL:
-    agent = QRL(make_parts(energy=energy), embedding_dim=8, **hyperparameters)
+    agent = QRL(make_inputs(energy=energy), embedding_dim=8, **hyperparameters)
     with torch.no_grad():
         agent.scalars["log_alpha"].fill_(-0.7)
     return agent
@@ -135,9 +136,9 @@ def test_distances_approach_the_number_of_steps():
 def test_the_actor_feels_the_model_and_moves_nothing_of_it():
     agent, batch = make_agent("iqe"), make_batch()
     before = copy.deepcopy(agent.networks)
-    agent._actor.climb(
-        batch.state, batch.goal, lambda a: -agent._distance_after(batch.state, a, batch.goal), 0.0, value_name="energy"
-    )
+    action, log_prob = agent._actor.rsample(policy := agent._actor.policy(batch.state, batch.goal))
+    value = agent.value(Observation(batch.state, batch.goal), action)
+    agent._actor.step(*actor_loss_max_entropy(policy, value, log_prob, entropy_coef=0.0))
     for name, net in agent.networks.items():
         moved = [not torch.equal(p, q) for p, q in zip(net.parameters(), before[name].parameters(), strict=True)]
         assert all(moved) if name == "actor" else not any(moved)
@@ -164,16 +165,16 @@ def test_needs_a_quasimetric(energy):
 @pytest.mark.parametrize(
     ("hyperparameter", "value", "message"),
     [
-        ("embedding_dim", 0, "agent.embedding_dim must be positive, got 0"),
-        ("critic_lr", 0.0, "agent.critic_lr must be positive, got 0.0"),
-        ("multiplier_lr", 0.0, "agent.multiplier_lr must be positive, got 0.0"),
-        ("initial_multiplier", 0.0, "agent.initial_multiplier must be positive, got 0.0"),
-        ("push_beta", 0.0, "agent.push_beta must be positive, got 0.0"),
-        ("push_offset", -1.0, "agent.push_offset must not be negative, got -1.0"),
-        ("tolerance", -1.0, "agent.tolerance must not be negative, got -1.0"),
-        ("dynamics_coef", -1.0, "agent.dynamics_coef must not be negative, got -1.0"),
+        ("embedding_dim", 0, "agent.embedding_dim must be greater than 0, got 0"),
+        ("critic_lr", 0.0, "agent.critic_lr must be greater than 0, got 0.0"),
+        ("multiplier_lr", 0.0, "agent.multiplier_lr must be greater than 0, got 0.0"),
+        ("initial_multiplier", 0.0, "agent.initial_multiplier must be greater than 0, got 0.0"),
+        ("push_beta", 0.0, "agent.push_beta must be greater than 0, got 0.0"),
+        ("push_offset", -1.0, "agent.push_offset must be at least 0, got -1.0"),
+        ("tolerance", -1.0, "agent.tolerance must be at least 0, got -1.0"),
+        ("dynamics_coef", -1.0, "agent.dynamics_coef must be at least 0, got -1.0"),
     ],
 )
 def test_refuses_values_out_of_range(hyperparameter, value, message):
     with pytest.raises(ValueError, match=message):
-        QRL(make_parts(), **{hyperparameter: value})
+        QRL(make_inputs(), **{hyperparameter: value})

@@ -17,7 +17,7 @@ from tests.core.agents.pieces import (
     double,
     make_bandit,
     make_batch,
-    make_parts,
+    make_inputs,
     noise_of,
     plain,
     squashed,
@@ -27,7 +27,7 @@ CRITICS = ("critic_1", "critic_2")
 
 
 def make_agent(**hyperparameters) -> SAC:
-    agent = SAC(make_parts(), **hyperparameters)
+    agent = SAC(make_inputs(), **hyperparameters)
     move_apart(agent)
     return agent
 
@@ -103,7 +103,7 @@ def test_the_reward_says_what_the_environment_says():
     reward = agent._critics.reward(replace(batch, next_achieved=achieved))
     assert reward.tolist() == [1.0, 0.0] * 16
     with pytest.raises(ValueError, match="the task states no success radius around its goals; use agent=crl"):
-        SAC(make_parts(replace(SPEC, success_radius=None)))
+        SAC(make_inputs(replace(SPEC, success_radius=None)))
 
 
 def test_nothing_follows_a_step_that_terminated():
@@ -132,8 +132,8 @@ def test_values_approach_the_discounted_return():
 
 
 def test_best_of_takes_the_candidate_of_the_highest_value():
-    parts, observation = make_parts(), Observation(torch.randn(50, 5), torch.randn(50, 2))
-    one, many = SAC(parts), SAC(parts, exploration="best_of", num_candidates=16)
+    inputs, observation = make_inputs(), Observation(torch.randn(50, 5), torch.randn(50, 2))
+    one, many = SAC(inputs), SAC(inputs, exploration="best_of", num_candidates=16)
 
     def value(agent):
         action = agent.act(observation, explore=True)
@@ -150,16 +150,17 @@ def test_targets_and_critics_feel_nothing_of_the_actors_step():
     assert all(p.grad is None for target in agent.targets.values() for p in target.parameters())
     assert all(p.requires_grad for net in agent.networks.values() for p in net.parameters())
     gradients = [p.grad.clone() for name in CRITICS for p in agent.networks[name].parameters()]
-    again = SAC(make_parts())
+    again = SAC(make_inputs())
     again.networks["actor"].load_state_dict(before["actor"].state_dict())
     move_apart(again)
-    again._critics.update(batch, again._target(batch, again._temperature.alpha))
+    loss, _ = again._critics.loss(batch, again._target(batch, again._temperature.alpha))
+    again.step("critic", loss)
     same = [p.grad for name in CRITICS for p in again.networks[name].parameters()]
     assert all(torch.equal(a, b) for a, b in zip(gradients, same, strict=True))
 
 
 def test_the_actor_finds_the_action_that_is_rewarded():
-    agent, batch = SAC(make_parts(), actor_lr=1e-2, critic_lr=1e-2, temperature_lr=5e-2), make_bandit()
+    agent, batch = SAC(make_inputs(), actor_lr=1e-2, critic_lr=1e-2, temperature_lr=5e-2), make_bandit()
     for _ in range(120):
         agent.update(batch)
     action = agent.act(Observation(batch.state, batch.goal), explore=False)
@@ -169,15 +170,15 @@ def test_the_actor_finds_the_action_that_is_rewarded():
 @pytest.mark.parametrize(
     ("hyperparameter", "value", "message"),
     [
-        ("actor_lr", 0.0, "agent.actor_lr must be positive, got 0.0"),
-        ("critic_lr", -1.0, "agent.critic_lr must be positive, got -1.0"),
-        ("temperature_lr", 0.0, "agent.temperature_lr must be positive, got 0.0"),
+        ("actor_lr", 0.0, "agent.actor_lr must be greater than 0, got 0.0"),
+        ("critic_lr", -1.0, "agent.critic_lr must be greater than 0, got -1.0"),
+        ("temperature_lr", 0.0, "agent.temperature_lr must be greater than 0, got 0.0"),
         ("discount", 1.5, "agent.discount is a share between 0 and 1, got 1.5"),
         ("tau", -0.5, "agent.tau is a share between 0 and 1, got -0.5"),
-        ("num_candidates", 0, "agent.num_candidates must be positive, got 0"),
+        ("num_candidates", 0, "agent.num_candidates must be greater than 0, got 0"),
         ("exploration", "best", "Unknown action choice 'best'. Did you mean 'best_of'"),
     ],
 )
 def test_refuses_values_out_of_range(hyperparameter, value, message):
     with pytest.raises(ValueError, match=message):
-        SAC(make_parts(encoder=plain), **{hyperparameter: value})
+        SAC(make_inputs(encoder=plain), **{hyperparameter: value})

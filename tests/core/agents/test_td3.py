@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 import torch
 
-from deepcrl.core.agents.common.cuda_graph import graphed
+from deepcrl.core.agents.common.cuda_graph import with_cuda_graph
 from deepcrl.core.agents.td3 import TD3
 from deepcrl.core.types import Observation
 from tests.core.agents.pieces import (
@@ -19,14 +19,14 @@ from tests.core.agents.pieces import (
     double,
     make_bandit,
     make_batch,
-    make_parts,
+    make_inputs,
     noise_of,
 )
 from tests.core.agents.test_sac import CRITICS, move_apart
 
 
 def make_agent(**hyperparameters) -> TD3:
-    agent = TD3(make_parts(), **hyperparameters)
+    agent = TD3(make_inputs(), **hyperparameters)
     move_apart(agent)
     return agent
 
@@ -136,16 +136,16 @@ def test_nothing_follows_a_step_that_terminated():
     assert agent.update(ended)["critic/target"] == agent._critics.reward(batch).mean()
 
 
-def test_a_delayed_actor_cannot_be_recorded():
+def test_a_delayed_actor_fits_into_no_cuda_graph():
     with pytest.raises(
         ValueError, match="^cuda_graph=true: agent.policy_delay=2 takes two kinds of steps; it must be 1"
     ):
-        graphed(make_agent())
-    assert make_agent(policy_delay=1).unrecordable == ""
+        with_cuda_graph(make_agent())
+    assert make_agent(policy_delay=1).no_cuda_graph_reason == ""
 
 
 def test_the_actor_finds_the_action_that_is_rewarded():
-    agent, batch = TD3(make_parts(), actor_lr=1e-2, critic_lr=1e-2), make_bandit()
+    agent, batch = TD3(make_inputs(), actor_lr=1e-2, critic_lr=1e-2), make_bandit()
     for _ in range(120):
         agent.update(batch)
     action = agent.act(Observation(batch.state, batch.goal), explore=False)
@@ -155,11 +155,11 @@ def test_the_actor_finds_the_action_that_is_rewarded():
 @pytest.mark.parametrize(
     ("hyperparameter", "value", "message"),
     [
-        ("actor_lr", 0.0, "agent.actor_lr must be positive, got 0.0"),
+        ("actor_lr", 0.0, "agent.actor_lr must be greater than 0, got 0.0"),
         ("policy_delay", 0, "agent.policy_delay must be at least 1 update, got 0"),
-        ("exploration_noise", -0.1, "agent.exploration_noise must not be negative, got -0.1"),
-        ("target_noise", -0.1, "agent.target_noise must not be negative, got -0.1"),
-        ("target_noise_clip", -0.1, "agent.target_noise_clip must not be negative, got -0.1"),
+        ("exploration_noise", -0.1, "agent.exploration_noise must be at least 0, got -0.1"),
+        ("target_noise", -0.1, "agent.target_noise must be at least 0, got -0.1"),
+        ("target_noise_clip", -0.1, "agent.target_noise_clip must be at least 0, got -0.1"),
         ("tau", 2.0, "agent.tau is a share between 0 and 1, got 2.0"),
     ],
 )
@@ -170,4 +170,4 @@ def test_refuses_values_out_of_range(hyperparameter, value, message):
 
 def test_needs_a_success_radius():
     with pytest.raises(ValueError, match="the task states no success radius"):
-        TD3(make_parts(replace(SPEC, success_radius=None)))
+        TD3(make_inputs(replace(SPEC, success_radius=None)))

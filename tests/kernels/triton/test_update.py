@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 import torch
 
-from deepcrl.core.agents.common.contrast import FUSED_ENERGIES, contrast
-from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.contrastive_loss import FUSED_ENERGIES
+from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.components import ENCODERS, ENERGIES, LOSSES
 from deepcrl.core.types import Batch, EnvSpec, Observation
@@ -21,12 +21,16 @@ SPEC = EnvSpec(state_dim=5, action_dim=3, goal_indices=(0, 1))
 TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
 
 
-def make_agent(monkeypatch, kernels: str, precision: str, *, energy: str = "norm", loss: str = "infonce") -> CRL:
+def make_agent(
+    monkeypatch, kernels: str, precision: str, *, energy: str = "norm", loss: str = "infonce", embedding_dim: int = 8
+) -> CRL:
     monkeypatch.setattr(dispatch, "_chosen", "auto")
     dispatch.choose(kernels)
     encoder = partial(ENCODERS.build, {"name": "residual_mlp", "depth": 8, "width": 32})
     critic = ENERGIES.build({"name": energy}), LOSSES.build({"name": loss, "logsumexp_coef": 0.2})
-    return CRL(Parts(SPEC, encoder, encoder, encoder, *critic, DEVICE, precision, seed=0), embedding_dim=8)
+    networks = (encoder,) * 3
+    inputs = AgentInputs(SPEC, *networks, *critic, DEVICE, precision, seed=0, fused_infonce=dispatch.fused_infonce)
+    return CRL(inputs, embedding_dim=embedding_dim)
 
 
 def make_batch(seed: int) -> Batch:
@@ -88,7 +92,6 @@ def test_what_the_fused_loss_does_not_know_goes_through_the_logits(monkeypatch, 
 
 
 def test_wide_embeddings_go_through_the_logits(monkeypatch):
-    make_agent(monkeypatch, "triton", "fp32")
-    sa = torch.randn(4, MAX_DIM + 1, device=DEVICE)
-    loss, _ = contrast(ENERGIES.build({"name": "norm"}), LOSSES.build({"name": "infonce"}), sa, sa)
-    assert loss.isfinite()
+    for embedding_dim, writes in ((MAX_DIM, False), (MAX_DIM + 1, True)):
+        agent = make_agent(monkeypatch, "triton", "fp32", embedding_dim=embedding_dim)
+        assert _writes_logits(monkeypatch, agent) == writes

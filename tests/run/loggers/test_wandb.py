@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from deepcrl.core.components import LOGGERS
-from deepcrl.run.loggers.mirror import RunInfo
+from deepcrl.run.loggers.mirror import LoggerInputs
 from deepcrl.run.loggers.none import NoMirror
 from deepcrl.run.loggers.wandb import Wandb
 
@@ -17,8 +17,8 @@ def row(step: int, **metrics: float) -> dict[str, float]:
     return {"env_steps": 100 * step, "grad_steps": step, "wall_seconds": 0.5 * step, **metrics}
 
 
-def info(path: Path) -> RunInfo:
-    return RunInfo(path, "a_run", {"seed": 3, "encoder": {"depth": 16}})
+def info(path: Path) -> LoggerInputs:
+    return LoggerInputs(path, "a_run", {"seed": 3, "encoder": {"depth": 16}})
 
 
 def test_no_mirror(tmp_path: Path) -> None:

@@ -3,46 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
+from einops import repeat
 from torch import Tensor
 
 from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
 from deepcrl.core.checks import suggest
+from deepcrl.core.types import Observation
 
-Score = Callable[[Tensor], Tensor]
-"""Energies [K, N] of candidate actions [K, N, A]."""
-Choice = Callable[[TanhGaussian, Score, int, torch.Generator], Tensor]
+Value = Callable[[Observation, Tensor], Tensor]
+"""(N observations, actions [K, N, A]) -> how good each action is [K, N]: `CriticAgent.value`."""
+ActionChoice = Callable[[TanhGaussian, Observation, torch.Generator], Tensor]
+"""(policy at N observations, the observations, generator) -> actions [N, A]."""
 
 
-def deterministic(policy: TanhGaussian, score: Score, num_candidates: int, generator: torch.Generator) -> Tensor:
+def deterministic(policy: TanhGaussian, observation: Observation, generator: torch.Generator) -> Tensor:
     """The mode, tanh(mean)."""
+    del observation, generator
     return policy.mode()
 
 
-def sample(policy: TanhGaussian, score: Score, num_candidates: int, generator: torch.Generator) -> Tensor:
+def sample(policy: TanhGaussian, observation: Observation, generator: torch.Generator) -> Tensor:
     """One draw."""
+    del observation
     return policy.sample(generator)
 
 
-def best_of(policy: TanhGaussian, score: Score, num_candidates: int, generator: torch.Generator) -> Tensor:
-    """The draw that the critic likes best among `num_candidates`."""
-    shape = (num_candidates, *policy.mean.shape)
-    candidates = TanhGaussian(policy.mean.expand(shape), policy.log_std.expand(shape)).sample(generator)
-    best = score(candidates).argmax(dim=0)
+def best_of(
+    policy: TanhGaussian, observation: Observation, generator: torch.Generator, *, value: Value, num_candidates: int
+) -> Tensor:
+    """The draw that the critic values most among `num_candidates`."""
+    mean, log_std = (repeat(x, "n a -> k n a", k=num_candidates) for x in (policy.mean, policy.log_std))
+    candidates = TanhGaussian(mean, log_std).sample(generator)
+    best = value(observation, candidates).argmax(dim=0)
     return candidates[best, torch.arange(best.shape[0], device=best.device)]
 
 
-ACTION_CHOICES: dict[str, Choice] = {"deterministic": deterministic, "sample": sample, "best_of": best_of}
+def action_choice(name: str, *, value: Value | None, num_candidates: int) -> ActionChoice:
+    """Returns the choice of that name. An agent without a critic, whose `value` is None, cannot make `best_of`.
 
-
-WITHOUT_CRITIC = ("deterministic", "sample")
-"""The choices that ask no critic."""
-
-
-def action_choice(name: str, *, has_critic: bool) -> Choice:
-    """Returns the choice of that name; ValueError with the list of those that the agent can make otherwise."""
-    kind, known = ("action choice", ACTION_CHOICES) if has_critic else ("action choice of this agent", WITHOUT_CRITIC)
-    if name not in known:
-        raise ValueError(suggest(kind, name, known))
-    return ACTION_CHOICES[name]
+    Raises ValueError, with the list of those that the agent can make, for any other.
+    """
+    choices: dict[str, ActionChoice] = {"deterministic": deterministic, "sample": sample}
+    if value is not None:
+        choices["best_of"] = partial(best_of, value=value, num_candidates=num_candidates)
+    if name not in choices:
+        raise ValueError(suggest("action choice" if value else "action choice of this agent", name, choices))
+    return choices[name]

@@ -37,7 +37,7 @@ class Capture(Protocol):
 
 
 @runtime_checkable
-class Recordable(Agent, Protocol):
+class CapturableAgent(Agent, Protocol):
     """An agent whose `update` never waits for the device and takes the same branches at every step."""
 
     @property
@@ -49,7 +49,7 @@ class Recordable(Agent, Protocol):
         ...
 
 
-class Graphed:
+class CudaGraphAgent:
     """An agent whose updates are recorded once and then replayed; otherwise the agent that it is given.
 
     The first `WARM_UP_STEPS` updates are ordinary ones, so each update is a gradient step on its own batch. Whatever
@@ -57,7 +57,7 @@ class Graphed:
     anew. Batches must have one size. The metrics returned are copies: the next update leaves them alone.
     """
 
-    def __init__(self, agent: Recordable, capture: Capture) -> None:
+    def __init__(self, agent: CapturableAgent, capture: Capture) -> None:
         self._agent, self._capture = agent, capture
         self.needs_transitions = agent.needs_transitions
         self._forget()
@@ -135,13 +135,13 @@ class CudaCapture:
         self._graph.replay()
 
 
-def graphed(agent: Agent) -> Graphed:
-    """Returns `agent`, which lives on a GPU, with graphed updates; ValueError for one that cannot be recorded."""
-    if not isinstance(agent, Recordable):
+def with_cuda_graph(agent: Agent) -> CudaGraphAgent:
+    """Returns `agent`, which lives on a GPU, with its updates in a CUDA graph; ValueError if they cannot be."""
+    if not isinstance(agent, CapturableAgent):
         raise ValueError(f"cuda_graph=true: {type(agent).__name__} has no `optimizers` and `generators` to record")
-    if why_not := getattr(agent, "unrecordable", ""):
-        raise ValueError(f"cuda_graph=true: {why_not}")
-    return Graphed(agent, CudaCapture(agent.generators.values()))
+    if reason := getattr(agent, "no_cuda_graph_reason", ""):
+        raise ValueError(f"cuda_graph=true: {reason}")
+    return CudaGraphAgent(agent, CudaCapture(agent.generators.values()))
 
 
 def _tensors(batch: Batch) -> list[Tensor]:

@@ -8,8 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, constant, copied
+from deepcrl.core.agents.common.base import TrainableAgent
+from deepcrl.core.agents.common.inputs import AgentInputs
+from deepcrl.core.agents.common.modules import copied, detached
 from deepcrl.core.checks import above
 from deepcrl.core.energies import Energy, check_dim
 
@@ -18,63 +19,66 @@ from deepcrl.core.energies import Energy, check_dim
 class EmbeddingCritic:
     """f(s, a, g) = energy(phi(s, a), psi(g)). `phi` may read more than state and action."""
 
-    learner: Learner
+    agent: TrainableAgent
     phi: nn.Module
     psi: nn.Module
     energy: Energy
-    ending: str
+    suffix: str
     """Of the names of its networks: empty for an agent's first critic, `_2` for its second."""
 
     def embed(self, *inputs: Tensor) -> Tensor:
         """Returns phi [B, D] of the concatenated inputs [B, .]."""
-        return self.learner.encode(self.phi, *inputs)
+        return self.agent.encode(self.phi, *inputs)
 
     def embed_goal(self, goal: Tensor) -> Tensor:
         """Returns psi [B, D] of goals [B, G]."""
-        return self.learner.encode(self.psi, goal)
+        return self.agent.encode(self.psi, goal)
 
     def modules(self) -> list[nn.Module]:
         """Returns both networks, and the energy if it has parameters."""
-        return [part for part in (self.phi, self.psi, self.energy) if isinstance(part, nn.Module)]
+        return [item for item in (self.phi, self.psi, self.energy) if isinstance(item, nn.Module)]
 
     def parameters(self) -> list[nn.Parameter]:
         return [p for module in self.modules() for p in module.parameters()]
 
-    def constant(self) -> EmbeddingCritic:
-        """Returns this critic as one that gives gradients to its inputs only, for who learns from it beside it."""
-        parts = constant(self.phi), constant(self.psi), constant(self.energy)
-        return EmbeddingCritic(self.learner, *parts, self.ending)
+    def detached(self) -> EmbeddingCritic:
+        """Returns this critic with the same parameters, always up to date, but gradients for its inputs only."""
+        return EmbeddingCritic(
+            self.agent, detached(self.phi), detached(self.psi), detached(self.energy), suffix=self.suffix
+        )
 
     def add_target(self) -> EmbeddingCritic:
-        """Adds targets of all that it learns to the learner; returns the critic made of them."""
-        phi, psi = (self.learner.add_target(f"{net}_encoder{self.ending}") for net in ("sa", "goal"))
+        """Adds targets of all its networks to the agent; returns the critic made of them."""
+        phi, psi = (self.agent.add_target(f"{net}_encoder{self.suffix}") for net in ("sa", "goal"))
         energy = self.energy
         if isinstance(energy, nn.Module):
-            energy = cast(Energy, self.learner.add_target(f"energy{self.ending}"))
-        return EmbeddingCritic(self.learner, phi, psi, energy, self.ending)
+            energy = cast(Energy, self.agent.add_target(f"energy{self.suffix}"))
+        return EmbeddingCritic(self.agent, phi, psi, energy, self.suffix)
 
 
-def add_critics(learner: Learner, parts: Parts, *, num: int, sa_dim: int, embedding_dim: int) -> list[EmbeddingCritic]:
-    """Adds `num` critics, whose phi reads `sa_dim` numbers, to the learner.
+def add_critics(
+    agent: TrainableAgent, inputs: AgentInputs, *, num: int, sa_dim: int, embedding_dim: int
+) -> list[EmbeddingCritic]:
+    """Adds `num` critics, whose phi reads `sa_dim` numbers, to the agent.
 
     Networks are called `sa_encoder` and `goal_encoder`, then `sa_encoder_2` and so on. An energy with parameters is
     each critic's own.
     """
     above("agent.num_critics", num, 0)
     above("agent.embedding_dim", embedding_dim, 0)
-    check_dim(parts.energy, embedding_dim)
+    check_dim(inputs.energy, embedding_dim)
     critics = []
-    for ending in ["", *(f"_{number}" for number in range(2, num + 1))]:
-        phi = learner.add_network(f"sa_encoder{ending}", parts.sa_encoder, sa_dim, embedding_dim)
-        psi = learner.add_network(f"goal_encoder{ending}", parts.goal_encoder, parts.spec.goal_dim, embedding_dim)
-        energy = copied(parts.energy) if ending else parts.energy
-        learner.add_parts(**{f"energy{ending}": energy})
-        critics.append(EmbeddingCritic(learner, phi, psi, energy, ending))
+    for suffix in ["", *(f"_{number}" for number in range(2, num + 1))]:
+        phi = agent.add_network(f"sa_encoder{suffix}", inputs.sa_encoder, sa_dim, embedding_dim)
+        psi = agent.add_network(f"goal_encoder{suffix}", inputs.goal_encoder, inputs.spec.goal_dim, embedding_dim)
+        energy = copied(inputs.energy) if suffix else inputs.energy
+        agent.add_modules(**{f"energy{suffix}": energy})
+        critics.append(EmbeddingCritic(agent, phi, psi, energy, suffix))
     return critics
 
 
-def least(values: list[Tensor]) -> Tensor:
-    """Returns the elementwise minimum: no action is worth more than the most doubtful critic says."""
+def smallest(values: list[Tensor]) -> Tensor:
+    """Returns the elementwise minimum over critics: no action is worth more than the most doubtful one says."""
     return values[0] if len(values) == 1 else torch.stack(values).amin(dim=0)
 
 

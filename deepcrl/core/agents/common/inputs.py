@@ -1,4 +1,4 @@
-"""What an agent is composed of: the pieces that a run chooses by name."""
+"""What an agent is given by the run: its networks, energy and loss, and where and how precisely they compute."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from deepcrl.core.types import EnvSpec
 
 MakeEncoder = Callable[[int, int, torch.Generator], nn.Module]
 """(in_dim, out_dim, generator) -> module, [B, in_dim] -> [B, out_dim]."""
+FusedInfoNCE = Callable[..., tuple[Tensor, dict[str, Tensor]]]
+"""(sa [B, D], g [B, D], *, energy, and the hyperparameters of energy and loss) -> InfoNCE and its metrics, 0-dim."""
+
+
+def no_fused_infonce(embedding_dim: int) -> FusedInfoNCE | None:
+    """There is none, for embeddings of any dimension."""
+    del embedding_dim
+    return None
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class AgentInputs:
     """Run-time inputs of an agent's constructor."""
 
     spec: EnvSpec
@@ -34,3 +42,5 @@ class Parts:
     """The largest norm of an optimiser's gradient, which is shortened to it; 0 leaves gradients as they are."""
     lr_warmup_steps: int = 0
     """Gradient steps over which every learning rate grows linearly to its value."""
+    fused_infonce: Callable[[int], FusedInfoNCE | None] = no_fused_infonce
+    """Embedding dimension -> the kernel that computes InfoNCE without writing the logits [B, B], or None."""

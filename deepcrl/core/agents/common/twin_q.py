@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.agents.common.inputs import Parts
-from deepcrl.core.agents.common.learner import Learner, frozen
+from deepcrl.core.agents.common.base import TrainableAgent
+from deepcrl.core.agents.common.inputs import AgentInputs
+from deepcrl.core.agents.common.modules import frozen
 from deepcrl.core.checks import share
-from deepcrl.core.types import Observation, TransitionBatch
+from deepcrl.core.types import TransitionBatch
 
 
 class TwinQ:
@@ -18,38 +19,33 @@ class TwinQ:
     episode, so a policy that stays there is worth 1 / (1 - discount). Nothing follows a step that terminated.
     """
 
-    def __init__(self, learner: Learner, parts: Parts, *, lr: float, discount: float) -> None:
-        """Adds networks `critic_1` and `critic_2`, their targets and their optimiser to the learner.
+    def __init__(self, agent: TrainableAgent, inputs: AgentInputs, *, lr: float, discount: float) -> None:
+        """Adds networks `critic_1` and `critic_2`, their targets and their optimiser `critic` to the agent.
 
         Raises ValueError for a value out of range, and for a task that does not say when a goal is reached.
         """
         share("agent.discount", discount)
-        spec = parts.spec
+        spec = inputs.spec
         if spec.success_radius is None:
             raise ValueError(
                 "agent learns from a reward, but the task states no success radius around its goals; use agent=crl"
             )
-        self._learner, self._discount, self._radius = learner, discount, spec.success_radius
+        self._agent, self._discount, self._radius = agent, discount, spec.success_radius
         in_dim = spec.state_dim + spec.action_dim + spec.goal_dim
-        self._names = ("critic_1", "critic_2")
-        self._nets = [learner.add_network(name, parts.sa_encoder, in_dim, 1) for name in self._names]
-        self._targets = [learner.add_target(name) for name in self._names]
-        learner.add_optimizer("critic", [p for net in self._nets for p in net.parameters()], lr)
+        names = ("critic_1", "critic_2")
+        self._nets = [agent.add_network(name, inputs.sa_encoder, in_dim, 1) for name in names]
+        self._targets = [agent.add_target(name) for name in names]
+        agent.add_optimizer("critic", [p for net in self._nets for p in net.parameters()], lr)
 
     def value(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
-        """Returns the smaller of the two critics' values [B], of which the action feels the gradient alone."""
+        """Returns the smaller of the two critics' values [B]; gradients reach the inputs only."""
         with frozen(*self._nets):
             return torch.minimum(*self._values(self._nets, state, action, goal))
 
     def first_value(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
-        """Returns the first critic's values [B], of which the action feels the gradient alone."""
+        """Returns the first critic's values [B]; gradients reach the inputs only."""
         with frozen(self._nets[0]):
             return self._values(self._nets[:1], state, action, goal)[0]
-
-    def score(self, observation: Observation, actions: Tensor) -> Tensor:
-        """Returns the values [K, N] of actions [K, N, A]."""
-        state, goal = (x.expand(*actions.shape[:-1], -1).flatten(0, 1) for x in (observation.state, observation.goal))
-        return self.value(state, actions.flatten(0, 1), goal).unflatten(0, actions.shape[:2])
 
     @torch.no_grad()
     def target(self, batch: TransitionBatch, next_action: Tensor, next_bonus: Tensor | float = 0.0) -> Tensor:
@@ -66,18 +62,15 @@ class TwinQ:
         distance = torch.linalg.vector_norm(batch.next_achieved - batch.goal, dim=-1)
         return (distance < self._radius).float()
 
-    def update(self, batch: TransitionBatch, target: Tensor) -> dict[str, Tensor]:
-        """Takes a step of both critics towards `target` [B]: the sum of their mean squared errors."""
+    def loss(self, batch: TransitionBatch, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the sum of both critics' mean squared errors to `target` [B], and metrics."""
         values = self._values(self._nets, batch.state, batch.action, batch.goal)
         loss = torch.stack([(value - target).square().mean() for value in values]).sum()
-        gradient_norm = self._learner.step("critic", loss)
-        return {
-            "critic/loss": loss.detach(),
-            "critic/gradient_norm": gradient_norm,
+        return loss, {
             "critic/value": torch.stack(values).detach().mean(),
             "critic/target": target.mean(),
             "critic/reward": self.reward(batch).mean(),
         }
 
     def _values(self, nets: list[nn.Module], state: Tensor, action: Tensor, goal: Tensor) -> list[Tensor]:
-        return [self._learner.encode(net, state, action, goal).squeeze(-1) for net in nets]
+        return [self._agent.encode(net, state, action, goal).squeeze(-1) for net in nets]

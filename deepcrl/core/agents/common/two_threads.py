@@ -1,4 +1,4 @@
-"""Two halves of an update that need nothing of each other, side by side on a CPU's cores.
+"""Two independent parts of an update in two threads, on a CPU.
 
 An update of a shallow network is hundreds of operations too small to keep a second core busy, and Python between them.
 Two threads, each with half of the cores, do more than all cores on one operation at a time (docs/kernels.md).
@@ -17,23 +17,23 @@ from deepcrl.core.types import Agent
 First = TypeVar("First")
 Second = TypeVar("Second")
 MAX_PARAMETERS = 10_000_000
-"""Of an agent's networks together. The layers of larger ones keep all cores busy, and two halves at once would need
-the memory of both."""
+"""Of an agent's networks together. The layers of larger ones keep all cores busy, and two threads would need the memory
+of both parts at once."""
 
 
-class Halves:
-    """Runs two functions one after the other, or, after `divide_cores`, at the same time: the results are the same."""
+class TwoThreads:
+    """Runs two functions one after the other, or, once started, at the same time: the results are the same."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
 
     @property
-    def side_by_side(self) -> bool:
+    def started(self) -> bool:
         return self._pool is not None
 
     def start(self) -> None:
         """From now on runs them at the same time."""
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="half")
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="update")
 
     def run(self, first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
         """Returns what both return, as soon as both have; raises what the first one raised, or else the second."""
@@ -48,23 +48,24 @@ class Halves:
 
 
 @runtime_checkable
-class InHalves(Agent, Protocol):
-    """An agent whose update runs in halves."""
+class TwoThreadedAgent(Agent, Protocol):
+    """An agent whose update can use two threads."""
 
     @property
-    def halves(self) -> Halves: ...
+    def two_threads(self) -> TwoThreads: ...
 
 
 def divide_cores(agents: Sequence[Agent], device: torch.device) -> None:
-    """Lets the halves of the agents' updates run side by side where that is faster, each on half of PyTorch's threads.
+    """Lets the agents' updates use two threads where that is faster, each with half of PyTorch's threads.
 
-    That is on a CPU with two threads or more, if every agent is `InHalves` with networks of at most `MAX_PARAMETERS`.
+    That is on a CPU with two threads or more, if every agent is a `TwoThreadedAgent` with networks of at most
+    `MAX_PARAMETERS`.
     """
-    halves = [agent.halves for agent in agents if isinstance(agent, InHalves) and _is_small(agent)]
-    if device.type != "cpu" or torch.get_num_threads() < 2 or len(halves) < len(agents):
+    small = [agent for agent in agents if isinstance(agent, TwoThreadedAgent) and _is_small(agent)]
+    if device.type != "cpu" or torch.get_num_threads() < 2 or len(small) < len(agents):
         return
-    for half in halves:
-        half.start()
+    for agent in small:
+        agent.two_threads.start()
     torch.set_num_threads(torch.get_num_threads() // 2)
 
 

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from deepcrl.core.agents.common.cuda_graph import WARM_UP_STEPS, CudaCapture, Graphed, graphed
-from deepcrl.core.agents.common.inputs import Parts
+from deepcrl.core.agents.common.cuda_graph import WARM_UP_STEPS, CudaCapture, CudaGraphAgent, with_cuda_graph
 from deepcrl.core.agents.crl import CRL
-from deepcrl.core.components import ENERGIES, LOSSES
 from deepcrl.core.types import Batch, Observation, TransitionBatch
-from tests.core.agents.test_crl import SPEC, Plain, make_agent
+from tests.core.agents.pieces import make_crl as make_agent
+from tests.core.agents.pieces import make_inputs
 
 
 class Tape:
@@ -43,10 +42,10 @@ class Tape:
         return all(g["capturable"] for optimizer in self.agent.optimizers.values() for g in optimizer.param_groups)
 
 
-def make_graphed() -> tuple[Graphed, Tape]:
+def make_pair() -> tuple[CudaGraphAgent, Tape]:
     agent = make_agent()
     tape = Tape(agent)
-    return Graphed(agent, tape), tape
+    return CudaGraphAgent(agent, tape), tape
 
 
 def batches(count: int, size: int = 16) -> list[Batch]:
@@ -55,7 +54,7 @@ def batches(count: int, size: int = 16) -> list[Batch]:
 
 
 def test_takes_the_same_steps(same):
-    plain, (ours, tape) = make_agent(), make_graphed()
+    plain, (ours, tape) = make_agent(), make_pair()
     for batch in batches(6):
         same(ours.update(batch), plain.update(batch))
     same(ours.state_dict(), plain.state_dict())
@@ -63,7 +62,7 @@ def test_takes_the_same_steps(same):
 
 
 def test_leaves_earlier_metrics_and_the_callers_batches_alone(same):
-    ours, _ = make_graphed()
+    ours, _ = make_pair()
     data = batches(6)
     before = copy.deepcopy(data)
     metrics, then = [], []
@@ -75,7 +74,7 @@ def test_leaves_earlier_metrics_and_the_callers_batches_alone(same):
 
 
 def test_replays_on_all_that_a_batch_holds():
-    (ours, tape), seen = make_graphed(), []
+    (ours, tape), seen = make_pair(), []
     update = tape.agent.update
     tape.agent.update = lambda batch: seen.append(copy.deepcopy(batch)) or update(batch)
     data = [
@@ -90,7 +89,7 @@ def test_replays_on_all_that_a_batch_holds():
 
 
 def test_acts_with_what_it_learned():
-    (ours, _), observation = make_graphed(), Observation(torch.randn(4, 5), torch.randn(4, 2))
+    (ours, _), observation = make_pair(), Observation(torch.randn(4, 5), torch.randn(4, 2))
     first = ours.act(observation, explore=False)
     for batch in batches(5):
         ours.update(batch)
@@ -99,7 +98,7 @@ def test_acts_with_what_it_learned():
 
 
 def test_records_anew_after_loading(same):
-    plain, (ours, tape) = make_agent(), make_graphed()
+    plain, (ours, tape) = make_agent(), make_pair()
     for batch in batches(5):
         ours.update(batch)
     saved = copy.deepcopy(ours.state_dict())
@@ -111,7 +110,7 @@ def test_records_anew_after_loading(same):
 
 
 def test_refuses_a_batch_of_another_size():
-    ours, _ = make_graphed()
+    ours, _ = make_pair()
     for batch in batches(4):
         ours.update(batch)
     for size in (1, 17):
@@ -124,7 +123,7 @@ def test_refuses_an_agent_that_cannot_be_recorded():
         needs_transitions=False, networks={}, act=None, update=None, state_dict=None, load_state_dict=None
     )
     with pytest.raises(ValueError, match="^cuda_graph=true: SimpleNamespace has no `optimizers` and `generators`"):
-        graphed(agent)
+        with_cuda_graph(agent)
 
 
 def test_captures_on_its_own_stream_with_every_generator(monkeypatch):
@@ -170,9 +169,8 @@ def test_captures_on_its_own_stream_with_every_generator(monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_takes_the_same_steps_on_a_gpu():
     device = torch.device("cuda")
-    energy, loss = ENERGIES.build({"name": "norm"}), LOSSES.build({"name": "infonce"})
-    parts = Parts(SPEC, Plain, Plain, Plain, energy, loss, device, "fp32", seed=0)
-    plain, ours = CRL(parts), graphed(CRL(parts))
+    inputs = dataclasses.replace(make_inputs(), device=device)
+    plain, ours = CRL(inputs), with_cuda_graph(CRL(inputs))
     for batch in batches(8):
         there = Batch(batch.state.to(device), batch.action.to(device), batch.goal.to(device))
         expected, metrics = plain.update(there), ours.update(there)

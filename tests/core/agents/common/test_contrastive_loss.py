@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from deepcrl.core.agents.common.contrast import contrast, logit_metrics
+from deepcrl.core.agents.common.contrastive_loss import contrastive_loss, logit_metrics
 from deepcrl.core.components import ENERGIES, LOSSES
 
 
@@ -17,7 +17,7 @@ def test_is_the_loss_of_the_pairwise_energies(energy, loss):
     draws = torch.Generator().manual_seed(0)
     sa, g = (torch.randn(6, 8, generator=draws, dtype=torch.float64) for _ in range(2))
     energy, loss = ENERGIES.build({"name": energy}), LOSSES.build({"name": loss})
-    value, metrics = contrast(energy, loss, sa, g)
+    value, metrics = contrastive_loss(energy, loss, sa, g)
     logits = energy.pairwise(sa, g)
     torch.testing.assert_close(value, loss(logits))
     torch.testing.assert_close(metrics, logit_metrics(logits))

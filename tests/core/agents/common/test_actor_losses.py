@@ -1,4 +1,4 @@
-"""The offline objectives of crl's actor against their formulas, and what they make of data good and bad."""
+"""The losses of the actor against their formulas, and what the offline ones make of data good and bad."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.agents.common.actor_objective import ACTOR_OBJECTIVES, awr, ddpg_bc
+from deepcrl.core.agents.common.actor_losses import (
+    ACTOR_OBJECTIVES,
+    actor_loss_awr,
+    actor_loss_ddpg_bc,
+    actor_loss_max_entropy,
+)
 from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.components import AGENTS
@@ -18,49 +23,77 @@ from deepcrl.core.types import Batch
 from deepcrl.train.build import build_run
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.loop import fit
-from tests.core.agents.pieces import after_adam, assert_parameters, double, make_batch, make_parts, noise_of, squashed
+from tests.core.agents.pieces import after_adam, assert_parameters, double, make_batch, make_inputs, noise_of, squashed
 from tests.train.test_resume import Snapshots, StopAt, load, trained
 
 OFFLINE = ("ddpg_bc", "awr")
 
 
-def random_values(num: int = 7) -> tuple[Tensor, Tensor]:
+def random_inputs(num: int = 7) -> tuple[TanhGaussian, Tensor, Tensor]:
+    """Returns a policy, a value [B] that it could have drawn, both leaves of autograd, and the data's actions."""
     g = torch.Generator().manual_seed(0)
-    first, second = torch.randn(2, num, generator=g, dtype=torch.float64)
-    return first.requires_grad_(), second.requires_grad_()
+    mean, log_std, data_action = torch.randn(3, num, 2, generator=g, dtype=torch.float64)
+    value = torch.randn(num, generator=g, dtype=torch.float64).requires_grad_()
+    return TanhGaussian(mean.requires_grad_(), log_std.requires_grad_()), value, 0.9 * data_action.tanh()
+
+
+def assert_imitates(policy: TanhGaussian, data_action: Tensor, weights: Tensor) -> None:
+    """Asserts that the gradient is that of -sum(weights log_prob), with weights [B] that are constants."""
+    leaves = (policy.mean, policy.log_std)
+    for leaf in leaves:
+        assert leaf.grad is not None
+    expected = torch.autograd.grad(-(weights * policy.log_prob(data_action)).sum(), leaves)
+    torch.testing.assert_close((policy.mean.grad, policy.log_std.grad), expected, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("coef", [0.0, 0.7])
+def test_max_entropy_is_its_formula(coef: float) -> None:
+    policy, value, _ = random_inputs()
+    log_prob = torch.linspace(-3, 2, 7, dtype=torch.float64).requires_grad_()
+    loss, info = actor_loss_max_entropy(policy, value, log_prob, entropy_coef=coef, value_name="q")
+    loss.backward()
+    expected = sum(coef * lp - v for lp, v in zip(log_prob.tolist(), value.tolist(), strict=True)) / 7
+    torch.testing.assert_close(loss.item(), expected)
+    torch.testing.assert_close(value.grad, torch.full_like(value, -1 / 7))
+    torch.testing.assert_close(log_prob.grad, torch.full_like(log_prob, coef / 7))
+    assert info["actor/q"].item() == pytest.approx(sum(value.tolist()) / 7)
+    assert info["actor/entropy"].item() == pytest.approx(-sum(log_prob.tolist()) / 7)
+    assert not any(metric.requires_grad for metric in info.values())
 
 
 @pytest.mark.parametrize("bc_coef", [0.0, 0.3, 10.0])
 @pytest.mark.parametrize("scale", [1.0, 1000.0])
 def test_ddpg_bc_is_its_formula(bc_coef: float, scale: float) -> None:
-    energy, log_prob = random_values()
-    loss = ddpg_bc(scale * energy, log_prob, bc_coef=bc_coef)
+    policy, value, data_action = random_inputs()
+    log_prob = policy.log_prob(data_action).detach()
+    loss, info = actor_loss_ddpg_bc(policy, scale * value, data_action, bc_coef=bc_coef)
     loss.backward()
-    size = sum(abs(e) for e in energy.tolist()) / 7 + 1e-6 / scale
-    expected = sum(-e / size - bc_coef * lp for e, lp in zip(energy.tolist(), log_prob.tolist(), strict=True)) / 7
+    size = sum(abs(v) for v in value.tolist()) / 7 + 1e-6 / scale
+    expected = sum(-v / size - bc_coef * lp for v, lp in zip(value.tolist(), log_prob.tolist(), strict=True)) / 7
     torch.testing.assert_close(loss.item(), expected)
-    assert energy.grad is not None
-    assert log_prob.grad is not None
-    torch.testing.assert_close(energy.grad, torch.full_like(energy, -1 / size / 7))  # nothing through the divisor
-    torch.testing.assert_close(log_prob.grad, torch.full_like(log_prob, -bc_coef / 7))
+    assert value.grad is not None
+    torch.testing.assert_close(value.grad, torch.full_like(value, -1 / size / 7))  # nothing through the divisor
+    assert_imitates(policy, data_action, torch.full_like(value, bc_coef / 7).detach())
+    assert info["actor/log_prob"].item() == pytest.approx(log_prob.mean().item())
 
 
 @pytest.mark.parametrize("temperature", [0.1, 1.0, 5.0])
 def test_awr_is_its_formula(temperature: float) -> None:
-    advantage, log_prob = random_values()
-    loss = awr(advantage, log_prob, temperature=temperature)
+    policy, advantage, data_action = random_inputs()
+    log_prob = policy.log_prob(data_action).detach()
+    loss, info = actor_loss_awr(policy, advantage, data_action, temperature=temperature)
     loss.backward()
     weights = [min(torch.tensor(a / temperature).double().exp().item(), 100.0) for a in advantage.tolist()]
     assert temperature > 1 or max(weights) > 1
     expected = -sum(w * lp for w, lp in zip(weights, log_prob.tolist(), strict=True)) / 7
     torch.testing.assert_close(loss.item(), expected, rtol=1e-6, atol=0)
-    assert log_prob.grad is not None
-    torch.testing.assert_close(log_prob.grad, -torch.tensor(weights).double() / 7, rtol=1e-6, atol=0)
+    assert_imitates(policy, data_action, torch.tensor(weights).double() / 7)
     assert advantage.grad is None
+    assert info["actor/mse"].item() == pytest.approx((policy.mean.tanh() - data_action).square().mean().item())
 
 
 def make_agent(objective: str, precision: str = "fp32", **hyperparameters: Any) -> CRL:
-    return CRL(make_parts(precision=precision), embedding_dim=8, actor_objective=objective, **hyperparameters)
+    return CRL(make_inputs(precision=precision), embedding_dim=8, actor_objective=objective, **hyperparameters)
 
 
 def plain_batch() -> Batch:
@@ -145,7 +178,7 @@ def likes_zero(action: Tensor) -> Tensor:
 @pytest.mark.parametrize(("temperature", "best"), [(0.2, True), (1e6, False)])
 def test_awr_prefers_what_the_critic_prefers(temperature: float, best: bool) -> None:
     advantage = likes_zero(DATA) - likes_zero(DATA).mean()
-    action = learned(lambda policy: awr(advantage, policy.log_prob(DATA), temperature=temperature))
+    action = learned(lambda policy: actor_loss_awr(policy, advantage, DATA, temperature=temperature)[0])
     assert action[1:].sub(0.5).abs().max() < 0.05  # the rest is imitated
     assert (action[0].abs() < 0.05) == best
 
@@ -156,7 +189,7 @@ def test_ddpg_bc_imitates_what_the_critic_does_not_see(bc_coef: float, imitates:
 
     def loss_of(policy: TanhGaussian) -> Tensor:
         action, _ = policy.rsample_with_log_prob(noise)
-        return ddpg_bc(likes_zero(action), policy.log_prob(DATA), bc_coef=bc_coef)
+        return actor_loss_ddpg_bc(policy, likes_zero(action), DATA, bc_coef=bc_coef)[0]
 
     action = learned(loss_of)
     assert action[0].abs() < 0.2
@@ -209,10 +242,10 @@ def test_bf16_changes_the_numbers_a_little(objective: str) -> None:
     ("hyperparameters", "message"),
     [
         ({"actor_objective": "ddpgbc"}, "^Unknown actor objective 'ddpgbc'. Did you mean 'ddpg_bc'\\? Known: awr, "),
-        ({"bc_coef": -0.1}, "^agent.bc_coef must not be negative, got -0.1$"),
-        ({"awr_temperature": 0.0}, "^agent.awr_temperature must be positive, got 0.0$"),
+        ({"bc_coef": -0.1}, "^agent.bc_coef must be at least 0, got -0.1$"),
+        ({"awr_temperature": 0.0}, "^agent.awr_temperature must be greater than 0, got 0.0$"),
     ],
 )
 def test_refuses_in_one_line(hyperparameters: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        CRL(make_parts(), **hyperparameters)
+        CRL(make_inputs(), **hyperparameters)

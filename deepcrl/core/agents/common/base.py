@@ -1,35 +1,34 @@
-"""What agents share: networks, their slow copies, optimisers and random streams, and how all of it is saved."""
+"""The base class of agents: networks, target networks, optimisers and random streams, and how all of it is saved."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from deepcrl.core.agents.common.adam import Adam
-from deepcrl.core.agents.common.inputs import MakeEncoder, Parts
+from deepcrl.core.agents.common.inputs import AgentInputs, MakeEncoder
+from deepcrl.core.agents.common.modules import copied
 from deepcrl.core.agents.common.projection import project_after_steps
 from deepcrl.core.checks import above
 from deepcrl.core.seeding import generator
 
 
-class Learner:
+class TrainableAgent:
     """Keeps what an agent learns and draws from, each by its name: it is saved, and goes on bit for bit.
 
-    An agent adds to it in its constructor, and brings `act` and `update`. Nothing here waits for the device.
+    An agent adds its networks and optimisers in its constructor, and brings `act`, `update` and, if it has a critic,
+    `value` (`core.types`). Nothing here waits for the device.
     """
 
     needs_transitions = False
     unused_groups: tuple[str, ...] = ()
     """Groups of the run that have no effect on this agent."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._seed, self._device, self._bf16 = parts.seed, parts.device, parts.precision == "bf16"
-        self._gradient_clip, self._lr_warmup_steps = parts.gradient_clip, parts.lr_warmup_steps
+    def __init__(self, inputs: AgentInputs) -> None:
+        self._seed, self._device, self._bf16 = inputs.seed, inputs.device, inputs.precision == "bf16"
+        self._gradient_clip, self._lr_warmup_steps = inputs.gradient_clip, inputs.lr_warmup_steps
         self.networks: dict[str, nn.Module] = {}
         self.targets: dict[str, nn.Module] = {}
         """By the name of the network that each one follows."""
@@ -44,11 +43,11 @@ class Learner:
         self.networks[name] = make(in_dim, out_dim, generator(self._seed, f"init/{name}")).to(self._device)
         return self.networks[name]
 
-    def add_parts(self, **parts: object) -> list[nn.Module]:
-        """Adds those parts of the critic, such as its energy, that own parameters; returns them."""
-        owners = {name: part.to(self._device) for name, part in parts.items() if isinstance(part, nn.Module)}
-        self.networks |= owners
-        return list(owners.values())
+    def add_modules(self, **candidates: object) -> list[nn.Module]:
+        """Adds those that are modules to the networks, such as an energy or a loss with parameters; returns them."""
+        modules = {name: item.to(self._device) for name, item in candidates.items() if isinstance(item, nn.Module)}
+        self.networks |= modules
+        return list(modules.values())
 
     def add_target(self, name: str) -> nn.Module:
         """Builds a copy of network `name` that no gradient moves, only `move_targets`."""
@@ -70,13 +69,13 @@ class Learner:
         project_after_steps(self.optimizers[name], self.networks.values())
 
     def add_generator(self, name: str) -> None:
-        draws = "cpu" if self._device.type == "meta" else self._device
-        self.generators[name] = generator(self._seed, name, draws)
+        device = "cpu" if self._device.type == "meta" else self._device
+        self.generators[name] = generator(self._seed, name, device)
 
     def step(self, name: str, loss: Tensor) -> Tensor:
         """Takes one step of optimiser `name` down the loss; returns the gradient's norm, as it was before clipping."""
         norm = self.backward(name, loss)
-        self.apply(name)
+        self.step_optimizer(name)
         return norm
 
     def backward(self, name: str, loss: Tensor) -> Tensor:
@@ -90,7 +89,7 @@ class Learner:
             torch.nn.utils.clip_grads_with_norm_(parameters, self._gradient_clip, norm)
         return norm
 
-    def apply(self, name: str) -> None:
+    def step_optimizer(self, name: str) -> None:
         """Takes one step of optimiser `name` along the gradients that its parameters have."""
         if self._lr_warmup_steps:
             self._warm_up(name)
@@ -136,40 +135,3 @@ class Learner:
             optimizer.load_state_dict(state["optimizers"][name])
         for name, g in self.generators.items():
             g.set_state(state["generators"][name])
-
-
-Part = TypeVar("Part")
-
-
-def copied(part: Part) -> Part:
-    """Returns a copy of a module; anything else learns nothing, and is returned as it is.
-
-    Its tensors are cloned first: where a run is sized up they have no data, of which PyTorch's own copy would complain.
-    """
-    if not isinstance(part, nn.Module):
-        return part
-    memo: dict[int, Any] = {id(p): nn.Parameter(p.detach().clone()) for p in part.parameters()}
-    memo |= {id(buffer): buffer.clone() for buffer in part.buffers()}
-    return copy.deepcopy(part, memo)
-
-
-def constant(part: Part) -> Part:
-    """Returns a module that shares the numbers of `part`, whoever changes them, and has no gradients for them."""
-    if not isinstance(part, nn.Module):
-        return part
-    memo: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in part.parameters()}
-    memo |= {id(buffer): buffer for buffer in part.buffers()}
-    return copy.deepcopy(part, memo)
-
-
-@contextmanager
-def frozen(*modules: nn.Module) -> Iterator[None]:
-    """Spares autograd the gradients of the modules' parameters; those of their inputs are still computed."""
-    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepcrl.core.agents.common.inputs import FusedInfoNCE
 from deepcrl.core.energies import Cosine, Dot, Energy, Norm, SquaredL2
 from deepcrl.core.losses.infonce import infonce
-from deepcrl.kernels import dispatch
 
 Loss = Callable[[Tensor], Tensor]
 """logits [B, B] -> scalar"""
@@ -19,13 +19,14 @@ FUSED_ENERGIES: dict[type, str] = {Norm: "norm", SquaredL2: "l2", Dot: "dot", Co
 """What the fused kernel calls them."""
 
 
-def contrast(energy: Energy, loss: Loss, sa: Tensor, g: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def contrastive_loss(
+    energy: Energy, loss: Loss, sa: Tensor, g: Tensor, *, fused: FusedInfoNCE | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Returns the loss of sa [B, D] and g [B, D], whose rows belong together, and its metrics, all 0-dim.
 
-    With `kernels=triton`, InfoNCE of the energies in `FUSED_ENERGIES` never writes the logits [B, B] to memory; any
-    other loss or energy goes through them. Which of the two is decided by what they are, before anything runs.
+    Where there is a fused kernel, InfoNCE of the energies in `FUSED_ENERGIES` never writes the logits [B, B] to memory;
+    any other loss or energy goes through them. Which of the two is decided by what they are, before anything runs.
     """
-    fused = dispatch.fused_infonce(sa.shape[1])
     if fused and type(energy) in FUSED_ENERGIES and _is_infonce(loss):
         return fused(sa, g, **_kernel_options(energy, loss))
     logits = energy.pairwise(sa, g)
