@@ -12,6 +12,7 @@ import math
 from typing import Protocol
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from deepcrl.core.components import ENERGIES
@@ -201,7 +202,8 @@ class IQE(nn.Module):
 
     def _union_lengths(self, x: Tensor, y: Tensor) -> Tensor:
         """Returns [..., D / component_dim] lengths, by a sweep over the intervals in the order of their left ends."""
-        x, y = (tensor.unflatten(-1, (-1, self._component_dim)) for tensor in (x, y))
+        groups = "... (component interval) -> ... component interval"
+        x, y = (rearrange(tensor, groups, interval=self._component_dim) for tensor in (x, y))
         left, order = x.sort(dim=-1)
         left, order, y = torch.broadcast_tensors(left, order, y)
         covered = y.gather(-1, order).cummax(dim=-1).values

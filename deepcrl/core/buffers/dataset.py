@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from deepcrl.core.buffers.inputs import BufferInputs
@@ -94,15 +95,15 @@ def _ring_state(trajectories: Trajectories, inputs: BufferInputs) -> dict[str, A
     last = torch.from_numpy(trajectories.last)
     rows, goes_on = torch.arange(len(last)), ~last
     traj_id = torch.cumsum(last, 0) - last.long()
-    state = torch.from_numpy(trajectories.state)[:, None]
-    columns = {"state": state, "action": torch.from_numpy(trajectories.action)[:, None], "traj_id": traj_id[:, None]}
+    state, action = torch.from_numpy(trajectories.state), torch.from_numpy(trajectories.action)
+    columns = {"state": state, "action": action, "traj_id": traj_id}
     if inputs.transitions:
         columns["next_achieved"] = state[(rows + goes_on).clamp_max(len(last) - 1)][..., inputs.spec.goal_indices]
-        columns["terminated"] = torch.from_numpy(trajectories.terminated)[:, None]
+        columns["terminated"] = torch.from_numpy(trajectories.terminated)
     last_step = torch.zeros(1, len(last), dtype=torch.int32)
     last_step[0, traj_id[last]] = rows[last].int()
     return {
-        **columns,
+        **{name: rearrange(column, "row ... -> row 1 ...") for name, column in columns.items()},
         "last_step": last_step,
         "drawable": rows[goes_on],
         "num_drawable": goes_on.long(),

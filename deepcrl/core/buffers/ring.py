@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from deepcrl.core.buffers.inputs import BufferInputs
@@ -163,8 +164,8 @@ class Ring:
         )
 
     def _flat(self, name: str) -> Tensor:
-        """Views a column [L, N, ...] as [L N, ...], by address."""
-        return self._columns[name].flatten(0, 1)
+        """Views a column [L, N, ...] as [L N, ...]: by address, which is row * N + env."""
+        return rearrange(self._columns[name], "row env ... -> (row env) ...")
 
     def _draw(self, num: int) -> Tensor:
         """Draws addresses [num] uniformly from those that can be drawn."""
