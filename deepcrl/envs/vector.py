@@ -4,23 +4,20 @@
 # mujoco's names come from compiled modules without stubs
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import mujoco
-import numpy as np
 import torch
 from torch import Tensor
 
 from deepcrl.core.types import Observation, Step
-from deepcrl.envs.physics import make_physics
-from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.physics.engines import make_physics
+from deepcrl.envs.settings import EnvInputs
 from deepcrl.envs.task import GoalTask, Start
 
 
 class TaskVectorEnv:
-    """A VectorEnv of `settings.num_envs` copies of `task`.
+    """A VectorEnv of `inputs.num_envs` copies of `task`.
 
     Observed states are consistent right after `reset` and `step`: qpos and qvel never lag, and a task that reads
     derived fields gets them recomputed (`GoalTask.derived`). Returned tensors are never written to again.
@@ -28,26 +25,24 @@ class TaskVectorEnv:
     results at any thread count.
 
     A simulation that becomes unstable (not finite, or an engine error) does not stop the others: its episode is
-    truncated, its `next_state` is the last good state, it is reset, `num_unstable` counts it, and `settings.unstable`
+    truncated, its `next_state` is the last good state, it is reset, `num_unstable` counts it, and `inputs.unstable`
     dumps it. Replay draws no transition that ends a truncated trajectory, so nothing of it is trained on.
     """
 
-    def __init__(self, task: GoalTask, settings: VectorSettings) -> None:
+    def __init__(self, task: GoalTask, inputs: EnvInputs) -> None:
         self.task = task
         self.spec = task.spec
-        self.num_envs = settings.num_envs
-        self.episode_length = settings.episode_length
+        self.num_envs = inputs.num_envs
+        self.episode_length = inputs.episode_length
         self.num_unstable = 0
-        self.physics = make_physics(
-            settings.physics, task.model, settings.num_envs, settings.num_threads, settings.device
-        )
-        self._fixed = settings.reset == "fixed"
-        self._seed, self._dumps = settings.seed, settings.unstable
-        self._generator = torch.Generator(self.physics.device).manual_seed(settings.seed)
+        self.physics = make_physics(inputs.physics, task.model, inputs.num_envs, inputs.num_threads, inputs.device)
+        self._fixed = inputs.reset == "fixed"
+        self._seed, self._dumps = inputs.seed, inputs.unstable
+        self._generator = torch.Generator(self.physics.device).manual_seed(inputs.seed)
         self._qpos, self._qvel = self.physics.field("qpos"), self.physics.field("qvel")
         self._ctrl = self.physics.field("ctrl")
         self._marker = self._marker_view()
-        device, num = self.physics.device, settings.num_envs
+        device, num = self.physics.device, inputs.num_envs
         self._all = torch.arange(num, device=device)
         self._steps = torch.zeros(num, dtype=torch.int64, device=device)
         self._traj_id = torch.full((num,), -1, dtype=torch.int64, device=device)
@@ -112,14 +107,6 @@ class TaskVectorEnv:
     def data(self, index: int) -> mujoco.MjData:
         """Returns a copy of environment `index` as an MjData of `task.model`, ready to render: goal marker included."""
         return self.physics.data(index)
-
-    @contextmanager
-    def pictures(self, width: int, height: int, camera: str, shadows: bool) -> Iterator[Callable[[int], np.ndarray]]:
-        """Gives a function that returns the picture [H, W, 3] uint8 of environment `index`; errors as `Renderer`."""
-        from deepcrl.envs.pictures.render import Renderer
-
-        with Renderer(self.task.model, width, height, shadows=shadows) as renderer:
-            yield lambda index: renderer.render(self.data(index), camera)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything needed to go on exactly; tensors, numbers and None only."""

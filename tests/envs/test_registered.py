@@ -19,7 +19,7 @@ from torch import Tensor
 
 from deepcrl.core.components import ENVS, discover
 from deepcrl.core.types import Observation, Step
-from deepcrl.envs import VectorSettings, make_task
+from deepcrl.envs import EnvInputs, make_task
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
 
@@ -35,8 +35,8 @@ CTRL_DT = {"humanoid": 0.015, "reacher": 0.02}
 def vectorize(
     task: GoalTask, num_envs: int = N, length: int = LENGTH, threads: int = 1, seed: int = 3, reset: str = "resample"
 ) -> TaskVectorEnv:
-    settings = VectorSettings(num_envs=num_envs, episode_length=length, num_threads=threads, seed=seed, reset=reset)
-    return TaskVectorEnv(task, settings)
+    inputs = EnvInputs(num_envs=num_envs, episode_length=length, num_threads=threads, seed=seed, reset=reset)
+    return TaskVectorEnv(task, inputs)
 
 
 def random_actions(task: GoalTask, steps: int, num_envs: int = N) -> Tensor:

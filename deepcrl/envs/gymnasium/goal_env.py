@@ -19,8 +19,8 @@ from torch import Tensor
 
 from deepcrl.core.checks import at_least, suggest
 from deepcrl.envs.make import make_task
-from deepcrl.envs.pictures.render import OVERVIEW
-from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.pictures.render import OVERVIEW, rendering
+from deepcrl.envs.settings import EnvInputs
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
 
@@ -76,7 +76,7 @@ class _OfTask:
     def _draw(self, envs: TaskVectorEnv) -> Callable[[int], np.ndarray]:
         """Returns what draws copy `index`; errors as `Renderer`."""
         if self._picture is None:
-            self._picture = self._drawing.enter_context(envs.pictures(self._size, self._size, self._camera, False))
+            self._picture = self._drawing.enter_context(rendering(envs, self._size, self._size, self._camera))
         return self._picture
 
     def _stop_drawing(self) -> None:
@@ -105,8 +105,8 @@ class GoalEnv(_OfTask, gymnasium.Env):
         # Gymnasium calls `reset` itself, and may draw before that: of the copy inside, no episode ends
         endless = copy.copy(self.task)
         endless.terminated = MethodType(GoalTask.terminated, endless)
-        settings = VectorSettings(num_envs=1, episode_length=sys.maxsize, seed=0, num_threads=1)
-        self._envs = TaskVectorEnv(endless, settings)
+        inputs = EnvInputs(num_envs=1, episode_length=sys.maxsize, seed=0, num_threads=1)
+        self._envs = TaskVectorEnv(endless, inputs)
         self._goal = torch.zeros(1, self.task.spec.goal_dim)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, dict]:
@@ -158,8 +158,8 @@ class GoalVectorEnv(_OfTask, gymnasium.vector.VectorEnv):
         at_least("max_episode_steps", max_episode_steps, 1)
         spaces = self._set_up({"name": name, **hyperparameters}, render_mode, camera, size)
         self.metadata["autoreset_mode"] = AutoresetMode.SAME_STEP
-        settings = VectorSettings(num_envs=num_envs, episode_length=max_episode_steps, seed=0, num_threads=num_threads)
-        self._envs, self.num_envs = TaskVectorEnv(self.task, settings), num_envs
+        inputs = EnvInputs(num_envs=num_envs, episode_length=max_episode_steps, seed=0, num_threads=num_threads)
+        self._envs, self.num_envs = TaskVectorEnv(self.task, inputs), num_envs
         self.single_observation_space, self.single_action_space = spaces
         self.observation_space, self.action_space = (batch_space(space, num_envs) for space in spaces)
         self._goal = torch.zeros(num_envs, self.task.spec.goal_dim)

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from deepcrl.core.checks import above, suggest
 from deepcrl.core.components import ENVS
-from deepcrl.core.types import EnvSpec, VectorEnv
+from deepcrl.core.types import EnvSpec
 from deepcrl.envs.gymnasium import robotics_shim
-from deepcrl.envs.settings import VectorSettings
 
 if TYPE_CHECKING:
     import gymnasium
@@ -144,14 +143,6 @@ class GymnasiumTask:
     def has_own_goals(self) -> bool:
         """Whether the environment gives the goals; else they are drawn from the box."""
         return not self.goal_indices
-
-    def vectorize(self, settings: VectorSettings) -> VectorEnv:
-        """Returns `settings.num_envs` copies of the environment; `settings.num_threads` has no effect on them."""
-        from deepcrl.envs.gymnasium.vector import GymnasiumVectorEnv
-
-        if settings.physics != "mujoco":
-            raise ValueError(f"physics={settings.physics}: env=gymnasium brings its own physics; leave physics=mujoco")
-        return GymnasiumVectorEnv(self, settings)
 
     def _action_bounds(self, env: gymnasium.Env) -> tuple[np.ndarray, np.ndarray]:
         low, high = getattr(env.action_space, "low", None), getattr(env.action_space, "high", None)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -16,15 +14,14 @@ from torch import Tensor
 
 from deepcrl.core.types import Observation, Step
 from deepcrl.envs.gymnasium.task import GOAL_KEYS, GymnasiumTask, make_one
-from deepcrl.envs.pictures.render import OVERVIEW, PLATE, choose_gl
-from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.settings import EnvInputs
 
 _VECTOR = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}
 _MAX_SEED = 2**31 - 1
 
 
 class GymnasiumVectorEnv:
-    """A VectorEnv of `settings.num_envs` copies of `task`, on the CPU.
+    """A VectorEnv of `inputs.num_envs` copies of `task`, on the CPU; `inputs.num_threads` has no effect.
 
     Each episode begins with a seed that is drawn from this environment's generator and handed to Gymnasium's `reset`,
     so the same seed and actions give the same rollout, and `fixed` is the first seed over and over: the same start and
@@ -37,16 +34,18 @@ class GymnasiumVectorEnv:
     A state that is not finite ends its episode as in TaskVectorEnv, and `num_unstable` counts it.
     """
 
-    def __init__(self, task: GymnasiumTask, settings: VectorSettings) -> None:
+    def __init__(self, task: GymnasiumTask, inputs: EnvInputs) -> None:
+        if inputs.physics != "mujoco":
+            raise ValueError(f"physics={inputs.physics}: env=gymnasium brings its own physics; leave physics=mujoco")
         self.task, self.spec = task, task.spec
-        self.num_envs = settings.num_envs
-        self.episode_length = settings.episode_length
+        self.num_envs = inputs.num_envs
+        self.episode_length = inputs.episode_length
         self.num_unstable = 0
         make = partial(make_one, task.id, task.kwargs)
         # Disabled, for then we choose the seed of each reset, and the final observation is the one that step returns
         self._envs = _VECTOR[task.vectorization]([make] * self.num_envs, autoreset_mode=AutoresetMode.DISABLED)
-        self._fixed = settings.reset == "fixed"
-        self._generator = torch.Generator().manual_seed(settings.seed)
+        self._fixed = inputs.reset == "fixed"
+        self._generator = torch.Generator().manual_seed(inputs.seed)
         self._goal_low, self._goal_high = torch.tensor(task.goal_low), torch.tensor(task.goal_high)
         num = self.num_envs
         self._seeds = torch.zeros(num, dtype=torch.int64)
@@ -126,23 +125,23 @@ class GymnasiumVectorEnv:
         if self._started:
             self._replay()
 
-    @contextmanager
-    def pictures(self, width: int, height: int, camera: str, shadows: bool) -> Iterator[Callable[[int], np.ndarray]]:
-        """Gives a function that returns the picture [H, W, 3] uint8 of environment `index`, by its own camera.
-
-        Copies that can be drawn take the place of the others, in this process: `reset` before the next step. `shadows`
-        are the environment's. Raises ValueError for another camera, RuntimeError if it cannot be drawn here.
-        """
-        if camera != OVERVIEW:
-            raise ValueError(f"Unknown camera {camera!r}: env=gymnasium has one; env.kwargs may set it")
-        if not self.task.facts.has_pictures:
-            raise RuntimeError(f"Cannot render: env.id={self.task.id} has no render_mode rgb_array")
-        choose_gl()
+    def make_renderable(self) -> None:
+        """Puts copies that can be drawn, in this process, in the place of the others: `reset` before the next step."""
         make = partial(make_one, self.task.id, {**self.task.kwargs, "render_mode": "rgb_array"})
         drawn = SyncVectorEnv([make] * self.num_envs, autoreset_mode=AutoresetMode.DISABLED)
         self.close()
         self._envs, self._started = drawn, False
-        yield lambda index: self._picture(drawn.envs[index], width, height)
+
+    def render(self, index: int) -> np.ndarray:
+        """Returns the picture that environment `index` draws of itself, [H, W, 3] uint8, after `make_renderable`.
+
+        Raises RuntimeError if it cannot be drawn here.
+        """
+        assert isinstance(self._envs, SyncVectorEnv)
+        try:
+            return np.asarray(self._envs.envs[index].render())
+        except gymnasium.error.Error as error:
+            raise RuntimeError(f"Cannot render env.id={self.task.id}: {' '.join(str(error).split())}") from error
 
     def close(self) -> None:
         """Ends the processes of `async`."""
@@ -178,15 +177,6 @@ class GymnasiumVectorEnv:
             )
         if not action.isfinite().all():
             raise ValueError("action is not finite")
-
-    def _picture(self, env: gymnasium.Env, width: int, height: int) -> np.ndarray:
-        from PIL import Image, ImageOps
-
-        try:
-            image = env.render()
-        except gymnasium.error.Error as error:
-            raise RuntimeError(f"Cannot render env.id={self.task.id}: {' '.join(str(error).split())}") from error
-        return np.asarray(ImageOps.pad(Image.fromarray(np.asarray(image)), (width, height), color=PLATE))
 
     def _scaled(self, action: Tensor) -> np.ndarray:
         """Actions [N, A] in [-1, 1] in the bounds of the environment."""

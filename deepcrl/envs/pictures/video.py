@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
-from deepcrl.core.types import Observation, VectorEnv
-from deepcrl.envs.pictures.render import OVERVIEW, Drawable, rollout_frames
+from deepcrl.core.files import replacing
+from deepcrl.core.types import VectorEnv
+from deepcrl.envs.pictures.frames import rollout_frames
+from deepcrl.envs.pictures.render import OVERVIEW, Act, can_render
 
 GIF_MAX_BYTES = 3_000_000
 GIF_MAX_WIDTH = 480
@@ -23,7 +23,7 @@ GIF_COLORS = 64
 
 def record_episodes(
     env: VectorEnv,
-    act: Callable[[Observation], Tensor],
+    act: Act,
     path_mp4: str | Path,
     path_gif: str | Path | None = None,
     *,
@@ -40,7 +40,7 @@ def record_episodes(
     The video runs `speed` times as fast as the world. Raises ValueError as `rollout_frames`, RuntimeError if nothing
     can be rendered here, OSError if a file cannot be written.
     """
-    ctrl_dt = env.task.ctrl_dt if isinstance(env, Drawable) else 1.0
+    ctrl_dt = env.task.ctrl_dt if can_render(env) else 1.0
     every = max(1, round(speed / (fps * ctrl_dt)))
     frames = rollout_frames(
         env,
@@ -59,7 +59,7 @@ def record_episodes(
 
 def record_picture(
     env: VectorEnv,
-    act: Callable[[Observation], Tensor],
+    act: Act,
     path: str | Path,
     *,
     num_steps: int = 0,
@@ -83,7 +83,7 @@ def write_picture(frame: np.ndarray, path: str | Path, colors: int | None = None
     image = Image.fromarray(np.ascontiguousarray(frame))
     if colors is not None:
         image = image.quantize(colors, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    with _replacing(Path(path)) as unfinished:
+    with _replacing(path) as unfinished:
         image.save(unfinished, "PNG", optimize=True)
 
 
@@ -103,7 +103,7 @@ def write_video(frames: Iterable[np.ndarray], path_mp4: str | Path, path_gif: st
     if first is None:
         raise ValueError(f"No frames to write to {path_mp4}")
     height, width = first.shape[0] // 2 * 2, first.shape[1] // 2 * 2
-    with _replacing(Path(path_mp4)) as unfinished:
+    with _replacing(path_mp4) as unfinished:
         encoder = imageio_ffmpeg.write_frames(
             str(unfinished),
             (width, height),
@@ -123,23 +123,16 @@ def write_video(frames: Iterable[np.ndarray], path_mp4: str | Path, path_gif: st
                     if len(kept) > GIF_MAX_FRAMES:  # every second one goes, however long the video turns out to be
                         kept, stride = kept[::2], 2 * stride
     if path_gif is not None:
-        with _replacing(Path(path_gif)) as unfinished:
+        with _replacing(path_gif) as unfinished:
             unfinished.write_bytes(_gif(kept, fps / stride))
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Gives a path to write to, which becomes `path` if all goes well and is removed if not."""
-    unfinished = path.with_name(f".unfinished.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+def _replacing(path: str | Path) -> Iterator[Path]:
+    """As `replacing`, in a folder that is made if it is missing."""
+    with replacing(path) as unfinished:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise OSError(f"Cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def _shrink(frame: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ from deepcrl.envs.scenes.arena import ROBOT, add_goal_marker, add_overview, aren
 from deepcrl.envs.scenes.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
 from deepcrl.envs.scenes.mazes import bounds, maze_arena, parse_layout, pick
 from deepcrl.envs.scenes.places import around, disc_bounds, nearest_goal
-from deepcrl.envs.task import GoalTask, Start, side_by_side
+from deepcrl.envs.task import GoalTask, Start, concat_float32
 
 HEALTHY_Z = (1.0, 2.0)
 """Metres; an episode ends when the torso leaves this range."""
@@ -85,7 +85,7 @@ class HumanoidTask(GoalTask):
             physics.field("cvel")[:, links].flatten(1),
             physics.field("ctrl").clamp(-1, 1),
         )
-        return side_by_side(parts)
+        return concat_float32(parts)
 
     def terminated(self, state: Tensor) -> Tensor:
         z = state[:, 2]
