@@ -12,7 +12,7 @@ from deepcrl.envs.gymnasium.task import GymnasiumTask
 from deepcrl.envs.gymnasium.vector import GymnasiumVectorEnv
 from deepcrl.envs.physics.unstable import UnstableDumps
 from deepcrl.envs.settings import EnvInputs, EnvItem, Vectorizes
-from deepcrl.envs.source_ids import translated
+from deepcrl.envs.source_ids import translate_cfg
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
 
@@ -24,7 +24,7 @@ def make_task(cfg: Mapping[str, Any]) -> EnvItem:
     that the task refuses.
     """
     discover()
-    return ENVS.build(translated(cfg))
+    return ENVS.build(translate_cfg(cfg))
 
 
 def vectorize(item: EnvItem, inputs: EnvInputs) -> VectorEnv:

@@ -38,12 +38,12 @@ def concat_float32(parts: Sequence[Tensor]) -> Tensor:
     """
     if parts[0].device.type != "cpu":
         return torch.cat(list(parts), dim=1).float()
-    with np.errstate(over="ignore"):  # of unstable simulations
+    with np.errstate(over="ignore"):  # an unstable simulation may hold values beyond float32
         return torch.from_numpy(np.concatenate([part.numpy() for part in parts], axis=1, dtype=np.float32))
 
 
 class GoalTask(ABC):
-    """One task: its model, observed state, starts, goals and success. Holds no simulation, so it can be shared.
+    """One task: its model, observed state, starts, goals and success. Holds no simulation, so vectors can share it.
 
     Subclasses set the attributes below and register themselves in `ENVS`; their keyword-only constructor arguments
     are the task's hyperparameters.

@@ -56,7 +56,7 @@ class TaskVectorEnv:
         if seed is not None:
             self._generator.manual_seed(seed)
             self._first = None
-        self._begin(self._all)
+        self._reset_envs(self._all)
         self._started = True
         self._state = self.task.state(self.physics)
         return Observation(self._state, self._goal)
@@ -66,7 +66,7 @@ class TaskVectorEnv:
 
         Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`.
         """
-        self._check(action)
+        self._check_action(action)
         task, physics, traj_id = self.task, self.physics, self._traj_id
         before, control = physics.get_state(), task.control(physics, action)
         self._ctrl.copy_(control)
@@ -75,11 +75,11 @@ class TaskVectorEnv:
         any_unstable = bool(unstable.any())
         if any_unstable:
             state = torch.where(unstable[:, None], self._state, state)
-            self._report(unstable, physics=before, control=control, action=action)
+            self._dump_unstable(unstable, physics=before, control=control, action=action)
         goal = task.moved_goal(state, self._goal)
         if goal is not self._goal:
             self._goal = goal
-            self._mark(self._all, goal)
+            self._move_markers(self._all, goal)
         distance = task.distance(state, goal)
         terminated = task.terminated(state)
         self._steps += 1
@@ -90,7 +90,7 @@ class TaskVectorEnv:
         next_state = self._state = state
         done = terminated | truncated
         if done.any():
-            self._begin(done.nonzero()[:, 0])
+            self._reset_envs(done.nonzero()[:, 0])
             self._state = task.state(physics)
         return Step(
             observation=Observation(self._state, self._goal),
@@ -147,7 +147,7 @@ class TaskVectorEnv:
         self._generator.set_state(state["generator"].cpu())
         self._started, self.num_unstable = bool(state["started"]), int(state["num_unstable"])
 
-    def _check(self, action: Tensor) -> None:
+    def _check_action(self, action: Tensor) -> None:
         if not self._started:
             raise RuntimeError("call reset() before step()")
         if action.shape != (self.num_envs, self.spec.action_dim):
@@ -159,7 +159,7 @@ class TaskVectorEnv:
             bad = (~finite.all(dim=1)).nonzero()[:, 0].tolist()
             raise ValueError(f"action is not finite in {len(bad)} environments, the first of which is {bad[0]}")
 
-    def _report(self, unstable: Tensor, **tensors: Tensor) -> None:
+    def _dump_unstable(self, unstable: Tensor, **tensors: Tensor) -> None:
         """Counts and dumps the environments that are `unstable` [N], with their rows of `tensors` [N, ...]."""
         tensors |= {"state": self._state, "goal": self._goal}
         for index in unstable.nonzero()[:, 0].tolist():
@@ -170,28 +170,28 @@ class TaskVectorEnv:
                 self._dumps.write(self.num_unstable, facts, rows)
             self.num_unstable += 1
 
-    def _begin(self, ids: Tensor) -> None:
+    def _reset_envs(self, ids: Tensor) -> None:
         """Starts a new episode in environments `ids` [K], ascending."""
-        start = self._start(ids)
+        start = self._sample_start(ids)
         self.physics.reset(ids)
         self._qpos.index_copy_(0, ids, start.qpos.to(self._qpos))
         self._qvel.index_copy_(0, ids, start.qvel.to(self._qvel))
         goal = start.goal.to(self._goal)
-        # Replaced, not written in place: earlier observations hold the old tensors
+        # Out of place: observations returned earlier share the old tensor
         self._goal = self._goal.index_copy(0, ids, goal)
         self._traj_id = self._traj_id.index_add(0, ids, torch.ones_like(ids))
         self._steps[ids] = 0
-        self._mark(ids, goal)
+        self._move_markers(ids, goal)
         if self.task.derived:
             self.physics.forward(ids)
 
-    def _mark(self, ids: Tensor, goal: Tensor) -> None:
+    def _move_markers(self, ids: Tensor, goal: Tensor) -> None:
         """Shows goals [K, G] in environments `ids` [K]."""
         if self._marker is not None:
             place = self.task.marker_position(goal).to(self._marker).reshape(len(ids), -1, 3)
             self._marker.index_copy_(0, ids, place)
 
-    def _start(self, ids: Tensor) -> Start:
+    def _sample_start(self, ids: Tensor) -> Start:
         if not self._fixed:
             return self.task.sample_start(len(ids), self._generator)
         if self._first is None:

@@ -102,7 +102,5 @@ def test_an_items_own_vectorize_comes_first(item: Any) -> None:
 
 
 def test_an_item_without_a_vector_is_one_line() -> None:
-    with pytest.raises(
-        ValueError, match="^env: Neither is neither a GoalTask nor has it a method vectorize"
-    ):
+    with pytest.raises(ValueError, match="^env: Neither is neither a GoalTask nor has it a method vectorize"):
         vectorize(Neither(), INPUTS)

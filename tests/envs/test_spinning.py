@@ -18,7 +18,7 @@ envs.reset()
 before = len(os.listdir("{TASKS}"))
 for _ in range(3):
     envs.step(torch.zeros(512, envs.spec.action_dim))
-envs._begin(torch.arange(0, 512, 16))
+envs._reset_envs(torch.arange(0, 512, 16))
 after = len(os.listdir("{TASKS}"))
 torch.randn(512, 512).double().clone()  # this does wake them, or the test would see nothing
 print(before, after, len(os.listdir("{TASKS}")))

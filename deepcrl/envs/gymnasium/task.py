@@ -196,7 +196,7 @@ def make_one(id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env:
     try:
         if importlib.util.find_spec(ROBOTICS):
             robotics_shim.apply()
-        if module:  # of "module:Name-v0", which registers it
+        if module:  # "module:Name-v0": importing the module registers the id
             importlib.import_module(module)
         spec = gymnasium.spec(name)
     except ImportError as error:
@@ -205,7 +205,7 @@ def make_one(id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env:
         raise ValueError(_unknown(name, gymnasium.registry)) from error
     try:
         return gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **kwargs)
-    except Exception as error:  # whatever a stranger's environment raises
+    except Exception as error:  # other people's environments raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"env.id={id} cannot be made: {reason}") from error
 

@@ -42,7 +42,7 @@ class GymnasiumVectorEnv:
         self.episode_length = inputs.episode_length
         self.num_unstable = 0
         make = partial(make_one, task.id, task.kwargs)
-        # Disabled, for then we choose the seed of each reset, and the final observation is the one that step returns
+        # No autoreset: we choose the seed of each reset, and `step` returns the final observation
         self._envs = _VECTOR[task.vectorization]([make] * self.num_envs, autoreset_mode=AutoresetMode.DISABLED)
         self._fixed = inputs.reset == "fixed"
         self._generator = torch.Generator().manual_seed(inputs.seed)
@@ -58,17 +58,17 @@ class GymnasiumVectorEnv:
 
     def reset(self) -> Observation:
         """Starts a new episode in every environment."""
-        return self._begin(torch.ones(self.num_envs, dtype=torch.bool))
+        return self._reset_envs(torch.ones(self.num_envs, dtype=torch.bool))
 
     def step(self, action: Tensor) -> Step:
         """Advances every environment by one step; those whose episode ends are reset in the same call.
 
         Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`.
         """
-        self._check(action)
+        self._check_action(action)
         goal, traj_id = self._goal, self._traj_id
         self._actions[self._steps, torch.arange(self.num_envs)] = action
-        seen, _, ended, cut, info = self._envs.step(self._scaled(action))
+        seen, _, ended, cut, info = self._envs.step(self._to_action_space(action))
         state = self._state_of(seen)
         unstable = ~state.isfinite().all(dim=1)
         self.num_unstable += int(unstable.sum())
@@ -83,7 +83,7 @@ class GymnasiumVectorEnv:
         self._goal = self._goal_of(seen, torch.zeros_like(unstable))
         done = terminated | truncated
         if done.any():
-            self._begin(done)
+            self._reset_envs(done)
         observation = Observation(self._state, self._goal)
         return Step(observation, state, distance, success, terminated, truncated, traj_id)
 
@@ -150,14 +150,17 @@ class GymnasiumVectorEnv:
     def _replay(self) -> None:
         """Takes the steps of each unfinished episode again; they are aligned at their last."""
         longest, row = int(self._steps.max()), torch.arange(self.num_envs)
-        seen, done = None, torch.ones(self.num_envs, dtype=torch.bool)  # all, or Gymnasium refuses to step the others
+        seen, done = (
+            None,
+            torch.ones(self.num_envs, dtype=torch.bool),
+        )  # all at first: Gymnasium steps none before each was reset
         for now in range(longest + 1):
             place = now - (longest - self._steps)
             if (begin := (place == 0) | done).any():
                 seen = self._reset(begin)
             if now < longest:
                 action = torch.where(place[:, None] >= 0, self._actions[place.clamp(min=0), row], 0)
-                seen, _, ended, cut, _ = self._envs.step(self._scaled(action))
+                seen, _, ended, cut, _ = self._envs.step(self._to_action_space(action))
                 done = torch.as_tensor(ended | cut, dtype=torch.bool)
         differs = (self._state_of(seen) != self._state).any(dim=1)
         if differs.any():
@@ -168,7 +171,7 @@ class GymnasiumVectorEnv:
             )
             self._steps[differs] = self.episode_length - 1
 
-    def _check(self, action: Tensor) -> None:
+    def _check_action(self, action: Tensor) -> None:
         if not self._started:
             raise RuntimeError("call reset() before step()")
         if action.shape != (self.num_envs, self.spec.action_dim):
@@ -178,7 +181,7 @@ class GymnasiumVectorEnv:
         if not action.isfinite().all():
             raise ValueError("action is not finite")
 
-    def _scaled(self, action: Tensor) -> np.ndarray:
+    def _to_action_space(self, action: Tensor) -> np.ndarray:
         """Actions [N, A] in [-1, 1] in the bounds of the environment."""
         low, high = self.task.facts.action_low, self.task.facts.action_high
         unit = (action.double().cpu().numpy().clip(-1, 1) + 1) / 2
@@ -207,7 +210,7 @@ class GymnasiumVectorEnv:
             return torch.zeros(self.num_envs, dtype=torch.bool)
         return torch.from_numpy(np.asarray(info[key]).astype(bool) & info[f"_{key}"])
 
-    def _begin(self, which: Tensor) -> Observation:
+    def _reset_envs(self, which: Tensor) -> Observation:
         """Starts a new episode in the environments `which` [N] bool."""
         draw = which & torch.tensor(not (self._fixed and self._started))
         if draw.any():

@@ -68,7 +68,7 @@ def _at_goal(radius: float | None, distance: Tensor, step: Step | None) -> Tenso
         return distance < radius
     if step is None:
         return torch.zeros_like(distance, dtype=torch.bool)
-    return step.success & ~(step.terminated | step.truncated)  # which are now at the start of another episode
+    return step.success & ~(step.terminated | step.truncated)  # ended episodes show their successor's start
 
 
 def tile(images: list[np.ndarray]) -> np.ndarray:

@@ -85,14 +85,16 @@ def choose_gl() -> Any:
     if sys.platform != "linux":
         return importlib.import_module("mujoco.gl_context").GLContext
     with contextlib.suppress(ImportError):
-        importlib.import_module("triton")  # both it and Mesa bring an LLVM; after Mesa's, its import would crash
+        importlib.import_module(
+            "triton"
+        )  # Triton and Mesa each load an LLVM: Triton must come first or its import crashes
     asked = os.environ.get("MUJOCO_GL", "").lower()
     backends = (asked,) if asked in ("egl", "osmesa") else ("egl", "osmesa")
     reasons = []
     for backend in backends:
         try:
             return _load_gl(backend)
-        except Exception as error:  # a missing library shows as anything from AttributeError to GLError
+        except Exception as error:  # a missing library raises AttributeError, ImportError, GLError, ...
             reasons.append(f"{backend}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
             _forget_opengl()
     raise RuntimeError(
@@ -103,7 +105,7 @@ def choose_gl() -> Any:
 
 def _load_gl(backend: str) -> Any:
     os.environ["PYOPENGL_PLATFORM"] = backend
-    os.environ["MUJOCO_GL"] = backend  # MuJoCo's C side asks it where to look up OpenGL functions
+    os.environ["MUJOCO_GL"] = backend  # MuJoCo's C code reads it to find OpenGL's functions
     context_class = importlib.import_module(f"mujoco.{backend}").GLContext
     context = context_class(16, 16)
     context.make_current()

@@ -45,7 +45,7 @@ def record_episodes(
     frames = rollout_frames(
         env,
         act,
-        # One less than the episode, whose last step would show the next episode's start.
+        # One step less than an episode: after its last step the environment shows the next episode's start
         num_steps if num_steps is not None else env.episode_length - 1,
         width=size,
         height=size,
@@ -120,7 +120,7 @@ def write_video(frames: Iterable[np.ndarray], path_mp4: str | Path, path_gif: st
                 encoder.send(np.ascontiguousarray(frame[:height, :width]))
                 if path_gif is not None and i % stride == 0:
                     kept.append(_shrink(frame))
-                    if len(kept) > GIF_MAX_FRAMES:  # every second one goes, however long the video turns out to be
+                    if len(kept) > GIF_MAX_FRAMES:  # then keep every second one
                         kept, stride = kept[::2], 2 * stride
     if path_gif is not None:
         with _replacing(path_gif) as unfinished:
@@ -148,14 +148,14 @@ def _gif(frames: list[np.ndarray], fps: float) -> bytes:
     """Returns frames as a GIF of at most GIF_MAX_BYTES: every second frame goes until it fits."""
     from PIL import Image
 
-    # One palette for all, taken from frames across the video: colours do not flicker, and still parts cost nothing.
+    # One palette for all frames, from frames across the video: colours do not flicker, unchanged parts compress well
     sample = Image.fromarray(np.vstack(frames[:: max(1, len(frames) // 8)]))
-    # Octree, for median cut gives every colour to floor and walls, and a small robot turns grey.
+    # Octree, because median cut spends all colours on floor and walls and a small robot turns grey
     palette = sample.quantize(GIF_COLORS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     while True:
         images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
         file = io.BytesIO()
-        # GIF counts in hundredths of a second, and players slow down anything under two of them.
+        # GIF durations are multiples of 10 ms, and players slow down anything below 20 ms
         duration = max(20, round(100 / fps) * 10)
         images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
         if len(frames) < 2 or file.tell() <= GIF_MAX_BYTES:

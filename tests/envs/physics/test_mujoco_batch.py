@@ -1,4 +1,4 @@
-"""The seam to mujoco.batch: live fields, steps, resets, state."""
+"""The engine mujoco.batch: live fields, steps, resets, state."""
 
 # pyright: reportAttributeAccessIssue=false
 # mujoco's names come from compiled modules without stubs

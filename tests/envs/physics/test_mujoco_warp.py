@@ -1,4 +1,4 @@
-"""The seam to MuJoCo Warp, on its CPU device: live fields, steps, resets, state, and vector environments on it."""
+"""The engine MuJoCo Warp, on its CPU device: live fields, steps, resets, state, and vector environments on it."""
 
 # pyright: reportAttributeAccessIssue=false
 # mujoco's names come from compiled modules without stubs

@@ -1,5 +1,7 @@
 """The live viewer: it follows the environment, and needs a display."""
 
+# pyright: reportAttributeAccessIssue=false
+# mujoco's names come from compiled modules without stubs
 import contextlib
 import sys
 from collections.abc import Iterator
