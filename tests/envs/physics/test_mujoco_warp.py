@@ -268,7 +268,7 @@ def test_the_picture_is_of_the_simulation(actions):
     assert torch.equal(torch.tensor(data.mocap_pos[0, :2]).float(), goal[2])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="runs on a machine with a CUDA GPU")
 def test_a_gpu_steps_as_the_cpu_does(actions):
     gpu = MujocoWarp(Ant().model, 3, torch.device("cuda"))
     cpu = build()
