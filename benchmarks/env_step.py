@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from deepcrl.cli.hydra.errors import ArgumentParser
-from deepcrl.envs import VectorSettings, make_task
-from deepcrl.envs.physics import make_physics
+from deepcrl.envs import EnvInputs, make_task
+from deepcrl.envs.physics.engines import make_physics
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
 from deepcrl.run.environment import describe_environment
@@ -38,10 +38,10 @@ def run(
     """Prints rates in environment steps per second and appends one JSON row per variant to `json_path`."""
     task = make_task({"name": env})
     assert isinstance(task, GoalTask)
-    settings = VectorSettings(
+    inputs = EnvInputs(
         num_envs=num_envs, episode_length=1000, seed=0, num_threads=num_threads, physics=physics, device=device
     )
-    envs = TaskVectorEnv(task, settings)
+    envs = TaskVectorEnv(task, inputs)
     envs.reset()
     generator = torch.Generator().manual_seed(1)
     actions = (2 * torch.rand(64, num_envs, task.spec.action_dim, generator=generator) - 1).to(envs.physics.device)

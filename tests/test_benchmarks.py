@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from deepcrl.core.components import ENVS, discover
-from deepcrl.envs.physics import ENGINES
+from deepcrl.envs.physics.engines import ENGINES
 from deepcrl.envs.task import GoalTask
 
 BENCHMARKS_DIR = Path(__file__).parents[1] / "benchmarks"

@@ -80,6 +80,6 @@ def _what(given: list[str], learner: str) -> tuple[Act, RunConfig, Path]:
 
 
 def _show(act: Act, config: RunConfig) -> None:
-    from deepcrl.envs.pictures.render import view_live
+    from deepcrl.envs.pictures.viewer import view_live
 
     view_live(build_envs(config, config.evaluation_env, 1, "play"), act)

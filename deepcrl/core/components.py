@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import os
@@ -53,12 +54,23 @@ def discover() -> None:
     Plugins are the modules named in `DEEPCRL_PLUGINS` (comma separated) and the installed packages' entry points
     in the group `deepcrl.plugins`. Raises PluginError, with the plugin's name, if one does not import.
     """
-    for name in _BUILT_IN:
-        _import_all(importlib.import_module(name))
+    _import_built_in()
     for name in filter(None, (part.strip() for part in os.environ.get(PLUGINS_VARIABLE, "").split(","))):
         _import_plugin(name, f"named in {PLUGINS_VARIABLE}")
-    for entry in importlib.metadata.entry_points(group=PLUGINS_GROUP):
+    for entry in _entry_points():
         _import_plugin(entry.value.partition(":")[0], f"entry point {entry.name!r}")
+
+
+@functools.cache
+def _import_built_in() -> None:
+    for name in _BUILT_IN:
+        _import_all(importlib.import_module(name))
+
+
+@functools.cache
+def _entry_points() -> tuple[importlib.metadata.EntryPoint, ...]:
+    """Plugins of installed packages; cached, because it reads the metadata of every package (60 ms)."""
+    return tuple(importlib.metadata.entry_points(group=PLUGINS_GROUP))
 
 
 def _import_all(package: ModuleType) -> None:

@@ -10,20 +10,19 @@ from typing import IO
 
 
 @contextlib.contextmanager
-def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
-    """Opens a file for writing that becomes `path` only when it is complete and on disk.
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Gives the path of a file to write, which becomes `path` only when it is complete and on disk.
 
     Whatever interrupts the writing, `path` holds its old content or all of the new. Raises OSError with one line
     that names `path` (a full disk, no permission), after removing the unfinished file.
     """
     path = Path(path)
     # Beside `path`, for os.replace cannot cross file systems; one fixed name, so that a killed process leaves at
-    # most one stray file, which the next write replaces.
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    # most one stray file, which the next write replaces. The ending stays: encoders choose the format by it.
+    unfinished = path.with_name(f".unfinished.{path.name}")
     try:
-        with open(unfinished, "wb") as file:
-            yield file
-            file.flush()
+        yield unfinished
+        with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     except OSError as error:
@@ -31,6 +30,13 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """Opens a binary file for writing that becomes `path` as `replacing` says. Errors: as there."""
+    with replacing(path) as unfinished, open(unfinished, "wb") as file:
+        yield file
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> None:

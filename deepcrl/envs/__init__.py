@@ -11,9 +11,9 @@ import importlib
 import pkgutil
 
 from deepcrl.envs.make import make_envs, make_task
-from deepcrl.envs.settings import EnvItem, VectorSettings
+from deepcrl.envs.settings import EnvInputs, EnvItem
 
-__all__ = ["EnvItem", "VectorSettings", "make_envs", "make_task"]
+__all__ = ["EnvInputs", "EnvItem", "make_envs", "make_task"]
 
 
 def _register_with_gymnasium() -> None:

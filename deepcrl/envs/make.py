@@ -8,9 +8,13 @@ from typing import Any
 
 from deepcrl.core.components import ENVS, discover
 from deepcrl.core.types import VectorEnv
+from deepcrl.envs.gymnasium.task import GymnasiumTask
+from deepcrl.envs.gymnasium.vector import GymnasiumVectorEnv
 from deepcrl.envs.physics.unstable import UnstableDumps
-from deepcrl.envs.settings import EnvItem, VectorSettings
-from deepcrl.envs.source_ids import translated
+from deepcrl.envs.settings import EnvInputs, EnvItem, Vectorizes
+from deepcrl.envs.source_ids import translate_cfg
+from deepcrl.envs.task import GoalTask
+from deepcrl.envs.vector import TaskVectorEnv
 
 
 def make_task(cfg: Mapping[str, Any]) -> EnvItem:
@@ -20,7 +24,21 @@ def make_task(cfg: Mapping[str, Any]) -> EnvItem:
     that the task refuses.
     """
     discover()
-    return ENVS.build(translated(cfg))
+    return ENVS.build(translate_cfg(cfg))
+
+
+def vectorize(item: EnvItem, inputs: EnvInputs) -> VectorEnv:
+    """Returns `inputs.num_envs` copies of `item`: by its own `vectorize` if it has one, else by the class of its kind.
+
+    Raises ValueError for an item of no known kind, and where the vector does.
+    """
+    if isinstance(item, Vectorizes):
+        return item.vectorize(inputs)
+    if isinstance(item, GoalTask):
+        return TaskVectorEnv(item, inputs)
+    if isinstance(item, GymnasiumTask):
+        return GymnasiumVectorEnv(item, inputs)
+    raise ValueError(f"env: {type(item).__name__} is neither a GoalTask nor has it a method vectorize(inputs)")
 
 
 def make_envs(
@@ -35,11 +53,11 @@ def make_envs(
     device: str = "cpu",
     unstable_dir: Path | None = None,
 ) -> VectorEnv:
-    """Returns `num_envs` copies of the task `cfg`; see `VectorSettings` for the rest and its errors.
+    """Returns `num_envs` copies of the task `cfg`; see `EnvInputs` for the rest and its errors.
 
     Simulations that become unstable are dumped into `unstable_dir`, which is made when it is needed.
     """
-    settings = VectorSettings(
+    inputs = EnvInputs(
         num_envs=num_envs,
         episode_length=episode_length,
         seed=seed,
@@ -49,4 +67,4 @@ def make_envs(
         device=device,
         unstable=None if unstable_dir is None else UnstableDumps(unstable_dir, cfg),
     )
-    return make_task(cfg).vectorize(settings)
+    return vectorize(make_task(cfg), inputs)

@@ -1,21 +1,21 @@
-"""How a task is vectorised, and the checks that hyperparameters of tasks share."""
+"""What a vector of environments is made from, and what the registry of environments holds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from deepcrl.core.checks import at_least, suggest
 from deepcrl.core.types import EnvSpec, VectorEnv
-from deepcrl.envs.physics import ENGINES
+from deepcrl.envs.physics.engines import ENGINES
 from deepcrl.envs.physics.unstable import UnstableDumps
 
 RESET_POLICIES = ("resample", "fixed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VectorSettings:
-    """The settings of a vector environment that are the run's and not the task's."""
+class EnvInputs:
+    """What a vector of environments is made from, beside its task: the run's settings."""
 
     num_envs: int
     episode_length: int
@@ -27,7 +27,7 @@ class VectorSettings:
     """`resample`: every episode draws a new start and goal. `fixed`: each environment keeps its first start and goal
     for ever, as the auto-reset of scaling-crl and JaxGCRL does."""
     physics: str = "mujoco"
-    """The engine, of `deepcrl.envs.physics.ENGINES`."""
+    """The engine, of `deepcrl.envs.physics.engines.ENGINES`."""
     device: str = "cpu"
     """Where an engine that has the choice (`mujoco_warp`) runs; `mujoco` is on the CPU. Tensors are on the engine's."""
     unstable: UnstableDumps | None = None
@@ -43,7 +43,10 @@ class VectorSettings:
 
 
 class EnvItem(Protocol):
-    """What the registry of environments holds: something that knows its sizes and how to make N copies of itself."""
+    """What the registry of environments holds: a task, which knows its sizes and holds no simulation.
+
+    `make.vectorize` makes N copies of a GoalTask or GymnasiumTask; any other item brings its own `vectorize`.
+    """
 
     @property
     def spec(self) -> EnvSpec: ...
@@ -58,4 +61,9 @@ class EnvItem(Protocol):
         """Whether that distance is the Euclidean one of goals."""
         ...
 
-    def vectorize(self, settings: VectorSettings) -> VectorEnv: ...
+
+@runtime_checkable
+class Vectorizes(Protocol):
+    """An item that makes its own vector."""
+
+    def vectorize(self, inputs: EnvInputs) -> VectorEnv: ...

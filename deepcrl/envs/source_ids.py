@@ -79,7 +79,7 @@ def translate(name: str) -> dict[str, Any]:
     return {"name": RENAMED.get(name, name)}
 
 
-def translated(cfg: Mapping[str, Any]) -> dict[str, Any]:
+def translate_cfg(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Returns `{"name": ..., hyperparameters...}` with an old id translated; hyperparameters that are given win."""
     return translate(cfg["name"]) | {key: value for key, value in cfg.items() if key != "name"}
 

@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepcrl.core.types import EnvSpec, VectorEnv
+from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
-from deepcrl.envs.settings import VectorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +30,20 @@ class Start:
     """[K, G] float32"""
 
 
-def side_by_side(parts: Sequence[Tensor]) -> Tensor:
-    """Returns `parts`, [N, D] each, next to each other as new float32 memory: for large states.
+def concat_float32(parts: Sequence[Tensor]) -> Tensor:
+    """Returns `parts`, [N, D] each, joined along D as new float32 memory: for large states.
 
     On a CPU by numpy, in one pass on one thread. Torch would share it among its threads, and OpenMP's threads then spin
     for milliseconds on processors that the physics needs.
     """
     if parts[0].device.type != "cpu":
         return torch.cat(list(parts), dim=1).float()
-    with np.errstate(over="ignore"):  # of unstable simulations
+    with np.errstate(over="ignore"):  # an unstable simulation may hold values beyond float32
         return torch.from_numpy(np.concatenate([part.numpy() for part in parts], axis=1, dtype=np.float32))
 
 
 class GoalTask(ABC):
-    """One task: its model, observed state, starts, goals and success. Holds no simulation, so it can be shared.
+    """One task: its model, observed state, starts, goals and success. Holds no simulation, so vectors can share it.
 
     Subclasses set the attributes below and register themselves in `ENVS`; their keyword-only constructor arguments
     are the task's hyperparameters.
@@ -117,12 +116,6 @@ class GoalTask(ABC):
         With M markers, [K, M, 3].
         """
         return torch.nn.functional.pad(goal, (0, 3 - goal.shape[1]))
-
-    def vectorize(self, settings: VectorSettings) -> VectorEnv:
-        """Returns `settings.num_envs` copies of this task, stepped together."""
-        from deepcrl.envs.vector import TaskVectorEnv
-
-        return TaskVectorEnv(self, settings)
 
     @property
     def goal_labels(self) -> tuple[str, ...]:

@@ -4,23 +4,20 @@
 # mujoco's names come from compiled modules without stubs
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import mujoco
-import numpy as np
 import torch
 from torch import Tensor
 
 from deepcrl.core.types import Observation, Step
-from deepcrl.envs.physics import make_physics
-from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.physics.engines import make_physics
+from deepcrl.envs.settings import EnvInputs
 from deepcrl.envs.task import GoalTask, Start
 
 
 class TaskVectorEnv:
-    """A VectorEnv of `settings.num_envs` copies of `task`.
+    """A VectorEnv of `inputs.num_envs` copies of `task`.
 
     Observed states are consistent right after `reset` and `step`: qpos and qvel never lag, and a task that reads
     derived fields gets them recomputed (`GoalTask.derived`). Returned tensors are never written to again.
@@ -28,26 +25,24 @@ class TaskVectorEnv:
     results at any thread count.
 
     A simulation that becomes unstable (not finite, or an engine error) does not stop the others: its episode is
-    truncated, its `next_state` is the last good state, it is reset, `num_unstable` counts it, and `settings.unstable`
+    truncated, its `next_state` is the last good state, it is reset, `num_unstable` counts it, and `inputs.unstable`
     dumps it. Replay draws no transition that ends a truncated trajectory, so nothing of it is trained on.
     """
 
-    def __init__(self, task: GoalTask, settings: VectorSettings) -> None:
+    def __init__(self, task: GoalTask, inputs: EnvInputs) -> None:
         self.task = task
         self.spec = task.spec
-        self.num_envs = settings.num_envs
-        self.episode_length = settings.episode_length
+        self.num_envs = inputs.num_envs
+        self.episode_length = inputs.episode_length
         self.num_unstable = 0
-        self.physics = make_physics(
-            settings.physics, task.model, settings.num_envs, settings.num_threads, settings.device
-        )
-        self._fixed = settings.reset == "fixed"
-        self._seed, self._dumps = settings.seed, settings.unstable
-        self._generator = torch.Generator(self.physics.device).manual_seed(settings.seed)
+        self.physics = make_physics(inputs.physics, task.model, inputs.num_envs, inputs.num_threads, inputs.device)
+        self._fixed = inputs.reset == "fixed"
+        self._seed, self._dumps = inputs.seed, inputs.unstable
+        self._generator = torch.Generator(self.physics.device).manual_seed(inputs.seed)
         self._qpos, self._qvel = self.physics.field("qpos"), self.physics.field("qvel")
         self._ctrl = self.physics.field("ctrl")
         self._marker = self._marker_view()
-        device, num = self.physics.device, settings.num_envs
+        device, num = self.physics.device, inputs.num_envs
         self._all = torch.arange(num, device=device)
         self._steps = torch.zeros(num, dtype=torch.int64, device=device)
         self._traj_id = torch.full((num,), -1, dtype=torch.int64, device=device)
@@ -61,7 +56,7 @@ class TaskVectorEnv:
         if seed is not None:
             self._generator.manual_seed(seed)
             self._first = None
-        self._begin(self._all)
+        self._reset_envs(self._all)
         self._started = True
         self._state = self.task.state(self.physics)
         return Observation(self._state, self._goal)
@@ -71,7 +66,7 @@ class TaskVectorEnv:
 
         Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`.
         """
-        self._check(action)
+        self._check_action(action)
         task, physics, traj_id = self.task, self.physics, self._traj_id
         before, control = physics.get_state(), task.control(physics, action)
         self._ctrl.copy_(control)
@@ -80,11 +75,11 @@ class TaskVectorEnv:
         any_unstable = bool(unstable.any())
         if any_unstable:
             state = torch.where(unstable[:, None], self._state, state)
-            self._report(unstable, physics=before, control=control, action=action)
+            self._dump_unstable(unstable, physics=before, control=control, action=action)
         goal = task.moved_goal(state, self._goal)
         if goal is not self._goal:
             self._goal = goal
-            self._mark(self._all, goal)
+            self._move_markers(self._all, goal)
         distance = task.distance(state, goal)
         terminated = task.terminated(state)
         self._steps += 1
@@ -95,7 +90,7 @@ class TaskVectorEnv:
         next_state = self._state = state
         done = terminated | truncated
         if done.any():
-            self._begin(done.nonzero()[:, 0])
+            self._reset_envs(done.nonzero()[:, 0])
             self._state = task.state(physics)
         return Step(
             observation=Observation(self._state, self._goal),
@@ -112,14 +107,6 @@ class TaskVectorEnv:
     def data(self, index: int) -> mujoco.MjData:
         """Returns a copy of environment `index` as an MjData of `task.model`, ready to render: goal marker included."""
         return self.physics.data(index)
-
-    @contextmanager
-    def pictures(self, width: int, height: int, camera: str, shadows: bool) -> Iterator[Callable[[int], np.ndarray]]:
-        """Gives a function that returns the picture [H, W, 3] uint8 of environment `index`; errors as `Renderer`."""
-        from deepcrl.envs.pictures.render import Renderer
-
-        with Renderer(self.task.model, width, height, shadows=shadows) as renderer:
-            yield lambda index: renderer.render(self.data(index), camera)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything needed to go on exactly; tensors, numbers and None only."""
@@ -160,7 +147,7 @@ class TaskVectorEnv:
         self._generator.set_state(state["generator"].cpu())
         self._started, self.num_unstable = bool(state["started"]), int(state["num_unstable"])
 
-    def _check(self, action: Tensor) -> None:
+    def _check_action(self, action: Tensor) -> None:
         if not self._started:
             raise RuntimeError("call reset() before step()")
         if action.shape != (self.num_envs, self.spec.action_dim):
@@ -172,7 +159,7 @@ class TaskVectorEnv:
             bad = (~finite.all(dim=1)).nonzero()[:, 0].tolist()
             raise ValueError(f"action is not finite in {len(bad)} environments, the first of which is {bad[0]}")
 
-    def _report(self, unstable: Tensor, **tensors: Tensor) -> None:
+    def _dump_unstable(self, unstable: Tensor, **tensors: Tensor) -> None:
         """Counts and dumps the environments that are `unstable` [N], with their rows of `tensors` [N, ...]."""
         tensors |= {"state": self._state, "goal": self._goal}
         for index in unstable.nonzero()[:, 0].tolist():
@@ -183,28 +170,28 @@ class TaskVectorEnv:
                 self._dumps.write(self.num_unstable, facts, rows)
             self.num_unstable += 1
 
-    def _begin(self, ids: Tensor) -> None:
+    def _reset_envs(self, ids: Tensor) -> None:
         """Starts a new episode in environments `ids` [K], ascending."""
-        start = self._start(ids)
+        start = self._sample_start(ids)
         self.physics.reset(ids)
         self._qpos.index_copy_(0, ids, start.qpos.to(self._qpos))
         self._qvel.index_copy_(0, ids, start.qvel.to(self._qvel))
         goal = start.goal.to(self._goal)
-        # Replaced, not written in place: earlier observations hold the old tensors
+        # Out of place: observations returned earlier share the old tensor
         self._goal = self._goal.index_copy(0, ids, goal)
         self._traj_id = self._traj_id.index_add(0, ids, torch.ones_like(ids))
         self._steps[ids] = 0
-        self._mark(ids, goal)
+        self._move_markers(ids, goal)
         if self.task.derived:
             self.physics.forward(ids)
 
-    def _mark(self, ids: Tensor, goal: Tensor) -> None:
+    def _move_markers(self, ids: Tensor, goal: Tensor) -> None:
         """Shows goals [K, G] in environments `ids` [K]."""
         if self._marker is not None:
             place = self.task.marker_position(goal).to(self._marker).reshape(len(ids), -1, 3)
             self._marker.index_copy_(0, ids, place)
 
-    def _start(self, ids: Tensor) -> Start:
+    def _sample_start(self, ids: Tensor) -> Start:
         if not self._fixed:
             return self.task.sample_start(len(ids), self._generator)
         if self._first is None:

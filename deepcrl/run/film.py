@@ -37,13 +37,13 @@ def film(
     Raises RuntimeError if nothing can be drawn here, ValueError for a camera, a number or an ending that does not fit,
     OSError if a file cannot be written.
     """
-    from deepcrl.envs.pictures.render import Drawable
+    from deepcrl.envs.pictures.render import can_render
     from deepcrl.envs.pictures.video import record_episodes, record_picture
 
     if path.suffix not in ENDINGS:
         raise ValueError(suggest(f"ending of {path}", path.suffix, ENDINGS))
     envs = build_envs(config, config.evaluation_env, num_tiles, "play")
-    if not isinstance(envs, Drawable):
+    if not can_render(envs):
         raise RuntimeError(f"env={config.evaluation_env['name']} cannot be drawn")
     if path.suffix == ".png":
         record_picture(envs, act, path, num_steps=num_steps or 0, num_tiles=num_tiles, size=size, camera=camera)

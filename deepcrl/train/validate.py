@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from deepcrl.core.checks import at_least, suggest
-from deepcrl.envs.physics import ENGINES
+from deepcrl.envs.physics.engines import ENGINES
 from deepcrl.envs.settings import RESET_POLICIES
 from deepcrl.kernels.dispatch import KERNELS
 from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS, RunConfig

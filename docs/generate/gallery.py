@@ -11,9 +11,10 @@ import torch
 
 from deepcrl.core.components import ENVS, discover
 from deepcrl.envs import make_task
-from deepcrl.envs.pictures.render import tile
+from deepcrl.envs.pictures.frames import tile
+from deepcrl.envs.pictures.render import rendering
 from deepcrl.envs.pictures.video import write_picture
-from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.settings import EnvInputs
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
 
@@ -36,14 +37,14 @@ def picture(name: str) -> np.ndarray:
     """Returns the task after some random actions, seen by both cameras, [H, W, 3] uint8; errors as `Renderer`."""
     task = make_task({"name": name})
     assert isinstance(task, GoalTask)
-    envs = TaskVectorEnv(task, VectorSettings(num_envs=1, episode_length=1000, seed=0))
+    envs = TaskVectorEnv(task, EnvInputs(num_envs=1, episode_length=1000, seed=0))
     generator = torch.Generator().manual_seed(0)
     envs.reset()
     for _ in range(STEPS):
         envs.step(2 * torch.rand(1, envs.spec.action_dim, generator=generator) - 1)
     views = []
     for camera in CAMERAS:
-        with envs.pictures(SIZE, SIZE, camera, shadows=True) as view:
+        with rendering(envs, SIZE, SIZE, camera, shadows=True) as view:
             views.append(view(0))
     return tile(views)
 

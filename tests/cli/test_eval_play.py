@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepcrl.envs.pictures import render
+from deepcrl.envs.pictures import renderer, viewer
 from deepcrl.run import checkpoint
 
 pytestmark = pytest.mark.usefixtures("run")
@@ -156,7 +156,7 @@ def test_play_refuses(deepcrl, run: Path, arguments: str, message: str) -> None:
 
 
 def test_play_without_a_display(deepcrl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "has_display", lambda: False)
+    monkeypatch.setattr(viewer, "has_display", lambda: False)
     assert deepcrl("play", "run", "--live").error == "There is no display to open a viewer on; record a video instead"
 
 
@@ -164,5 +164,5 @@ def test_play_without_opengl(deepcrl, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_opengl() -> None:
         raise RuntimeError("Cannot render: no OpenGL without a display")
 
-    monkeypatch.setattr(render, "choose_gl", no_opengl)
+    monkeypatch.setattr(renderer, "choose_gl", no_opengl)
     assert deepcrl("play", "run").error == "Cannot render: no OpenGL without a display"

@@ -63,7 +63,7 @@ def test_an_environment_of_gymnasium(deepcrl) -> None:
         ("policy=random env=ant loss=dot", "Unknown setting of an evaluation 'loss'. Known: env, episode_length, "),
         ("policy=random env=ant agent.evaluation=sample", "Unknown setting of an evaluation 'agent.evaluation'. "),
         ("policy=random env=ant out=a.avi", "Unknown ending of a.avi '.avi'. Known: .mp4, .png"),
-        ("policy=random env=ant out=/proc/a.png", "Cannot write /proc/a.png: "),
+        ("policy=random env=ant out=/proc/a.png", "Cannot save /proc/a.png: "),
         ("policy=random env=ant out=a.png --camera nowhere", "Unknown camera 'nowhere'. Known: "),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deepcrl.core import components
 from deepcrl.core.components import LOSSES, PLUGINS_GROUP, PLUGINS_VARIABLE, REGISTRIES, PluginError, discover
 
 LOSS = """
@@ -27,7 +28,9 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(LOSSES, "_items", dict(LOSSES._items))
     monkeypatch.setattr(LOSSES, "_schemas", dict(LOSSES._schemas))
+    components._entry_points.cache_clear()
     yield tmp_path
+    components._entry_points.cache_clear()
     for file in tmp_path.glob("*.py"):
         sys.modules.pop(file.stem, None)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deepcrl.core import files
-from deepcrl.core.files import atomic_file, write_atomic
+from deepcrl.core.files import atomic_file, replacing, write_atomic
 
 
 @pytest.mark.parametrize("content", ["größer\n", b"\x00\xff"])
@@ -45,3 +45,22 @@ def test_any_interruption_leaves_the_old_file(tmp_path: Path) -> None:
         interrupted()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["model.pt"]
+
+
+def test_replacing_gives_a_path_with_the_same_ending_that_becomes_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_text("old")
+    with replacing(path) as unfinished:
+        assert unfinished.suffix == ".mp4"
+        unfinished.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["film.mp4"]
+
+
+def test_replacing_with_a_file_that_was_never_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_text("old")
+    with pytest.raises(OSError, match=r"^Cannot save .*film\.mp4: No such file or directory$"), replacing(path):
+        pass
+    assert path.read_text() == "old"

@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 from torch import Tensor
 
 from deepcrl.core.types import Observation, Step
-from deepcrl.envs import VectorSettings, make_task
+from deepcrl.envs import EnvInputs, make_task
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.tasks.arm import DRIVEN, JOINT7
 from deepcrl.envs.vector import TaskVectorEnv
@@ -42,10 +42,10 @@ def make() -> Make:
     ) -> TaskVectorEnv:
         item = make_task({"name": name, **(task or {})})
         assert isinstance(item, GoalTask)
-        settings = VectorSettings(
+        inputs = EnvInputs(
             num_envs=num_envs, episode_length=episode_length, seed=seed, num_threads=num_threads, reset=reset
         )
-        return TaskVectorEnv(item, settings)
+        return TaskVectorEnv(item, inputs)
 
     return build
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.scenes.arena import add_goal_marker, arena
-from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.settings import EnvInputs
 from deepcrl.envs.task import GoalTask, Start
 from deepcrl.envs.tasks.ant import Ant
 from deepcrl.envs.vector import TaskVectorEnv
@@ -166,7 +166,7 @@ class _CrampedAnt(Ant):
 
 
 def test_an_engine_error_is_not_fatal(actions):
-    envs = TaskVectorEnv(_CrampedAnt(), VectorSettings(num_envs=4, episode_length=1000, seed=0, num_threads=2))
+    envs = TaskVectorEnv(_CrampedAnt(), EnvInputs(num_envs=4, episode_length=1000, seed=0, num_threads=2))
     envs.reset()
     truncated = 0
     for action in actions(envs, 60):
@@ -202,7 +202,7 @@ class _Pendulum(GoalTask):
 
 
 def test_derived_fields_do_not_lag():
-    envs = TaskVectorEnv(_Pendulum(), VectorSettings(num_envs=3, episode_length=4, seed=0, num_threads=2))
+    envs = TaskVectorEnv(_Pendulum(), EnvInputs(num_envs=3, episode_length=4, seed=0, num_threads=2))
     angle, observation = envs.physics.field("qpos")[:, 0], envs.reset()
     for _ in range(10):
         tip = torch.stack((angle.cos(), torch.zeros(3).double(), 2 - angle.sin()), dim=1).float()
@@ -218,7 +218,7 @@ def test_scattered_goal_indices_are_in_their_order():
 
 
 def test_goal_gradient_is_not_needed_and_no_marker_is_allowed():
-    envs = _Pendulum().vectorize(VectorSettings(num_envs=1, episode_length=4, seed=0))
+    envs = TaskVectorEnv(_Pendulum(), EnvInputs(num_envs=1, episode_length=4, seed=0))
     assert not envs.reset().state.requires_grad
     assert _Pendulum().model.nmocap == 0
     scene = arena()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from deepcrl.envs.pictures import render
+from deepcrl.envs.pictures import renderer
 from deepcrl.run import checkpoint, metrics
 from deepcrl.run import recorder as module
 from deepcrl.run.checkpoint import CheckpointError
@@ -103,7 +103,7 @@ def test_a_machine_without_opengl_succeeds(
     def no_opengl() -> None:
         raise RuntimeError("Cannot render: no OpenGL without a display")
 
-    monkeypatch.setattr(render, "choose_gl", no_opengl)
+    monkeypatch.setattr(renderer, "choose_gl", no_opengl)
     start(video=True).run()
     out = capsys.readouterr().out.splitlines()
     assert out[-2:] == [f"{tmp_path}/run/plots/curves.png", f"Done: {tmp_path}/run"]

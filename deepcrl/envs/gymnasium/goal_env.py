@@ -19,8 +19,8 @@ from torch import Tensor
 
 from deepcrl.core.checks import at_least, suggest
 from deepcrl.envs.make import make_task
-from deepcrl.envs.pictures.render import OVERVIEW
-from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.pictures.render import OVERVIEW, rendering
+from deepcrl.envs.settings import EnvInputs
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
 
@@ -31,7 +31,7 @@ _SEEDS = 2**31
 Observed = dict[str, np.ndarray]
 
 
-class _OfTask:
+class _TaskAdapter:
     """What one copy and N copies of a task share: spaces, observations, reward, pictures.
 
     The observation is a dict, all float32: `observation`, the state [S], `achieved_goal` [G] and `desired_goal` [G].
@@ -41,7 +41,7 @@ class _OfTask:
 
     metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 20}  # noqa: RUF012 - Gymnasium's
 
-    def _set_up(self, cfg: dict[str, Any], render_mode: str | None, camera: str, size: int) -> tuple[Dict, Box]:
+    def _make_task(self, cfg: dict[str, Any], render_mode: str | None, camera: str, size: int) -> tuple[Dict, Box]:
         """Makes the task of `cfg`; returns the spaces of one copy."""
         if render_mode not in [None, *RENDER_MODES]:
             raise ValueError(suggest("render_mode", render_mode, RENDER_MODES))
@@ -62,13 +62,13 @@ class _OfTask:
         """Returns the rewards [...] of achieved and desired goals [..., G]; `info` has no effect."""
         achieved, desired = np.broadcast_arrays(achieved_goal, desired_goal)
         spec, goals = self.task.spec, torch.tensor(desired).reshape(-1, self.task.spec.goal_dim)
-        # Of a state, a task's distance looks at the achieved goal only
+        # A task's distance reads only the achieved goal of a state, so the other entries may be zero
         state = torch.zeros(len(goals), spec.state_dim, dtype=goals.dtype)
         state[:, list(spec.goal_indices)] = torch.tensor(achieved).reshape(goals.shape).to(goals)
         success = self.task.distance(state, goals) < self.task.success_radius
         return success.double().numpy().reshape(achieved.shape[:-1])
 
-    def _observed(self, state: Tensor, goal: Tensor) -> Observed:
+    def _observe(self, state: Tensor, goal: Tensor) -> Observed:
         """Returns states [N, S] with goals [N, G] as new arrays."""
         values = {"observation": state, "achieved_goal": self.task.achieved(state), "desired_goal": goal}
         return {key: value.numpy().copy() for key, value in values.items()}
@@ -76,7 +76,7 @@ class _OfTask:
     def _draw(self, envs: TaskVectorEnv) -> Callable[[int], np.ndarray]:
         """Returns what draws copy `index`; errors as `Renderer`."""
         if self._picture is None:
-            self._picture = self._drawing.enter_context(envs.pictures(self._size, self._size, self._camera, False))
+            self._picture = self._drawing.enter_context(rendering(envs, self._size, self._size, self._camera))
         return self._picture
 
     def _stop_drawing(self) -> None:
@@ -84,7 +84,7 @@ class _OfTask:
         self._picture = None
 
 
-class GoalEnv(_OfTask, gymnasium.Env):
+class GoalEnv(_TaskAdapter, gymnasium.Env):
     """One copy of the task `name` as a Gymnasium environment; `hyperparameters` are the task's.
 
     `camera` and `size`, in pixels, are those of `render`. An episode ends when the task says so; its time limit is
@@ -100,13 +100,13 @@ class GoalEnv(_OfTask, gymnasium.Env):
         size: int = 480,
         **hyperparameters: Any,
     ) -> None:
-        spaces = self._set_up({"name": name, **hyperparameters}, render_mode, camera, size)
+        spaces = self._make_task({"name": name, **hyperparameters}, render_mode, camera, size)
         self.observation_space, self.action_space = spaces
-        # Gymnasium calls `reset` itself, and may draw before that: of the copy inside, no episode ends
+        # Gymnasium resets by calling `reset`, and may render before: the copy inside must not reset itself
         endless = copy.copy(self.task)
         endless.terminated = MethodType(GoalTask.terminated, endless)
-        settings = VectorSettings(num_envs=1, episode_length=sys.maxsize, seed=0, num_threads=1)
-        self._envs = TaskVectorEnv(endless, settings)
+        inputs = EnvInputs(num_envs=1, episode_length=sys.maxsize, seed=0, num_threads=1)
+        self._envs = TaskVectorEnv(endless, inputs)
         self._goal = torch.zeros(1, self.task.spec.goal_dim)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, dict]:
@@ -114,12 +114,12 @@ class GoalEnv(_OfTask, gymnasium.Env):
         super().reset(seed=seed)
         first = self._envs.reset(seed=int(self.np_random.integers(_SEEDS)))
         self._goal = first.goal
-        return self._first_of(first.state), {}
+        return self._observe_one(first.state), {}
 
     def step(self, action: np.ndarray) -> tuple[Observed, float, bool, bool, dict[str, Any]]:
         """Advances by one control step with `action` [A]."""
         step = self._envs.step(torch.as_tensor(np.asarray(action, dtype=np.float32))[None])
-        seen = self._first_of(step.next_state)
+        seen = self._observe_one(step.next_state)
         reward = float(self.compute_reward(seen["achieved_goal"], seen["desired_goal"], {}))
         terminated = bool(self.task.terminated(step.next_state)[0])
         return seen, reward, terminated, bool(step.truncated[0]) and not terminated, {"is_success": reward > 0}
@@ -132,11 +132,11 @@ class GoalEnv(_OfTask, gymnasium.Env):
         """Frees the graphics memory."""
         self._stop_drawing()
 
-    def _first_of(self, state: Tensor) -> Observed:
-        return {key: value[0] for key, value in self._observed(state, self._goal).items()}
+    def _observe_one(self, state: Tensor) -> Observed:
+        return {key: value[0] for key, value in self._observe(state, self._goal).items()}
 
 
-class GoalVectorEnv(_OfTask, gymnasium.vector.VectorEnv):
+class GoalVectorEnv(_TaskAdapter, gymnasium.vector.VectorEnv):
     """N copies of the task `name`, stepped together on `num_threads` threads (0: all processors).
 
     An episode is truncated after `max_episode_steps`. Its end resets the copy in the same step: the observation is then
@@ -156,10 +156,10 @@ class GoalVectorEnv(_OfTask, gymnasium.vector.VectorEnv):
         **hyperparameters: Any,
     ) -> None:
         at_least("max_episode_steps", max_episode_steps, 1)
-        spaces = self._set_up({"name": name, **hyperparameters}, render_mode, camera, size)
+        spaces = self._make_task({"name": name, **hyperparameters}, render_mode, camera, size)
         self.metadata["autoreset_mode"] = AutoresetMode.SAME_STEP
-        settings = VectorSettings(num_envs=num_envs, episode_length=max_episode_steps, seed=0, num_threads=num_threads)
-        self._envs, self.num_envs = TaskVectorEnv(self.task, settings), num_envs
+        inputs = EnvInputs(num_envs=num_envs, episode_length=max_episode_steps, seed=0, num_threads=num_threads)
+        self._envs, self.num_envs = TaskVectorEnv(self.task, inputs), num_envs
         self.single_observation_space, self.single_action_space = spaces
         self.observation_space, self.action_space = (batch_space(space, num_envs) for space in spaces)
         self._goal = torch.zeros(num_envs, self.task.spec.goal_dim)
@@ -169,12 +169,12 @@ class GoalVectorEnv(_OfTask, gymnasium.vector.VectorEnv):
         super().reset(seed=seed)
         first = self._envs.reset(seed=int(self.np_random.integers(_SEEDS)))
         self._goal = first.goal
-        return self._observed(first.state, first.goal), {}
+        return self._observe(first.state, first.goal), {}
 
     def step(self, actions: np.ndarray) -> tuple[Observed, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Advances by one control step with `actions` [N, A]."""
         step = self._envs.step(torch.as_tensor(np.asarray(actions, dtype=np.float32)))
-        last = self._observed(step.next_state, self._goal)
+        last = self._observe(step.next_state, self._goal)
         reward = self.compute_reward(last["achieved_goal"], last["desired_goal"], {})
         terminated, truncated = step.terminated.numpy(), step.truncated.numpy()
         done, self._goal = terminated | truncated, step.observation.goal
@@ -185,7 +185,7 @@ class GoalVectorEnv(_OfTask, gymnasium.vector.VectorEnv):
                 final[i] = {key: value[i].copy() for key, value in last.items()}
             info |= {"final_obs": final, "_final_obs": done, "_final_info": done.copy()}
             info["final_info"] = {"is_success": (reward > 0) & done, "_is_success": done.copy()}
-        return self._observed(step.observation.state, self._goal), reward, terminated, truncated, info
+        return self._observe(step.observation.state, self._goal), reward, terminated, truncated, info
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """Returns each copy's picture [size, size, 3] uint8, or None without a render_mode; errors as `Renderer`."""

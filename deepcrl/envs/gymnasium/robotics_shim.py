@@ -39,7 +39,7 @@ def is_needed() -> bool:
 
 
 def apply() -> None:
-    """Imports gymnasium-robotics, which registers its environments, and mends it where needed. Safe to call again."""
+    """Imports gymnasium-robotics, which registers its environments; patches it if needed. Safe to call again."""
     _silence()
     importlib.import_module("gymnasium_robotics")
     utils = importlib.import_module("gymnasium_robotics.utils.mujoco_utils")
@@ -48,6 +48,6 @@ def apply() -> None:
 
 
 def _silence() -> None:
-    """Drops the notice that it prints when imported: on rewards of three Adroit hands, which nobody looks at here."""
+    """Drops the notice that it prints when imported: on rewards of Adroit tasks, which deepcrl does not read."""
     if importlib.util.find_spec("farama_notifications"):
         importlib.import_module("farama_notifications").notifications.pop("gymnasium_robotics", None)

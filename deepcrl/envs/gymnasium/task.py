@@ -16,9 +16,8 @@ from torch import Tensor
 
 from deepcrl.core.checks import above, suggest
 from deepcrl.core.components import ENVS
-from deepcrl.core.types import EnvSpec, VectorEnv
+from deepcrl.core.types import EnvSpec
 from deepcrl.envs.gymnasium import robotics_shim
-from deepcrl.envs.settings import VectorSettings
 
 if TYPE_CHECKING:
     import gymnasium
@@ -145,14 +144,6 @@ class GymnasiumTask:
         """Whether the environment gives the goals; else they are drawn from the box."""
         return not self.goal_indices
 
-    def vectorize(self, settings: VectorSettings) -> VectorEnv:
-        """Returns `settings.num_envs` copies of the environment; `settings.num_threads` has no effect on them."""
-        from deepcrl.envs.gymnasium.vector import GymnasiumVectorEnv
-
-        if settings.physics != "mujoco":
-            raise ValueError(f"physics={settings.physics}: env=gymnasium brings its own physics; leave physics=mujoco")
-        return GymnasiumVectorEnv(self, settings)
-
     def _action_bounds(self, env: gymnasium.Env) -> tuple[np.ndarray, np.ndarray]:
         low, high = getattr(env.action_space, "low", None), getattr(env.action_space, "high", None)
         if low is None or high is None or low.ndim != 1 or not np.isfinite([low, high]).all():
@@ -205,7 +196,7 @@ def make_one(id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env:
     try:
         if importlib.util.find_spec(ROBOTICS):
             robotics_shim.apply()
-        if module:  # of "module:Name-v0", which registers it
+        if module:  # "module:Name-v0": importing the module registers the id
             importlib.import_module(module)
         spec = gymnasium.spec(name)
     except ImportError as error:
@@ -214,7 +205,7 @@ def make_one(id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env:
         raise ValueError(_unknown(name, gymnasium.registry)) from error
     try:
         return gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **kwargs)
-    except Exception as error:  # whatever a stranger's environment raises
+    except Exception as error:  # other people's environments raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"env.id={id} cannot be made: {reason}") from error
 

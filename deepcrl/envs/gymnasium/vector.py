@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -16,15 +14,14 @@ from torch import Tensor
 
 from deepcrl.core.types import Observation, Step
 from deepcrl.envs.gymnasium.task import GOAL_KEYS, GymnasiumTask, make_one
-from deepcrl.envs.pictures.render import OVERVIEW, PLATE, choose_gl
-from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.settings import EnvInputs
 
 _VECTOR = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}
 _MAX_SEED = 2**31 - 1
 
 
 class GymnasiumVectorEnv:
-    """A VectorEnv of `settings.num_envs` copies of `task`, on the CPU.
+    """A VectorEnv of `inputs.num_envs` copies of `task`, on the CPU; `inputs.num_threads` has no effect.
 
     Each episode begins with a seed that is drawn from this environment's generator and handed to Gymnasium's `reset`,
     so the same seed and actions give the same rollout, and `fixed` is the first seed over and over: the same start and
@@ -37,16 +34,18 @@ class GymnasiumVectorEnv:
     A state that is not finite ends its episode as in TaskVectorEnv, and `num_unstable` counts it.
     """
 
-    def __init__(self, task: GymnasiumTask, settings: VectorSettings) -> None:
+    def __init__(self, task: GymnasiumTask, inputs: EnvInputs) -> None:
+        if inputs.physics != "mujoco":
+            raise ValueError(f"physics={inputs.physics}: env=gymnasium brings its own physics; leave physics=mujoco")
         self.task, self.spec = task, task.spec
-        self.num_envs = settings.num_envs
-        self.episode_length = settings.episode_length
+        self.num_envs = inputs.num_envs
+        self.episode_length = inputs.episode_length
         self.num_unstable = 0
         make = partial(make_one, task.id, task.kwargs)
-        # Disabled, for then we choose the seed of each reset, and the final observation is the one that step returns
+        # No autoreset: we choose the seed of each reset, and `step` returns the final observation
         self._envs = _VECTOR[task.vectorization]([make] * self.num_envs, autoreset_mode=AutoresetMode.DISABLED)
-        self._fixed = settings.reset == "fixed"
-        self._generator = torch.Generator().manual_seed(settings.seed)
+        self._fixed = inputs.reset == "fixed"
+        self._generator = torch.Generator().manual_seed(inputs.seed)
         self._goal_low, self._goal_high = torch.tensor(task.goal_low), torch.tensor(task.goal_high)
         num = self.num_envs
         self._seeds = torch.zeros(num, dtype=torch.int64)
@@ -59,17 +58,17 @@ class GymnasiumVectorEnv:
 
     def reset(self) -> Observation:
         """Starts a new episode in every environment."""
-        return self._begin(torch.ones(self.num_envs, dtype=torch.bool))
+        return self._reset_envs(torch.ones(self.num_envs, dtype=torch.bool))
 
     def step(self, action: Tensor) -> Step:
         """Advances every environment by one step; those whose episode ends are reset in the same call.
 
         Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`.
         """
-        self._check(action)
+        self._check_action(action)
         goal, traj_id = self._goal, self._traj_id
         self._actions[self._steps, torch.arange(self.num_envs)] = action
-        seen, _, ended, cut, info = self._envs.step(self._scaled(action))
+        seen, _, ended, cut, info = self._envs.step(self._to_action_space(action))
         state = self._state_of(seen)
         unstable = ~state.isfinite().all(dim=1)
         self.num_unstable += int(unstable.sum())
@@ -84,7 +83,7 @@ class GymnasiumVectorEnv:
         self._goal = self._goal_of(seen, torch.zeros_like(unstable))
         done = terminated | truncated
         if done.any():
-            self._begin(done)
+            self._reset_envs(done)
         observation = Observation(self._state, self._goal)
         return Step(observation, state, distance, success, terminated, truncated, traj_id)
 
@@ -126,23 +125,23 @@ class GymnasiumVectorEnv:
         if self._started:
             self._replay()
 
-    @contextmanager
-    def pictures(self, width: int, height: int, camera: str, shadows: bool) -> Iterator[Callable[[int], np.ndarray]]:
-        """Gives a function that returns the picture [H, W, 3] uint8 of environment `index`, by its own camera.
-
-        Copies that can be drawn take the place of the others, in this process: `reset` before the next step. `shadows`
-        are the environment's. Raises ValueError for another camera, RuntimeError if it cannot be drawn here.
-        """
-        if camera != OVERVIEW:
-            raise ValueError(f"Unknown camera {camera!r}: env=gymnasium has one; env.kwargs may set it")
-        if not self.task.facts.has_pictures:
-            raise RuntimeError(f"Cannot render: env.id={self.task.id} has no render_mode rgb_array")
-        choose_gl()
+    def make_renderable(self) -> None:
+        """Puts copies that can be drawn, in this process, in the place of the others: `reset` before the next step."""
         make = partial(make_one, self.task.id, {**self.task.kwargs, "render_mode": "rgb_array"})
         drawn = SyncVectorEnv([make] * self.num_envs, autoreset_mode=AutoresetMode.DISABLED)
         self.close()
         self._envs, self._started = drawn, False
-        yield lambda index: self._picture(drawn.envs[index], width, height)
+
+    def render(self, index: int) -> np.ndarray:
+        """Returns the picture that environment `index` draws of itself, [H, W, 3] uint8, after `make_renderable`.
+
+        Raises RuntimeError if it cannot be drawn here.
+        """
+        assert isinstance(self._envs, SyncVectorEnv)
+        try:
+            return np.asarray(self._envs.envs[index].render())
+        except gymnasium.error.Error as error:
+            raise RuntimeError(f"Cannot render env.id={self.task.id}: {' '.join(str(error).split())}") from error
 
     def close(self) -> None:
         """Ends the processes of `async`."""
@@ -151,14 +150,17 @@ class GymnasiumVectorEnv:
     def _replay(self) -> None:
         """Takes the steps of each unfinished episode again; they are aligned at their last."""
         longest, row = int(self._steps.max()), torch.arange(self.num_envs)
-        seen, done = None, torch.ones(self.num_envs, dtype=torch.bool)  # all, or Gymnasium refuses to step the others
+        seen, done = (
+            None,
+            torch.ones(self.num_envs, dtype=torch.bool),
+        )  # all at first: Gymnasium steps none before each was reset
         for now in range(longest + 1):
             place = now - (longest - self._steps)
             if (begin := (place == 0) | done).any():
                 seen = self._reset(begin)
             if now < longest:
                 action = torch.where(place[:, None] >= 0, self._actions[place.clamp(min=0), row], 0)
-                seen, _, ended, cut, _ = self._envs.step(self._scaled(action))
+                seen, _, ended, cut, _ = self._envs.step(self._to_action_space(action))
                 done = torch.as_tensor(ended | cut, dtype=torch.bool)
         differs = (self._state_of(seen) != self._state).any(dim=1)
         if differs.any():
@@ -169,7 +171,7 @@ class GymnasiumVectorEnv:
             )
             self._steps[differs] = self.episode_length - 1
 
-    def _check(self, action: Tensor) -> None:
+    def _check_action(self, action: Tensor) -> None:
         if not self._started:
             raise RuntimeError("call reset() before step()")
         if action.shape != (self.num_envs, self.spec.action_dim):
@@ -179,16 +181,7 @@ class GymnasiumVectorEnv:
         if not action.isfinite().all():
             raise ValueError("action is not finite")
 
-    def _picture(self, env: gymnasium.Env, width: int, height: int) -> np.ndarray:
-        from PIL import Image, ImageOps
-
-        try:
-            image = env.render()
-        except gymnasium.error.Error as error:
-            raise RuntimeError(f"Cannot render env.id={self.task.id}: {' '.join(str(error).split())}") from error
-        return np.asarray(ImageOps.pad(Image.fromarray(np.asarray(image)), (width, height), color=PLATE))
-
-    def _scaled(self, action: Tensor) -> np.ndarray:
+    def _to_action_space(self, action: Tensor) -> np.ndarray:
         """Actions [N, A] in [-1, 1] in the bounds of the environment."""
         low, high = self.task.facts.action_low, self.task.facts.action_high
         unit = (action.double().cpu().numpy().clip(-1, 1) + 1) / 2
@@ -217,7 +210,7 @@ class GymnasiumVectorEnv:
             return torch.zeros(self.num_envs, dtype=torch.bool)
         return torch.from_numpy(np.asarray(info[key]).astype(bool) & info[f"_{key}"])
 
-    def _begin(self, which: Tensor) -> Observation:
+    def _reset_envs(self, which: Tensor) -> Observation:
         """Starts a new episode in the environments `which` [N] bool."""
         draw = which & torch.tensor(not (self._fixed and self._started))
         if draw.any():

@@ -25,8 +25,8 @@ class MujocoBatch:
         self.model = model
         self.num_sims = num_sims
         self.device = torch.device("cpu")
-        if mujoco.get_mju_user_warning() is None:  # else MuJoCo writes MUJOCO_LOG.TXT wherever the user stands
-            mujoco.set_mju_user_warning(_say_nothing)
+        if mujoco.get_mju_user_warning() is None:  # else MuJoCo writes MUJOCO_LOG.TXT to the working directory
+            mujoco.set_mju_user_warning(_ignore_warning)
         self._batch = Batch(model, num_sims, num_threads)
         # Copied by numpy: torch shares large copies among its threads, and OpenMP's threads then spin for milliseconds
         # on processors that the physics needs. tests/envs/test_spinning.py counts threads
@@ -40,7 +40,7 @@ class MujocoBatch:
         if name not in self._fields:
             array = self._batch.bind(name)
             derived = not array.flags.writeable
-            array.flags.writeable = True  # torch warns about read-only memory; it is the batch's to write
+            array.flags.writeable = True  # torch warns about read-only arrays; nobody writes to this one
             self._fields[name] = torch.from_numpy(array)
             array.flags.writeable = not derived
             if derived:  # a newly bound derived field is zero until the next call
@@ -59,7 +59,7 @@ class MujocoBatch:
         return unstable
 
     def reset(self, ids: Tensor) -> None:
-        # A simulation is its row and its warnings, so this equals Batch.reset; small resets cost a third of it
+        # Same result as Batch.reset (a simulation is its state row and its warnings), for a third of its cost
         self._state[ids.numpy()] = self._default
         self._bad_warnings[ids] = 0
 
@@ -79,5 +79,5 @@ class MujocoBatch:
         return data
 
 
-def _say_nothing(warning: str) -> None:
+def _ignore_warning(warning: str) -> None:
     """`step` returns which simulations are unstable, and the environment reports them."""

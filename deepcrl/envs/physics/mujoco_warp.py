@@ -41,7 +41,7 @@ class MujocoWarp:
         import mujoco_warp as mjw
         import warp as wp
 
-        wp.config.log_level = wp.LOG_WARNING  # not a line per kernel that is loaded
+        wp.config.log_level = wp.LOG_WARNING  # else Warp prints a line per kernel that it loads
         wp.init()
         self.model = model
         self.num_sims = num_sims
@@ -49,7 +49,14 @@ class MujocoWarp:
             device = torch.device("cuda", torch.cuda.current_device())
         self.device = device
         self._host = mujoco.MjData(model)
-        kinds = ("NEFC", "NJMAX_NNZ", "BROADPHASE", "NARROWPHASE", "CCD", "HFIELD")  # not: iterations of a solver
+        kinds = (
+            "NEFC",
+            "NJMAX_NNZ",
+            "BROADPHASE",
+            "NARROWPHASE",
+            "CCD",
+            "HFIELD",
+        )  # the memory overflows, not the solver's iteration limit
         self._out_of_memory = int(sum(mjw.OverflowType[kind] for kind in kinds))
         size = bounds(model)
         with wp.ScopedDevice(wp.device_from_torch(device)):
@@ -62,7 +69,7 @@ class MujocoWarp:
             self._data = mjw.make_data(
                 model, num_sims, nconmax=size.contacts, nccdmax=size.searched_pairs, njmax=size.constraints
             )
-            wp.synchronize_device()  # torch works on another stream
+            wp.synchronize_device()  # torch uses another stream
         self._overflow = wp.to_torch(self._data.overflow)
         self._fields: dict[str, Tensor] = {}
         self._state = [self._view(name).view(num_sims, -1) for name in STATE]
@@ -83,7 +90,7 @@ class MujocoWarp:
             self._replay(0)
         unstable = (self._overflow & self._out_of_memory) != 0
         for value in self._finite:
-            unstable |= ~(value.abs() <= mujoco.mjMAXVAL).all(dim=1)  # not larger: NaN is not smaller either
+            unstable |= ~(value.abs() <= mujoco.mjMAXVAL).all(dim=1)  # `<=` is False for NaN as well
         return unstable
 
     def reset(self, ids: Tensor) -> None:
@@ -92,7 +99,7 @@ class MujocoWarp:
         self._overflow[ids] = 0
 
     def forward(self, ids: Tensor) -> None:
-        self._replay(0)  # Warp knows no subset; of the others it computes what they already hold
+        self._replay(0)  # Warp cannot compute a subset; recomputing the others does not change them
 
     def get_state(self) -> Tensor:
         return torch.cat([view.float() for view in self._state], dim=1)
@@ -138,7 +145,7 @@ class MujocoWarp:
         for _ in range(substeps):
             mjw.step(self._model, self._data)
         if not substeps:
-            # The stages that mujoco_batch runs. Sensors of accelerations keep what the last time step measured
+            # The same stages as in mujoco_batch: position and velocity. Acceleration sensors keep their last value
             mjw.fwd_position(self._model, self._data, factorize=False)
             mjw.sensor_pos(self._model, self._data)
             mjw.fwd_velocity(self._model, self._data)

@@ -1,4 +1,4 @@
-"""The seam between tasks and physics engines: live torch tensors over N simulations of one model."""
+"""The protocol between tasks and physics engines: live torch tensors over N simulations of one model."""
 
 # pyright: reportAttributeAccessIssue=false
 # mujoco's names come from compiled modules without stubs

@@ -14,7 +14,7 @@ MAX_NEIGHBOURS = 6
 _PLANE, _SPHERE, _CAPSULE, _BOX = (
     int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("PLANE", "SPHERE", "CAPSULE", "BOX")
 )
-_ROWS_PER_EQUALITY = 6  # of a weld, the largest
+_ROWS_PER_EQUALITY = 6  # a weld constraint, the largest kind
 
 
 class Bounds(NamedTuple):
@@ -36,17 +36,17 @@ def bounds(model: mujoco.MjModel) -> Bounds:
     points = np.minimum(points[:, None], points) * meets
     dim = np.maximum(model.geom_condim[:, None], model.geom_condim)
     dim[model.pair_geom1, model.pair_geom2] = dim[model.pair_geom2, model.pair_geom1] = model.pair_dim
-    rows = points * np.maximum(1, 2 * (dim - 1))  # of a pyramidal cone; an elliptic one takes fewer
+    rows = points * np.maximum(1, 2 * (dim - 1))  # rows of a pyramidal cone; an elliptic one has fewer
     round_, formula = np.isin(kind, (_SPHERE, _CAPSULE)), np.isin(kind, (_SPHERE, _CAPSULE, _BOX))
     plane = kind == _PLANE
     by_formula = plane[:, None] | plane | (round_[:, None] & formula) | (formula[:, None] & round_)
-    moving = body > 0  # every pair has a moving geom
-    contacts, searched, contact_rows = (_of_neighbours(pairs[moving]) for pairs in (points, meets & ~by_formula, rows))
+    moving = body > 0  # at least one geom of every pair moves
+    contacts, searched, contact_rows = (_sum_largest(pairs[moving]) for pairs in (points, meets & ~by_formula, rows))
     limits = model.jnt_limited.sum() + 2 * model.tendon_limited.sum()
     frictions = model.nv + model.ntendon
     return Bounds(contacts, searched, int(contact_rows + limits + frictions + _ROWS_PER_EQUALITY * model.neq))
 
 
-def _of_neighbours(pairs: np.ndarray) -> int:
+def _sum_largest(pairs: np.ndarray) -> int:
     """Sums each row's MAX_NEIGHBOURS largest entries."""
     return int(np.sort(pairs, axis=1)[:, -MAX_NEIGHBOURS:].sum())

@@ -43,6 +43,6 @@ class UnstableDumps:
         arrays |= {name: tensor.numpy(force=True) for name, tensor in tensors.items()}
         arrays["env"] = np.asarray(json.dumps(dict(self.env)))
         path = self.directory / f"{self.env['name']}_seed{facts['seed']}_event{number}_env{facts['index']}.npz"
-        with contextlib.suppress(OSError):  # a full disk is for the metrics to report: the others go on
+        with contextlib.suppress(OSError):  # a full disk must not stop training; writing metrics reports it
             self.directory.mkdir(parents=True, exist_ok=True)
             np.savez(path, allow_pickle=False, **arrays)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
-from deepcrl.core.types import Observation, VectorEnv
-from deepcrl.envs.pictures.render import OVERVIEW, Drawable, rollout_frames
+from deepcrl.core.files import replacing
+from deepcrl.core.types import VectorEnv
+from deepcrl.envs.pictures.frames import rollout_frames
+from deepcrl.envs.pictures.render import OVERVIEW, Act, can_render
 
 GIF_MAX_BYTES = 3_000_000
 GIF_MAX_WIDTH = 480
@@ -23,7 +23,7 @@ GIF_COLORS = 64
 
 def record_episodes(
     env: VectorEnv,
-    act: Callable[[Observation], Tensor],
+    act: Act,
     path_mp4: str | Path,
     path_gif: str | Path | None = None,
     *,
@@ -40,12 +40,12 @@ def record_episodes(
     The video runs `speed` times as fast as the world. Raises ValueError as `rollout_frames`, RuntimeError if nothing
     can be rendered here, OSError if a file cannot be written.
     """
-    ctrl_dt = env.task.ctrl_dt if isinstance(env, Drawable) else 1.0
+    ctrl_dt = env.task.ctrl_dt if can_render(env) else 1.0
     every = max(1, round(speed / (fps * ctrl_dt)))
     frames = rollout_frames(
         env,
         act,
-        # One less than the episode, whose last step would show the next episode's start.
+        # One step less than an episode: after its last step the environment shows the next episode's start
         num_steps if num_steps is not None else env.episode_length - 1,
         width=size,
         height=size,
@@ -59,7 +59,7 @@ def record_episodes(
 
 def record_picture(
     env: VectorEnv,
-    act: Callable[[Observation], Tensor],
+    act: Act,
     path: str | Path,
     *,
     num_steps: int = 0,
@@ -83,7 +83,7 @@ def write_picture(frame: np.ndarray, path: str | Path, colors: int | None = None
     image = Image.fromarray(np.ascontiguousarray(frame))
     if colors is not None:
         image = image.quantize(colors, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    with _replacing(Path(path)) as unfinished:
+    with _replacing(path) as unfinished:
         image.save(unfinished, "PNG", optimize=True)
 
 
@@ -103,7 +103,7 @@ def write_video(frames: Iterable[np.ndarray], path_mp4: str | Path, path_gif: st
     if first is None:
         raise ValueError(f"No frames to write to {path_mp4}")
     height, width = first.shape[0] // 2 * 2, first.shape[1] // 2 * 2
-    with _replacing(Path(path_mp4)) as unfinished:
+    with _replacing(path_mp4) as unfinished:
         encoder = imageio_ffmpeg.write_frames(
             str(unfinished),
             (width, height),
@@ -120,26 +120,19 @@ def write_video(frames: Iterable[np.ndarray], path_mp4: str | Path, path_gif: st
                 encoder.send(np.ascontiguousarray(frame[:height, :width]))
                 if path_gif is not None and i % stride == 0:
                     kept.append(_shrink(frame))
-                    if len(kept) > GIF_MAX_FRAMES:  # every second one goes, however long the video turns out to be
+                    if len(kept) > GIF_MAX_FRAMES:  # then keep every second one
                         kept, stride = kept[::2], 2 * stride
     if path_gif is not None:
-        with _replacing(Path(path_gif)) as unfinished:
+        with _replacing(path_gif) as unfinished:
             unfinished.write_bytes(_gif(kept, fps / stride))
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Gives a path to write to, which becomes `path` if all goes well and is removed if not."""
-    unfinished = path.with_name(f".unfinished.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+def _replacing(path: str | Path) -> Iterator[Path]:
+    """As `replacing`, in a folder that is made if it is missing."""
+    with replacing(path) as unfinished:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise OSError(f"Cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def _shrink(frame: np.ndarray) -> np.ndarray:
@@ -155,14 +148,14 @@ def _gif(frames: list[np.ndarray], fps: float) -> bytes:
     """Returns frames as a GIF of at most GIF_MAX_BYTES: every second frame goes until it fits."""
     from PIL import Image
 
-    # One palette for all, taken from frames across the video: colours do not flicker, and still parts cost nothing.
+    # One palette for all frames, from frames across the video: colours do not flicker, unchanged parts compress well
     sample = Image.fromarray(np.vstack(frames[:: max(1, len(frames) // 8)]))
-    # Octree, for median cut gives every colour to floor and walls, and a small robot turns grey.
+    # Octree, because median cut spends all colours on floor and walls and a small robot turns grey
     palette = sample.quantize(GIF_COLORS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     while True:
         images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
         file = io.BytesIO()
-        # GIF counts in hundredths of a second, and players slow down anything under two of them.
+        # GIF durations are multiples of 10 ms, and players slow down anything below 20 ms
         duration = max(20, round(100 / fps) * 10)
         images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
         if len(frames) < 2 or file.tell() <= GIF_MAX_BYTES:

@@ -89,7 +89,7 @@ def _looks(spec: mujoco.MjSpec) -> None:
     visual.global_.offwidth, visual.global_.offheight = 1920, 1080
     visual.quality.shadowsize = 4096
     visual.map.znear, visual.map.zfar = 0.01, 100
-    spec.stat.extent = 4.0  # scales near and far planes: set, so that they do not depend on the maze
+    spec.stat.extent = 4.0  # near and far planes are multiples of it: fixed, so that they do not depend on the maze
     visual.global_.fovy = _FOVY
 
 
@@ -169,7 +169,7 @@ def follow(body: mujoco.MjsBody) -> None:
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
         mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM,
         pos=(0, 0, 6),
-        dir=(0, 0, -1),  # a slanted one leaves noise at the edge of the shadow map
+        dir=(0, 0, -1),  # slanted light leaves noise at the edge of the shadow map
         diffuse=(0.36, 0.36, 0.36),
         specular=(0.1, 0.1, 0.1),
         castshadow=True,

@@ -74,7 +74,7 @@ class Maze:
     def distances(self, start: tuple[int, int]) -> dict[tuple[int, int], int]:
         """Returns how many steps the cell `start` is from each cell (row, column) that it is connected to."""
         distance, frontier = {start: 0}, [start]
-        for r, c in frontier:  # grows while it is walked through
+        for r, c in frontier:  # breadth first: the list grows during the loop
             for near in ((r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)):
                 if self.rows[near[0]][near[1]] != "#" and near not in distance:
                     distance[near] = distance[r, c] + 1
@@ -95,7 +95,7 @@ class Maze:
         for r in range(len(free)):
             for c in range(len(free[0])):
                 if not free[r][c]:
-                    boxes.append(self._box(*_claim(free, r, c)))
+                    boxes.append(self._box(*_cover(free, r, c)))
         return boxes
 
     def _box(self, top: int, left: int, bottom: int, right: int) -> tuple[float, float, float, float]:
@@ -103,7 +103,7 @@ class Maze:
         return (top + bottom) * half, (left + right) * half, (bottom - top + 1) * half, (right - left + 1) * half
 
 
-def _claim(free: list[list[bool]], r: int, c: int) -> tuple[int, int, int, int]:
+def _cover(free: list[list[bool]], r: int, c: int) -> tuple[int, int, int, int]:
     """Marks as free the largest wall run down or right from (r, c), grown to a rectangle; returns its corner cells."""
     bottom, right = r, c
     while right + 1 < len(free[0]) and not free[r][right + 1]:
@@ -189,7 +189,7 @@ def bounds(cells: Tensor) -> Tensor:
     return torch.stack((cells.amin(dim=0), cells.amax(dim=0)))
 
 
-def pick(cells: Tensor, num: int, generator: torch.Generator) -> Tensor:
+def sample_cells(cells: Tensor, num: int, generator: torch.Generator) -> Tensor:
     """Returns `num` of the rows of `cells` [K, 2], drawn uniformly with replacement: [num, 2]."""
     device = generator.device
     return cells.to(device)[torch.randint(len(cells), (num,), generator=generator, device=device)]

@@ -31,20 +31,20 @@ def cos_sin(angle: Tensor) -> tuple[Tensor, Tensor]:
     return cos.contiguous(), sin.contiguous()
 
 
-def around(num: int, nearest: float, farthest: float, generator: torch.Generator) -> Tensor:
+def sample_around(num: int, nearest: float, farthest: float, generator: torch.Generator) -> Tensor:
     """Draws points [num, 2] float64 at a uniform angle and a uniform distance from the origin, in metres."""
     uniform = torch.rand(2, num, generator=generator, dtype=torch.float64, device=generator.device)
     radius = nearest + (farthest - nearest) * uniform[0]
     return torch.view_as_real(torch.polar(radius, 2 * math.pi * uniform[1]))
 
 
-def box(centre: tuple[float, ...], noise: float, num: int, generator: torch.Generator) -> Tensor:
+def sample_box(centre: tuple[float, ...], noise: float, num: int, generator: torch.Generator) -> Tensor:
     """Draws points [num, len(centre)] float64 uniformly within `noise` of `centre`, each axis for itself."""
     uniform = torch.rand(num, len(centre), generator=generator, dtype=torch.float64, device=generator.device)
     return noise * (2 * uniform - 1) + torch.tensor(centre, dtype=torch.float64, device=generator.device)
 
 
 def box_bounds(centre: tuple[float, ...], noise: float) -> Tensor:
-    """Returns the lowest and highest points that `box` draws, [2, len(centre)] float64."""
+    """Returns the lowest and highest points that `sample_box` draws, [2, len(centre)] float64."""
     middle = torch.tensor(centre, dtype=torch.float64)
     return torch.stack((middle - noise, middle + noise))

@@ -1,0 +1,1 @@
+"""Tasks, one family per file. May import `core` and `envs`: `physics`, `robots`, `scenes` and `task`."""

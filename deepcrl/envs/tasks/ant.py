@@ -29,8 +29,8 @@ from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.ant import ACTUATORS, DENSITY, INIT_QPOS, JOINTS, ant
 from deepcrl.envs.scenes.arena import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.scenes.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
-from deepcrl.envs.scenes.mazes import LAYOUTS, bounds, corridor_pairs, maze_arena, parse_layout, pick
-from deepcrl.envs.scenes.places import around, disc_bounds, nearest_goal
+from deepcrl.envs.scenes.mazes import LAYOUTS, bounds, corridor_pairs, maze_arena, parse_layout, sample_cells
+from deepcrl.envs.scenes.places import disc_bounds, nearest_goal, sample_around
 from deepcrl.envs.task import GoalTask, Start
 
 HEALTHY_Z = (0.2, 1.0)
@@ -129,7 +129,7 @@ class Ant(AntTask):
 
     def _around(self, num: int, generator: torch.Generator) -> Tensor:
         """Draws points [num, 2] around the origin at the goals' distances."""
-        return around(num, self.goal_distance_min, self.goal_distance, generator)
+        return sample_around(num, self.goal_distance_min, self.goal_distance, generator)
 
 
 ENVS.register("ant_random_start", random_start=True)(Ant)
@@ -172,13 +172,13 @@ class AntMaze(AntTask):
 
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if not self._pairs:
-            return pick(self._starts, num, generator), pick(self._goals, num, generator)
+            return sample_cells(self._starts, num, generator), sample_cells(self._goals, num, generator)
         kind = torch.randint(len(self._pairs), (num,), generator=generator, device=generator.device)
         origin = torch.empty(num, 2, dtype=torch.float64, device=generator.device)
         goal = torch.empty_like(origin)
         for k, (starts, goals) in enumerate(self._pairs):
             rows = (kind == k).nonzero()[:, 0]
-            drawn = pick(torch.cat((starts, goals), dim=1), len(rows), generator)
+            drawn = sample_cells(torch.cat((starts, goals), dim=1), len(rows), generator)
             origin[rows], goal[rows] = drawn[:, :2], drawn[:, 2:]
         return origin, goal
 

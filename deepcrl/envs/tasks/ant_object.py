@@ -26,7 +26,7 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.ant import DENSITY
 from deepcrl.envs.scenes.arena import WALL, add_overview, add_walls, arena
-from deepcrl.envs.scenes.mazes import BALL_LAYOUTS, bounds, maze_arena, parse_layout, pick
+from deepcrl.envs.scenes.mazes import BALL_LAYOUTS, bounds, maze_arena, parse_layout, sample_cells
 from deepcrl.envs.scenes.places import cos_sin, disc_bounds
 from deepcrl.envs.task import Start
 from deepcrl.envs.tasks.ant import AntTask
@@ -78,7 +78,7 @@ def _add_ball(scene: mujoco.MjSpec) -> None:
         contype=WALL,
         conaffinity=WALL,
         condim=1,
-        priority=1,  # it cannot roll: without friction it does not stick to walls
+        priority=1,  # frictionless (condim 1): the ball cannot roll, and friction would make it stick to walls
     )
 
 
@@ -95,7 +95,7 @@ class AntBall(AntObjectTask):
         density: float = DENSITY,
     ) -> None:
         super().__init__(reset_noise=reset_noise, success_radius=success_radius, density=density)
-        at_least("goal_distance", goal_distance, 5)  # nearer, the ball could start inside the ant
+        at_least("goal_distance", goal_distance, 5)  # with nearer goals the ball could start inside the ant
         self.goal_distance = goal_distance
 
     def build(self) -> mujoco.MjSpec:
@@ -149,10 +149,10 @@ class AntBallMaze(AntObjectTask):
         return bounds(self._goals)
 
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return pick(self._starts, num, generator), pick(self._goals, num, generator)
+        return sample_cells(self._starts, num, generator), sample_cells(self._goals, num, generator)
 
     def sample_object(self, goal: Tensor, generator: torch.Generator) -> Tensor:
-        return pick(self._balls, len(goal), generator)
+        return sample_cells(self._balls, len(goal), generator)
 
 
 @ENVS.register("ant_push")

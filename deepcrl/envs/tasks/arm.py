@@ -20,7 +20,7 @@ from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.panda import JOINTS, panda
 from deepcrl.envs.scenes.arena import ROBOT, add_goal_ball, add_sensors, add_table_cameras, arena
 from deepcrl.envs.scenes.labels import angles
-from deepcrl.envs.scenes.places import box, box_bounds
+from deepcrl.envs.scenes.places import box_bounds, sample_box
 from deepcrl.envs.task import GoalTask, Start
 
 DRIVEN = {0: (0.3491, 2.7925), 1: (0.0, 1.48353), 3: (-3.0718, -0.0698), 5: (2.3562, 3.7525)}
@@ -73,7 +73,7 @@ class ArmTask(GoalTask):
 
     def sample_joints(self, num: int, generator: torch.Generator) -> Tensor:
         """Draws the angles [num, 7] float64 of joints 1 to 7."""
-        return box(START, self.reset_noise, num, generator)
+        return sample_box(START, self.reset_noise, num, generator)
 
 
 @ENVS.register("arm_reach")
@@ -105,5 +105,5 @@ class ArmReach(ArmTask):
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         qpos = self.sample_joints(num, generator)
-        goal = box(GOAL_CENTRE, self.goal_noise, num, generator)
+        goal = sample_box(GOAL_CENTRE, self.goal_noise, num, generator)
         return Start(qpos, torch.zeros_like(qpos), goal.float())

@@ -18,7 +18,7 @@ from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.panda import FINGERS, JOINTS, STROKE, panda
 from deepcrl.envs.scenes.arena import FRICTION, GROUND, ROBOT, WALL, add_sensors
 from deepcrl.envs.scenes.labels import angles
-from deepcrl.envs.scenes.places import box, box_bounds, cos_sin
+from deepcrl.envs.scenes.places import box_bounds, cos_sin, sample_box
 from deepcrl.envs.task import Start
 from deepcrl.envs.tasks.arm import WRIST_LABELS, ArmTask, arm_scene
 
@@ -105,7 +105,7 @@ def on_table(places: Tensor) -> Tensor:
     return torch.nn.functional.pad(places, (0, 1), value=CUBE)
 
 
-def gripper(action: Tensor) -> Tensor:
+def gripper_targets(action: Tensor) -> Tensor:
     """Returns both fingers' targets [N, 2] in metres for the gripper's entry of the action, [N]."""
     return STROKE * (action <= 0)[:, None].to(action.dtype).expand(-1, 2)
 
@@ -135,7 +135,7 @@ class CubeTask(ArmTask):
         return torch.cat((cube, qpos[:, :joints], physics.field("sensordata"), fingers), dim=1).float()
 
     def control(self, physics: Physics, action: Tensor) -> Tensor:
-        return torch.cat((super().control(physics, action), gripper(action[:, 4])), dim=1)
+        return torch.cat((super().control(physics, action), gripper_targets(action[:, 4])), dim=1)
 
     def start(self, cube: Tensor, turn: Tensor, goal: Tensor, generator: torch.Generator) -> Start:
         """Returns the start with cubes at `cube` [K, 3], turned by `turn` [K] radians about z, and goals [K, G]."""
@@ -166,8 +166,8 @@ class TwoPlaces(CubeTask):
         return on_table(box_bounds((self.offset, self.centre_y), self.noise))
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
-        cube = on_table(box((-self.offset, self.centre_y), self.noise, num, generator))
-        goal = on_table(box((self.offset, self.centre_y), self.noise, num, generator))
+        cube = on_table(sample_box((-self.offset, self.centre_y), self.noise, num, generator))
+        goal = on_table(sample_box((self.offset, self.centre_y), self.noise, num, generator))
         return self.start(cube, cube.new_zeros(num), goal, generator)
 
 

@@ -16,7 +16,7 @@ from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.panda import floating_hand
-from deepcrl.envs.scenes.places import box, box_bounds
+from deepcrl.envs.scenes.places import box_bounds, sample_box
 from deepcrl.envs.task import GoalTask, Start
 from deepcrl.envs.tasks.arm import arm_scene
 from deepcrl.envs.tasks.arm_cube import (
@@ -29,7 +29,7 @@ from deepcrl.envs.tasks.arm_cube import (
     add_cube,
     add_goal_cube,
     check_bins,
-    gripper,
+    gripper_targets,
     on_table,
 )
 
@@ -94,15 +94,15 @@ class ArmBinpickEef(GoalTask):
 
     def control(self, physics: Physics, action: Tensor) -> Tensor:
         hand = physics.field("qpos")[:, :3] + STEP * action[:, :3].clamp(-1, 1)
-        return torch.cat((hand, gripper(action[:, 3])), dim=1)
+        return torch.cat((hand, gripper_targets(action[:, 3])), dim=1)
 
     def goal_bounds(self) -> Tensor:
         return on_table(box_bounds((self.offset, BIN_CENTRE_Y), self.goal_noise))
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
-        hand = box(HAND_START, self.reset_noise, num, generator)
-        cube = on_table(box((-self.offset, BIN_CENTRE_Y), self.noise, num, generator))
-        goal = on_table(box((self.offset, BIN_CENTRE_Y), self.goal_noise, num, generator))
+        hand = sample_box(HAND_START, self.reset_noise, num, generator)
+        cube = on_table(sample_box((-self.offset, BIN_CENTRE_Y), self.noise, num, generator))
+        goal = on_table(sample_box((self.offset, BIN_CENTRE_Y), self.goal_noise, num, generator))
         quaternion = cube.new_tensor((1, 0, 0, 0)).expand(num, 4)
         qpos = torch.cat((hand, cube.new_full((num, 2), FINGERS_START), cube, quaternion), dim=1)
         return Start(qpos, qpos.new_zeros(num, 11), goal.float())

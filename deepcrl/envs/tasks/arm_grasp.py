@@ -11,6 +11,7 @@ import math
 
 import mujoco
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from deepcrl.core.checks import at_least
@@ -19,7 +20,7 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.panda import FINGERS
 from deepcrl.envs.scenes.arena import ROBOT
-from deepcrl.envs.scenes.places import box, box_bounds, cos_sin
+from deepcrl.envs.scenes.places import box_bounds, cos_sin, sample_box
 from deepcrl.envs.task import Start
 from deepcrl.envs.tasks.arm_cube import CubeTask, add_plate, on_table
 
@@ -67,7 +68,7 @@ class ArmGrasp(CubeTask):
         return torch.cat((state[:, :22], openness), dim=1)
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
-        cube = on_table(box((0, 0.6), self.cube_noise, num, generator))
+        cube = on_table(sample_box((0, 0.6), self.cube_noise, num, generator))
         return self.start(cube, torch.atan2(cube[:, 1], cube[:, 0]) - math.pi / 2, around_cube(cube), generator)
 
     def goal_bounds(self) -> Tensor:
@@ -85,7 +86,7 @@ class ArmGrasp(CubeTask):
         return torch.maximum(midpoint, OPENNESS_WEIGHT * (achieved[:, 6] - goal[:, 6]).abs())
 
     def marker_position(self, goal: Tensor) -> Tensor:
-        return goal[:, :6].unflatten(1, (2, 3))
+        return rearrange(goal[:, :6], "n (tip xyz) -> n tip xyz", tip=2)
 
 
 def around_cube(cube: Tensor) -> Tensor:

@@ -30,9 +30,9 @@ from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.humanoid import ACTUATORS, JOINTS, LINKS, START_Z, humanoid
 from deepcrl.envs.scenes.arena import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.scenes.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
-from deepcrl.envs.scenes.mazes import bounds, maze_arena, parse_layout, pick
-from deepcrl.envs.scenes.places import around, disc_bounds, nearest_goal
-from deepcrl.envs.task import GoalTask, Start, side_by_side
+from deepcrl.envs.scenes.mazes import bounds, maze_arena, parse_layout, sample_cells
+from deepcrl.envs.scenes.places import disc_bounds, nearest_goal, sample_around
+from deepcrl.envs.task import GoalTask, Start, concat_float32
 
 HEALTHY_Z = (1.0, 2.0)
 """Metres; an episode ends when the torso leaves this range."""
@@ -77,7 +77,7 @@ class HumanoidTask(GoalTask):
         self.success_radius = success_radius
 
     def state(self, physics: Physics) -> Tensor:
-        links = slice(1, 1 + len(LINKS))  # body 0 is the world, the goal marker is the last
+        links = slice(1, 1 + len(LINKS))  # body 0 is the world, the last one the goal marker
         parts = (
             physics.field("qpos"),
             physics.field("qvel"),
@@ -85,7 +85,7 @@ class HumanoidTask(GoalTask):
             physics.field("cvel")[:, links].flatten(1),
             physics.field("ctrl").clamp(-1, 1),
         )
-        return side_by_side(parts)
+        return concat_float32(parts)
 
     def terminated(self, state: Tensor) -> Tensor:
         z = state[:, 2]
@@ -145,7 +145,7 @@ class Humanoid(HumanoidTask):
         return _at_height(disc_bounds(self.goal_distance))
 
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        goal = around(num, self.goal_distance_min, self.goal_distance, generator)
+        goal = sample_around(num, self.goal_distance_min, self.goal_distance, generator)
         return torch.zeros_like(goal), goal
 
 
@@ -177,7 +177,7 @@ class HumanoidMaze(HumanoidTask):
         return _at_height(bounds(self._goals))
 
     def sample_places(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return pick(self._starts, num, generator), pick(self._goals, num, generator)
+        return sample_cells(self._starts, num, generator), sample_cells(self._goals, num, generator)
 
 
 def _at_height(places: Tensor) -> Tensor:

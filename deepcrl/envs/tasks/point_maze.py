@@ -20,7 +20,7 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.point import point
 from deepcrl.envs.scenes.arena import ROBOT, add_goal_marker, follow
-from deepcrl.envs.scenes.mazes import LAYOUTS, bounds, maze_arena, parse_layout, pick
+from deepcrl.envs.scenes.mazes import LAYOUTS, bounds, maze_arena, parse_layout, sample_cells
 from deepcrl.envs.task import GoalTask, Start
 
 
@@ -69,8 +69,8 @@ class PointMaze(GoalTask):
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
         normal = torch.randn(num, 2, generator=generator, dtype=torch.float64, device=generator.device)
-        qpos = pick(self._starts, num, generator)
-        return Start(qpos, self.reset_noise * normal, pick(self._goals, num, generator).float())
+        qpos = sample_cells(self._starts, num, generator)
+        return Start(qpos, self.reset_noise * normal, sample_cells(self._goals, num, generator).float())
 
 
 ENVS.register("point_maze")(PointMaze)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mujoco
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from deepcrl.core.checks import above
@@ -100,8 +101,8 @@ def labels(objects: tuple[str, ...]) -> tuple[str, ...]:
 
 def bounds(boxes: tuple[Box, ...]) -> Tensor:
     """Returns the lowest and the highest goals with a point in each box, [2, 3 len(boxes)] float64."""
-    corners = torch.tensor(boxes, dtype=torch.float64).unflatten(1, (2, 2))
-    return in_plane(corners.transpose(0, 1)).flatten(1)
+    corners = rearrange(torch.tensor(boxes, dtype=torch.float64), "box (corner xy) -> corner box xy", corner=2)
+    return rearrange(in_plane(corners), "corner box xyz -> corner (box xyz)")
 
 
 def in_plane(places: Tensor) -> Tensor:
@@ -109,7 +110,9 @@ def in_plane(places: Tensor) -> Tensor:
     return torch.nn.functional.pad(places, (0, 1), value=PLANE)
 
 
-def draw(boxes: tuple[Box, ...], apart: tuple[tuple[int, int], ...], num: int, generator: torch.Generator) -> Tensor:
+def sample_points(
+    boxes: tuple[Box, ...], apart: tuple[tuple[int, int], ...], num: int, generator: torch.Generator
+) -> Tensor:
     """Draws a point in each box, [num, len(boxes), 2] float64, uniformly among those with the pairs `APART` apart."""
     low, high = torch.tensor(boxes, dtype=torch.float64, device=generator.device).split(2, dim=1)
     points = low.new_full((num, len(boxes), 2), torch.nan)
@@ -141,7 +144,7 @@ class Pusher(PusherTask):
         return bounds((self.goals,))
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
-        points = draw((OBJECTS, self.goals), ((0, 1),), num, generator)
+        points = sample_points((OBJECTS, self.goals), ((0, 1),), num, generator)
         return self.start(points[:, :1], points[:, 1:], generator)
 
 
@@ -163,7 +166,7 @@ class PusherReacher(PusherTask):
         return bounds((OBJECTS,))
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
-        goal = draw((OBJECTS,), (), num, generator)
+        goal = sample_points((OBJECTS,), (), num, generator)
         return self.start(goal[:, :0], goal, generator)
 
 
@@ -184,16 +187,16 @@ class PusherTwo(PusherTask):
         return bounds(TWO[2:])
 
     def sample_start(self, num: int, generator: torch.Generator) -> Start:
-        points = draw(TWO, ((0, 2), (1, 3), (0, 1), (2, 3)), num, generator)
+        points = sample_points(TWO, ((0, 2), (1, 3), (0, 1), (2, 3)), num, generator)
         return self.start(points[:, :2], points[:, 2:], generator)
 
     def distance(self, state: Tensor, goal: Tensor) -> Tensor:
         """Returns the larger of both objects' distances to their goals, [N]."""
-        gaps = (self.achieved(state) - goal).unflatten(1, (2, 3))
+        gaps = rearrange(self.achieved(state) - goal, "n (object xyz) -> n object xyz", object=2)
         return torch.linalg.vector_norm(gaps, dim=2).amax(dim=1)
 
     def marker_position(self, goal: Tensor) -> Tensor:
-        return goal.unflatten(1, (2, 3))
+        return rearrange(goal, "n (object xyz) -> n object xyz", object=2)
 
 
 def _add_object(scene: mujoco.MjSpec, name: str) -> None:

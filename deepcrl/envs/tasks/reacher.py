@@ -67,7 +67,7 @@ class Reacher(GoalTask):
     def state(self, physics: Physics) -> Tensor:
         joint0, joint1 = physics.field("qpos").unbind(1)
         rate0, rate1 = physics.field("qvel").unbind(1)
-        # The third is the lower link's against the x axis: cheaper than to have MuJoCo compute the fingertip
+        # The fingertip is computed here, from the angles of both links to the x axis: MuJoCo's derived fields cost more
         angles = torch.stack((joint0, joint1, joint0 + joint1))
         (cos, sin), turning = cos_sin(angles), rate0 + rate1
         elbow_x, elbow_y, tip_x, tip_y = LINK * cos[0], LINK * sin[0], TIP * cos[2], TIP * sin[2]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from deepcrl.envs import VectorSettings, make_task
+from deepcrl.envs import EnvInputs, make_task
+from deepcrl.envs.make import vectorize
 
 pytestmark = pytest.mark.usefixtures("walk")
 REACHER = {
@@ -54,7 +55,7 @@ def test_without_the_optional_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_brings_its_own_physics() -> None:
-    settings = VectorSettings(num_envs=1, episode_length=9, seed=0)
-    object.__setattr__(settings, "physics", "other")  # of an engine that need not be installed
+    inputs = EnvInputs(num_envs=1, episode_length=9, seed=0)
+    object.__setattr__(inputs, "physics", "other")  # of an engine that need not be installed
     with pytest.raises(ValueError, match="physics=other: env=gymnasium brings its own physics"):
-        make_task({"name": "gymnasium"}).vectorize(settings)
+        vectorize(make_task({"name": "gymnasium"}), inputs)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from deepcrl.envs.pictures.render import PLATE, rollout_frames
+from deepcrl.envs.pictures.frames import rollout_frames
+from deepcrl.envs.pictures.render import BACKGROUND, rendering
 from tests.envs.walk import Walk, acts, build, redness
 
 pytestmark = pytest.mark.usefixtures("walk")
@@ -163,7 +164,7 @@ def test_goals_of_a_plain_environment_fill_their_box() -> None:
 @pytest.mark.parametrize("vectorization", ["sync", "async"])
 def test_pictures_show_each_copy_and_keep_their_proportions(vectorization: str) -> None:
     envs = build("test/Walk-v0", num_envs=2, vectorization=vectorization)
-    with envs.pictures(30, 40, "overview", False) as picture:
+    with rendering(envs, 30, 40) as picture:
         with pytest.raises(RuntimeError, match="reset"):
             envs.step(torch.zeros(2, 1))
         seen = envs.reset()
@@ -172,14 +173,14 @@ def test_pictures_show_each_copy_and_keep_their_proportions(vectorization: str) 
                 image = picture(index)
                 assert image.shape == (40, 30, 3)
                 assert tuple(image[20, 15]) == (redness(float(seen.state[index, 1])), 0, 0)
-                assert tuple(image[20, 0]) == tuple(image[20, 29]) == PLATE
+                assert tuple(image[20, 0]) == tuple(image[20, 29]) == BACKGROUND
             seen = envs.step(torch.tensor([[1.0], [-1.0]])).observation
     assert envs.task.ctrl_dt == 0.1
 
 
 def test_a_film_says_reached_when_the_environment_does(monkeypatch: pytest.MonkeyPatch) -> None:
     captions = []
-    monkeypatch.setattr("deepcrl.envs.pictures.render._caption", lambda image, *words: captions.append(words) or image)
+    monkeypatch.setattr("deepcrl.envs.pictures.frames._caption", lambda image, *words: captions.append(words) or image)
     envs = build("test/Walk-v0", num_envs=1, episode_length=9)
     list(rollout_frames(envs, lambda seen: (seen.goal - seen.state[:, 1:]).sign(), 25, width=16, height=16))
     assert [step for step, *_ in captions] == [*range(9), *range(9), *range(8)]
@@ -191,18 +192,18 @@ def test_a_film_says_reached_when_the_environment_does(monkeypatch: pytest.Monke
 def test_what_cannot_be_drawn_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         pytest.raises(ValueError, match="Unknown camera 'track': env=gymnasium has one; env.kwargs may set it"),
-        build("test/Walk-v0").pictures(16, 16, "track", False),
+        rendering(build("test/Walk-v0"), 16, 16, "track"),
     ):
         pass
     envs = build("test/Walk-v0", kwargs={"drift": True})
-    with envs.pictures(16, 16, "overview", False) as picture:
+    with rendering(envs, 16, 16) as picture:
         envs.reset()
         with pytest.raises(RuntimeError, match="Cannot render env.id=test/Walk-v0: a package is missing$"):
             picture(0)
     monkeypatch.setattr(Walk, "metadata", {"render_modes": []})
     with (
         pytest.raises(RuntimeError, match="Cannot render: env.id=test/Walk-v0 has no render_mode rgb_array"),
-        build("test/Walk-v0").pictures(16, 16, "overview", False),
+        rendering(build("test/Walk-v0"), 16, 16),
     ):
         pass
 

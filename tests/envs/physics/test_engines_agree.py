@@ -19,7 +19,8 @@ from torch import Tensor
 
 from deepcrl.core.components import ENVS, discover
 from deepcrl.envs import make_task
-from deepcrl.envs.physics import Physics, make_physics
+from deepcrl.envs.physics import Physics
+from deepcrl.envs.physics.engines import make_physics
 from deepcrl.envs.physics.sizing import bounds
 from deepcrl.envs.task import GoalTask
 

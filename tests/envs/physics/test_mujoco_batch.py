@@ -1,4 +1,4 @@
-"""The seam to mujoco.batch: live fields, steps, resets, state."""
+"""The engine mujoco.batch: live fields, steps, resets, state."""
 
 # pyright: reportAttributeAccessIssue=false
 # mujoco's names come from compiled modules without stubs
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcrl.envs.physics import make_physics
+from deepcrl.envs.physics.engines import make_physics
 from deepcrl.envs.robots.ant import INIT_QPOS
 from deepcrl.envs.tasks.ant import Ant
 

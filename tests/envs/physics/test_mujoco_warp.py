@@ -1,4 +1,4 @@
-"""The seam to MuJoCo Warp, on its CPU device: live fields, steps, resets, state, and vector environments on it."""
+"""The engine MuJoCo Warp, on its CPU device: live fields, steps, resets, state, and vector environments on it."""
 
 # pyright: reportAttributeAccessIssue=false
 # mujoco's names come from compiled modules without stubs
@@ -12,12 +12,12 @@ import pytest
 import torch
 import warp as wp
 
-from deepcrl.envs.physics import check, make_physics
+from deepcrl.envs.physics.engines import check, make_physics
 from deepcrl.envs.physics.mujoco_warp import MujocoWarp
 from deepcrl.envs.physics.sizing import Bounds
 from deepcrl.envs.robots.ant import INIT_QPOS
 from deepcrl.envs.scenes.arena import arena
-from deepcrl.envs.settings import VectorSettings
+from deepcrl.envs.settings import EnvInputs
 from deepcrl.envs.tasks.ant import Ant
 from deepcrl.envs.vector import TaskVectorEnv
 
@@ -37,8 +37,8 @@ def physics() -> MujocoWarp:
 
 
 def vector(num_envs: int = 4, seed: int = 0, episode_length: int = 12) -> TaskVectorEnv:
-    settings = VectorSettings(num_envs=num_envs, episode_length=episode_length, seed=seed, physics="mujoco_warp")
-    return TaskVectorEnv(Ant(), settings)
+    inputs = EnvInputs(num_envs=num_envs, episode_length=episode_length, seed=seed, physics="mujoco_warp")
+    return TaskVectorEnv(Ant(), inputs)
 
 
 def test_fields_are_live_and_shared(physics):
@@ -268,7 +268,7 @@ def test_the_picture_is_of_the_simulation(actions):
     assert torch.equal(torch.tensor(data.mocap_pos[0, :2]).float(), goal[2])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="runs on a machine with a CUDA GPU")
 def test_a_gpu_steps_as_the_cpu_does(actions):
     gpu = MujocoWarp(Ant().model, 3, torch.device("cuda"))
     cpu = build()

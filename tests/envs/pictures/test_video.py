@@ -12,7 +12,7 @@ from PIL import Image
 from deepcrl.core.types import Observation
 from deepcrl.envs import make_envs
 from deepcrl.envs.pictures import video
-from deepcrl.envs.pictures.render import rollout_frames
+from deepcrl.envs.pictures.frames import rollout_frames
 from deepcrl.envs.pictures.video import record_episodes, record_picture, write_picture, write_video
 
 
@@ -126,7 +126,7 @@ def test_no_frames(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"^Cannot write .*a\.mp4: "):
+    with pytest.raises(OSError, match=r"^Cannot save .*a\.mp4: "):
         write_video(moving_square(1), tmp_path / "file" / "a.mp4", None, fps=10)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from deepcrl.envs.scenes.mazes import LAYOUTS, corridor_pairs, maze_arena, parse_layout, pick
+from deepcrl.envs.scenes.mazes import LAYOUTS, corridor_pairs, maze_arena, parse_layout, sample_cells
 
 GOALS = {
     **{"u_maze": 6, "u_maze_eval": 3, "u_maze_single_eval": 1, "u_maze_eval_5f6f": 2},
@@ -119,6 +119,6 @@ def test_walls_stand_on_the_floor():
 
 def test_pick_is_uniform_over_rows():
     cells = torch.tensor([[0.0, 1.0], [2.0, 3.0]], dtype=torch.float64)
-    drawn = pick(cells, 1000, torch.Generator().manual_seed(0))
+    drawn = sample_cells(cells, 1000, torch.Generator().manual_seed(0))
     assert drawn.shape == (1000, 2)
     assert 400 < int((drawn[:, 0] == 0).sum()) < 600

@@ -5,11 +5,11 @@ import pytest
 import torch
 from scipy import stats
 
-from deepcrl.envs.scenes.places import around, box, box_bounds, cos_sin, nearest_goal
+from deepcrl.envs.scenes.places import box_bounds, cos_sin, nearest_goal, sample_around, sample_box
 
 
 def test_places_are_uniform_in_angle_and_distance():
-    place = around(5000, 2.0, 6.0, torch.Generator().manual_seed(0))
+    place = sample_around(5000, 2.0, 6.0, torch.Generator().manual_seed(0))
     angle = torch.atan2(place[:, 1], place[:, 0])
     assert stats.kstest(place.norm(dim=1).numpy(), "uniform", args=(2, 4)).pvalue > 1e-3
     assert stats.kstest(angle.numpy(), "uniform", args=(-math.pi, 2 * math.pi)).pvalue > 1e-3
@@ -27,7 +27,7 @@ def test_a_nearest_goal_out_of_range_is_one_line(nearest):
 
 
 def test_box_draws_each_axis_for_itself():
-    points = box((1.0, 2.0), 0.5, 2000, torch.Generator().manual_seed(0))
+    points = sample_box((1.0, 2.0), 0.5, 2000, torch.Generator().manual_seed(0))
     assert box_bounds((1.0, 2.0), 0.5).tolist() == [[0.5, 1.5], [1.5, 2.5]]
     for axis, centre in enumerate((1.0, 2.0)):
         assert stats.kstest(points[:, axis].numpy(), "uniform", args=(centre - 0.5, 1.0)).pvalue > 1e-3

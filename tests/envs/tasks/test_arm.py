@@ -17,14 +17,14 @@ def _starts(task, num=4000):
     return task.sample_start(num, torch.Generator().manual_seed(0))
 
 
-def _places(model: mujoco.MjModel, pose: np.ndarray) -> tuple[np.ndarray, float]:
-    """Returns link7's position and the height of the lowest point of the hand's capsule, in pose [7]."""
-    data = mujoco.MjData(model)
+def _places(data: mujoco.MjData, pose: np.ndarray) -> tuple[np.ndarray, float]:
+    """Returns link7's position and the height of the lowest point of the hand's capsule, in pose [7]; writes `data`."""
+    model = data.model
     data.qpos[:] = pose
     mujoco.mj_kinematics(model, data)
     hand = model.geom("robot/hand").id
     radius, half = model.geom_size[hand, :2]
-    return data.body("robot/link7").xpos, data.geom_xpos[hand, 2] - half * abs(data.geom_xmat[hand, 8]) - radius
+    return data.body("robot/link7").xpos.copy(), data.geom_xpos[hand, 2] - half * abs(data.geom_xmat[hand, 8]) - radius
 
 
 def test_the_model_has_the_numbers_of_the_source():
@@ -61,7 +61,7 @@ def test_an_action_that_is_held_is_reached_and_the_state_says_so(make):
     assert torch.allclose(state[:, :7], control, atol=1e-4)
     assert state[:, 10:].abs().max() < 1e-3
     for row in range(2):
-        place, lowest = _places(envs.task.model, control[row].double().numpy())
+        place, lowest = _places(mujoco.MjData(envs.task.model), control[row].double().numpy())
         assert lowest > 0
         assert np.allclose(state[row, 7:10], place, atol=1e-4)
 
@@ -86,7 +86,7 @@ def test_the_hand_does_not_sink_into_the_table(make):
     for _ in range(40):
         envs.step(torch.tensor([[0.0, 1.0, 0.0, 1.0], [0.5, 1.0, -0.1, -1.0]]))
     for row in range(2):
-        _, lowest = _places(envs.task.model, envs.physics.field("qpos")[row].numpy())
+        _, lowest = _places(mujoco.MjData(envs.task.model), envs.physics.field("qpos")[row].numpy())
         assert -0.005 < lowest < 0.005
     assert envs.num_unstable == 0
 
@@ -114,7 +114,8 @@ def test_every_goal_can_be_held(make):
     action = 2 * torch.rand(4000, 4, generator=torch.Generator().manual_seed(1)) - 1
     poses = task.control(envs.physics, action).double().numpy()
     poses[:, 0] = np.pi / 2
-    found = [_places(task.model, pose) for pose in poses]
+    data = mujoco.MjData(task.model)
+    found = [_places(data, pose) for pose in poses]
     held = np.array([(np.hypot(*place[:2]), place[2]) for place, lowest in found if lowest > 0])
     goal = _starts(task, 500).goal.double().numpy()
     wanted = np.stack((np.hypot(goal[:, 0], goal[:, 1]), goal[:, 2]), 1)
