@@ -12,6 +12,7 @@ from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, L
 from deepcrl.run.directory import prepare
 from deepcrl.run.metrics import JsonlLogger
 from deepcrl.train.validate import validated
+from tests.tiny import tiny  # noqa: F401 - a fixture
 
 
 def config_of(env: str = "point_u_maze", depth: int = 4, loss: str = "infonce", **settings: Any) -> dict[str, Any]:
