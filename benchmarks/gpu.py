@@ -30,7 +30,7 @@ from deepcrl.core.energies import Norm
 from deepcrl.core.losses.infonce import infonce
 from deepcrl.core.types import Batch, EnvSpec
 from deepcrl.kernels import dispatch, eager
-from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted
+from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
 from deepcrl.nets.residual_mlp import ResidualMLP
 from deepcrl.run.environment import describe_environment
 

@@ -23,6 +23,7 @@ from deepcrl.core.types import Observation, Step
 from deepcrl.run.environment import describe_environment
 from deepcrl.train.build import build_agent, build_buffer, env_spec
 from deepcrl.train.config import RunConfig
+from deepcrl.train.process import configure_process
 from deepcrl.train.sizing.table import format_bytes, preflight
 from deepcrl.train.validate import validated
 
@@ -54,7 +55,7 @@ def make_config(depth: int, precision: str, checkpoint_blocks: str, batch_size: 
 def measure(config: RunConfig) -> dict[str, int]:
     """Returns the predicted and the measured growth in bytes. The process should have done nothing else before."""
     device, spec = torch.device("cpu"), env_spec(config)
-    torch.set_num_threads(config.num_threads)
+    configure_process(config, device)
     sizes = preflight(config, spec, device)
     before = psutil.Process().memory_info().rss
     agent, ring = build_agent(config, spec, device), build_buffer(config, spec, device)

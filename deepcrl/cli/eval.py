@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
         unstable_dir = RunDir(saved.run_dir).unstable_dir
         envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval", unstable_dir)
     scores = evaluate(agent, envs)
-    unit = "env steps" if saved.env_steps else "gradient steps"
+    unit = {"env_steps": "env steps", "grad_steps": "gradient steps"}[saved.counter]
     print(f"{saved.run_dir} after {saved.steps:,} {unit}, {envs.num_envs} episodes of {envs.episode_length} steps")
     for name, value in scores.items():
         if not name.endswith("_stderr"):

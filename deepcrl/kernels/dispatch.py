@@ -1,9 +1,10 @@
-"""Chooses the code that runs the trunk: decided up front, from what the machine has, never by catching an exception."""
+"""Chooses the backend of the trunk, from the setting `kernels` and the machine; an error is never a reason to fall back."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from deepcrl.core.checks import suggest
 from deepcrl.kernels import eager
+from deepcrl.kernels.backend import Backend
 from deepcrl.kernels.native import build, stack
 from deepcrl.kernels.native import trunk as native
 
@@ -21,9 +23,9 @@ _chosen = "auto"
 def choose(kernels: str) -> None:
     """Sets what runs the trunk in this process.
 
-    `auto`: on a CPU the fastest that it has, on a GPU plain torch, since the Triton kernels have not been timed on one
-    (docs/kernels.md). `eager`: plain torch. `triton`: the Triton kernels, or an error where they cannot run; there
-    InfoNCE is fused with the energies that its kernel knows (`core.agents.common.contrastive_loss`).
+    `auto`: on a CPU the fastest backend available, on a GPU plain torch, since the Triton kernels have not been timed
+    on one (docs/kernels.md). `eager`: plain torch. `triton`: the Triton kernels, or an error where they cannot run;
+    with them InfoNCE is fused with the energies that its kernel supports (`core.agents.common.contrastive_loss`).
     """
     global _chosen
     if kernels not in KERNELS:
@@ -31,8 +33,19 @@ def choose(kernels: str) -> None:
     _chosen = kernels
 
 
+@contextmanager
+def chosen(kernels: str) -> Iterator[None]:
+    """Runs the trunk by `kernels` inside, and by what was chosen before again after it."""
+    before = _chosen
+    choose(kernels)
+    try:
+        yield
+    finally:
+        choose(before)
+
+
 def check(kernels: str, device: torch.device) -> None:
-    """Raises ValueError if `kernels` cannot run on `device`. Computes nothing: ask before anything expensive."""
+    """Raises ValueError if `kernels` cannot run on `device`. Computes nothing."""
     if kernels == "triton":
         _refuse(_triton().unsupported_device(device))
 
@@ -43,8 +56,8 @@ def check_width(width: int) -> None:
         _refuse(_triton().unsupported_width(width))
 
 
-def backend(x: Tensor, *, bf16: bool = False) -> ModuleType:
-    """Returns the module whose `prepare`, `forward` and `backward` run a trunk on x [B, W], matmuls in bf16 or not.
+def backend(x: Tensor, *, bf16: bool = False) -> Backend:
+    """Returns the backend that runs a trunk on x [B, W], with matmuls in bf16 or not.
 
     Raises ValueError if `triton` was chosen and cannot run it.
     """

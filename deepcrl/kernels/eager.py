@@ -1,73 +1,13 @@
-"""The trunk's layers in plain torch calls, forward and backward by hand: any device, any dtype, no compiler.
-
-Every function works on a run of whole blocks. `Saved` is what the forward pass keeps for the backward pass.
-"""
+"""The backend in plain torch calls, with the backward pass written out: any device, any dtype, no compiler."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
 from deepcrl.kernels.reference import LN_EPS
-
-
-@dataclass(frozen=True, slots=True)
-class Trunk:
-    """The parameters and form of a trunk: weight [L, W, W] as a backend prepared it; bias, scale, shift [L, W]."""
-
-    weight: Tensor
-    bias: Tensor
-    scale: Tensor | None
-    shift: Tensor | None
-    block_layers: int
-    activation: str
-    dtype: torch.dtype
-    """Of the matmuls' inputs and outputs, and so of what is saved of them."""
-
-    def layers(self, first: int, last: int) -> Trunk:
-        """Returns the trunk of layers [first, last)."""
-        cut = slice(first, last)
-        scale, shift = (None, None) if self.scale is None or self.shift is None else (self.scale[cut], self.shift[cut])
-        return Trunk(self.weight[cut], self.bias[cut], scale, shift, self.block_layers, self.activation, self.dtype)
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What one forward pass leaves for the backward pass; `B` rows, `L` layers."""
-
-    inputs: Tensor
-    """[L, B, W] input of each matmul, in the matmul dtype; empty when no weight gradient is wanted."""
-    dense: Tensor
-    """[L, B, W] output of each matmul before the bias, in the matmul dtype."""
-    stats: Tensor
-    """[L, 2, B] mean and reciprocal standard deviation of each LayerNorm; empty without LayerNorm."""
-
-    def layers(self, count: int) -> Saved:
-        """Returns the buffers of the first `count` layers."""
-        return Saved(self.inputs[:count], self.dense[:count], self.stats[:count])
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The gradients to compute. Unwanted ones cost nothing."""
-
-    x: bool
-    weight: bool
-    vectors: bool
-    """Any of bias, scale and shift: they come out of one pass."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gradients:
-    """Gradients of a run of layers; a buffer that nobody wants is empty."""
-
-    weight: Tensor
-    """[L, W, W] in the dtype of the master weights."""
-    vectors: Tensor
-    """[L, 3, W] of bias, scale and shift."""
 
 
 def prepare(weight: Tensor, dtype: torch.dtype) -> Tensor:

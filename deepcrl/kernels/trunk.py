@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.checks import suggest
+from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
 from deepcrl.kernels.dispatch import backend
-from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted
 from deepcrl.kernels.reference import ACTIVATIONS
 
 
@@ -231,6 +231,39 @@ def _(
         grad.new_empty(weight.shape if want_weight else (0, *weight.shape[1:])),
         grad.new_empty((weight.shape[0] if want_vectors else 0, 3, weight.shape[1])),
     )
+
+
+def scratch_bytes(operator: Callable[..., Any], args: tuple[Any, ...]) -> int:
+    """Returns the bytes that `deepcrl::trunk_backward(*args)` allocates and frees; 0 for every other operator.
+
+    They are beside its operands and results, so nobody sees them from outside.
+    """
+    if operator is not torch.ops.deepcrl.trunk_backward.default:
+        return 0
+    grad, _, weight, bias, scale, shift, _, dense, _, _, block_layers, activation, segment, *wanted = args
+    (rows, width), num_layers = grad.shape, weight.shape[0]
+    kernels = backend(grad, bf16=dense.dtype == torch.bfloat16)
+    first = Trunk(weight, bias, scale, shift, block_layers, activation, dense.dtype).layers(0, segment)
+    recomputed = 0
+    if segment < num_layers:  # what the forward pass did not keep
+        per_row = (1 + wanted[1]) * width * dense.element_size() + (scale is not None) * 2 * grad.element_size()
+        recomputed = segment * rows * per_row
+    return recomputed + kernels.backward_scratch_bytes(grad, first, Wanted(*wanted))
+
+
+def trunk_flops(x: list[int], weight: list[int], *_: Any, **__: Any) -> int:
+    """Returns the operations of `trunk`'s matmuls, from the shapes x [B, W] and weight [L, W, W]."""
+    return 2 * x[0] * weight[0] * weight[1] * weight[2]
+
+
+def trunk_backward_flops(grad: list[int], x: list[int], weight: list[int], *settings: Any, **_: Any) -> int:
+    """Returns the operations of `trunk_backward`'s matmuls: as many for the inputs' gradients as for the weights'."""
+    want_x, want_weight = settings[-3], settings[-2]
+    return (bool(want_x) + bool(want_weight)) * trunk_flops(x, weight)
+
+
+TRUNK_FLOPS = {torch.ops.deepcrl.trunk: trunk_flops, torch.ops.deepcrl.trunk_backward: trunk_backward_flops}
+"""For `FlopCounterMode(custom_mapping=...)` of PyTorch, which hands shapes instead of tensors to a formula."""
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

@@ -16,15 +16,16 @@ import numpy as np
 
 from deepcrl import __version__
 from deepcrl.report import paper
-from deepcrl.report.groups import Group, Task, by_task, plain, shortest, thinned
+from deepcrl.report.groups import Group, Task, by_task, plain, shortest
 from deepcrl.report.maps import maps
 from deepcrl.report.read import SCORE, Found, RunRecord
-from deepcrl.report.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate
+from deepcrl.report.sizes import Sizes, sizes
 from deepcrl.run.checkpoint import CheckpointError, list_checkpoints
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import COUNTERS
+from deepcrl.run.plots.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate, thinned
 from deepcrl.run.saved import Saved
-from deepcrl.train.sizing.counts import Sizes, sizes
+from deepcrl.train.block_norms import last_blocks
 
 FINALS = (SCORE, "eval/success_any", "eval/final_distance")
 THRESHOLD_SHARES = (0.1, 0.25, 0.5, 0.75)
@@ -161,21 +162,16 @@ def _curves(run: RunRecord) -> dict[str, list[list[float | None]]]:
     """By metric: the three counters, then the value, as columns."""
     curves = {}
     for metric in METRICS:
-        series = thinned(run.series(metric.key))
+        series = run.series(metric.key)
         if len(series["value"]):
-            curves[metric.key] = [numbers(series[name]) for name in (*COUNTERS, "value")]
+            curves[metric.key] = [numbers(thinned(series[name])) for name in (*COUNTERS, "value")]
     return curves
 
 
 def _blocks(run: RunRecord) -> dict[str, list[float | None]]:
-    """By network and statistic, the last value of each block (paper, Fig. 17): keys `blocks/actor/stream_rms/0003`."""
-    keys = sorted({key for row in run.rows for key in row if key.startswith("blocks/")})
-    blocks: dict[str, list[float | None]] = {}
-    for key in keys:
-        network, statistic, _ = key.removeprefix("blocks/").rsplit("/", 2)
-        value = run.series(key)["value"]
-        blocks.setdefault(f"{network} {statistic}", []).append(_number(value[-1]) if len(value) else None)
-    return blocks
+    """By network and statistic, the last value of each block (paper, Fig. 17)."""
+    blocks = last_blocks(run.rows)
+    return {f"{network} {statistic}": [*map(_number, values)] for (network, statistic), values in blocks.items()}
 
 
 def _paper(task: Task) -> dict[str, Any] | None:

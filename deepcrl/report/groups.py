@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 
 from deepcrl.core.components import REGISTRIES
-from deepcrl.report import stats
 from deepcrl.report.read import SCORE, RunRecord
+from deepcrl.run.plots import stats
 from deepcrl.run.resume_check import FREE_ON_RESUME
+from deepcrl.train.schedule import counter_of
 
-# Which copy of an experiment a run is, and where, how long and how watched it ran: none of it is what was tried.
-# Learners are runs of their own here, and change nothing for the agent that acts.
+# Settings that say which repetition a run is, where and how long it ran, and what it logged: runs that differ in these
+# alone are of one configuration. Learners are runs of their own here, and change nothing for the agent that acts.
 NOT_COMPARED = ("seed", "run_dir", "learners", "resume", "device", "num_eval_envs", *FREE_ON_RESUME)
 MAX_NAMED_KEYS = 3
 UNSET = "unset"
 """Of a setting that a group does not have."""
-POINTS = 80
-"""Of a curve, at most."""
 
 
 @dataclass
@@ -47,15 +46,14 @@ class Group:
 
     def _final(self, run: RunRecord, metric: str) -> float:
         series = run.series(metric)
-        steps = series["env_steps"] if series["env_steps"].any() else series["grad_steps"]  # an offline run's
-        return stats.final_score(steps, series["value"])
+        return stats.final_score(series[counter_of(run.rows)], series["value"])
 
     def band(self, metric: str, counter: str) -> stats.Band | None:
         """Returns the group's curve of `metric` over `counter`, None if a run never measured it."""
-        series = [thinned(run.series(metric)) for run in self.runs]
+        series = [run.series(metric) for run in self.runs]
         if any(not len(one["value"]) for one in series):
             return None
-        return stats.band([(one[counter], one["value"]) for one in series])
+        return stats.band([(stats.thinned(one[counter]), stats.thinned(one["value"])) for one in series])
 
     def reaching(self, threshold: float, counter: str) -> float | None:
         """Returns the median over runs of the counter at the first evaluation of that score.
@@ -177,10 +175,3 @@ def plain(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def thinned(series: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Averages neighbours where there are more points than a curve shows: each column [R] becomes [POINTS]."""
-    if len(series["value"]) <= POINTS:
-        return series
-    return {name: np.array([part.mean() for part in np.array_split(column, POINTS)]) for name, column in series.items()}

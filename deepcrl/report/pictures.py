@@ -8,7 +8,9 @@ import numpy as np
 
 from deepcrl.report.groups import Group, Task
 from deepcrl.report.read import SCORE
-from deepcrl.run.plots.curves import BLUE, INK, STYLE, plot_curves, save_png
+from deepcrl.run.plots.curves import plot_curves
+from deepcrl.run.plots.style import BLUE, INK, STYLE, save_png
+from deepcrl.train.schedule import counter_of
 
 MAX_CURVES = 6
 """As many as have colours of their own."""
@@ -22,7 +24,7 @@ def draw_curves(task: Task, path: Path) -> Path:
     title = (
         task.name if len(groups) == len(task.groups) else f"{task.name}, the best {len(groups)} of {len(task.groups)}"
     )
-    counter = "env_steps" if any(run.last("env_steps") for run in task.runs) else "grad_steps"
+    counter = counter_of(row for run in task.runs for row in run.rows)
     series = {group.label: [run.series(SCORE) for run in group.runs] for group in groups}
     curves = {label: [(one[counter], one["value"]) for one in members] for label, members in series.items()}
     return plot_curves(curves, path, counter=counter, ylabel=YLABEL, title=title)

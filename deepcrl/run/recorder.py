@@ -20,7 +20,7 @@ from deepcrl.run.lock import lock
 from deepcrl.run.loggers.mirror import Logger, LoggerInputs
 from deepcrl.run.metrics import JsonlLogger, truncate_after
 from deepcrl.run.plots.blocks import plot_blocks
-from deepcrl.run.plots.run_curves import plot_run
+from deepcrl.run.plots.curves import plot_run
 from deepcrl.train.build import build_run, env_spec
 from deepcrl.train.config import RunConfig
 from deepcrl.train.interrupt import Interrupt
@@ -61,7 +61,7 @@ class Session:
         self._lock = lock(self._dir.path)
         try:
             self._print_table(table)
-            self.model = build_run(self.config)
+            self.model = build_run(self.config, self._dir.unstable_dir)
             self._logs = self._open_logs(self._mirror())
         except BaseException:
             self._lock.close()
@@ -70,10 +70,10 @@ class Session:
 
     def _go_on(self, table: list[tuple[str, str, str]], saved: dict[str, Any], origin: Path | None) -> None:
         self._lock = lock(Path(self.config.run_dir))
-        self.model = build_run(self.config)
+        self._dir = directory.RunDir(Path(self.config.run_dir))
+        self.model = build_run(self.config, self._dir.unstable_dir)
         with checkpoint.fitting(origin or self.config.run_dir):
             self.model.load_state_dict(saved["run"])
-        self._dir = directory.RunDir(Path(self.config.run_dir))
         mirror = None if self.model.finished else self._mirror()
         # From here on the directory changes: what is later than the checkpoint is computed again
         directory.prepare(self.config.run_dir, self.config.to_dict(), resume=True)
@@ -171,7 +171,7 @@ class Session:
         self._say("\n".join(map(str, pictures)))
 
     def _film(self) -> list[Path]:
-        name = f"{self.config.evaluation_env['name']}_{self.model.progress.steps}.mp4"
+        name = f"{self.config.evaluation_env['name']}_{self.model.steps}.mp4"
         try:
             return film(policy_of(self.model.agent), self.config, self._dir.videos_dir / name)
         except RuntimeError as error:

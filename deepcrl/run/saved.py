@@ -11,6 +11,8 @@ from deepcrl.kernels import dispatch
 from deepcrl.run import checkpoint
 from deepcrl.train.build import build_agent, env_spec
 from deepcrl.train.config import RunConfig
+from deepcrl.train.process import configure_process
+from deepcrl.train.schedule import counter_of
 from deepcrl.train.validate import select_device
 
 
@@ -40,9 +42,14 @@ class Saved:
         return self.state["run"]["progress"]["grad_steps"]
 
     @property
+    def counter(self) -> str:
+        """What the run is counted in: `env_steps` or `grad_steps`."""
+        return counter_of([self.state["run"]["progress"]])
+
+    @property
     def steps(self) -> int:
-        """What the run is counted in, as `Progress.steps`."""
-        return self.env_steps or self.grad_steps
+        """Steps taken until the checkpoint, of the kind that the run is counted in."""
+        return self.state["run"]["progress"][self.counter]
 
     def agent(self, config: RunConfig, learner: str = "") -> Agent:
         """Builds the agent of `config`, which may choose its actions otherwise, with the trained networks.
@@ -53,6 +60,7 @@ class Saved:
         own = config.learner(learner) if learner else config
         device = select_device(config.device)
         dispatch.check(config.kernels, device)
+        configure_process(config, device)
         agent = build_agent(own, env_spec(config), device)
         with checkpoint.fitting(self.run_dir):
             run = self.state["run"]

@@ -18,15 +18,13 @@ from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES,
 from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
 from deepcrl.envs import make_envs, make_task, physics
 from deepcrl.kernels import dispatch
-from deepcrl.run.directory import RunDir
 from deepcrl.train.block_norms import check_has_blocks
 from deepcrl.train.config import RunConfig
+from deepcrl.train.process import configure_process
 from deepcrl.train.progress import Progress
 from deepcrl.train.run import Run
 from deepcrl.train.schedule import Schedule
 from deepcrl.train.validate import select_device
-
-ALL_THREADS = torch.get_num_threads()
 
 
 def env_spec(config: RunConfig) -> EnvSpec:
@@ -73,15 +71,7 @@ def check_device(config: RunConfig, device: torch.device) -> None:
 
 
 def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent:
-    """Builds the agent with its networks and optimisers.
-
-    From here on `config.kernels` runs this process's trunks, and `config.precision` says whether its fp32 matmuls may
-    be tf32.
-    """
-    dispatch.choose(config.kernels)
-    torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
-    if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)  # Triton and CUDA graphs launch on the current one
+    """Builds the agent with its networks and optimisers, for a process that `configure_process` has set up."""
 
     def encoder(network: str) -> MakeEncoder:
         return partial(ENCODERS.build, config.encoder_of(network))
@@ -104,7 +94,7 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
 
 
 def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:
-    """Builds the empty replay buffer, which stores what the agent and the learners need.
+    """Builds the replay buffer, which stores what the agent and the learners need.
 
     On the `meta` device it takes no memory, but knows its size.
     """
@@ -123,14 +113,16 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
     return BUFFERS.build(config.buffer, inputs)
 
 
-def build_run(config: RunConfig) -> Run:
-    """Builds a run at its beginning; `Run.load_state_dict` takes it further."""
+def build_run(config: RunConfig, unstable_dir: Path | None = None) -> Run:
+    """Sets up this process and builds a run at its beginning; `Run.load_state_dict` takes it further.
+
+    Simulations that become unstable are written to `unstable_dir`, if there is one.
+    """
     device = select_device(config.device)
     check_device(config, device)
-    torch.set_num_threads(config.num_threads or ALL_THREADS)
-    spec = env_spec(config)
-    unstable_dir = RunDir(Path(config.run_dir)).unstable_dir if config.run_dir else None
-    envs = None if config.offline else build_envs(config, config.env, config.num_envs, "envs", unstable_dir)
+    configure_process(config, device)
+    spec, schedule = env_spec(config), Schedule.of(config)
+    envs = None if schedule.offline else build_envs(config, config.env, config.num_envs, "envs", unstable_dir)
     eval_envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval_envs", unstable_dir)
 
     def learning(config: RunConfig) -> Agent:
@@ -143,7 +135,7 @@ def build_run(config: RunConfig) -> Run:
     divide_cores([agent, *learners.values()], device)
     return Run(
         config=config,
-        schedule=Schedule.of(config),
+        schedule=schedule,
         envs=envs,
         eval_envs=eval_envs,
         agent=agent,

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 
 from deepcrl.core.types import VectorEnv
-from deepcrl.train.block_norms import watched
+from deepcrl.train.block_norms import log_block_norms
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.run import Run
 
@@ -41,11 +41,11 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
     Raises NonFiniteError, after a dump, as soon as a logged metric is not a number.
     """
     progress, config = run.progress, run.config
-    if progress.steps == 0 and not progress.started:
+    if run.steps == 0 and not progress.started:
         recorder.log(progress.take_row() | run.evaluate())
         progress.started = True
     while not (run.finished or interrupt.requested):
-        if not progress.row:  # else an interrupted unroll goes on
+        if not progress.row_begun:  # an interrupted iteration goes on with the gradient steps that it still owes
             collect(run)
         learn(run, interrupt)
         if interrupt.requested:
@@ -62,7 +62,7 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
 
 
 def collect(run: Run) -> None:
-    """Begins an iteration: takes one unroll, unless the run is offline, and says how many gradient steps are due."""
+    """Begins an iteration: takes one unroll, unless the run is offline, and sets how many gradient steps follow."""
     progress, schedule = run.progress, run.schedule
     if run.envs:
         progress.row = unroll(run, run.envs)
@@ -70,6 +70,7 @@ def collect(run: Run) -> None:
     progress.unrolls += 1
     if progress.unrolls > schedule.prefill_unrolls:
         progress.pending_grad_steps = schedule.grad_steps_per_unroll
+    progress.row_begun = True
 
 
 def unroll(run: Run, envs: VectorEnv) -> dict[str, float]:
@@ -98,9 +99,9 @@ def learn(run: Run, interrupt: Interrupt) -> None:
     """Takes the gradient steps that are due, each on a fresh batch, until done or interrupted."""
     started, progress = time.perf_counter(), run.progress
     while progress.pending_grad_steps > 0 and not interrupt.requested:
-        look = run.config.log_blocks and progress.pending_grad_steps == 1 and run.evaluation_due
+        log_blocks = run.config.log_blocks and progress.pending_grad_steps == 1 and run.evaluation_due
         batch = run.buffer.sample(run.config.batch_size)
-        with watched(run.networks, progress.row) if look else nullcontext():
+        with log_block_norms(run.networks, progress.row) if log_blocks else nullcontext():
             progress.add(run.update(batch))
         progress.grad_steps += 1
         progress.pending_grad_steps -= 1

@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass
 class Progress:
-    """Counters of a run. `pending_grad_steps` are those still owed for the last unroll, if it was interrupted."""
+    """Counters of a run. `pending_grad_steps` are those still to be taken for the last unroll."""
 
     env_steps: int = 0
     grad_steps: int = 0
@@ -22,19 +22,16 @@ class Progress:
     """Whether the untrained policy's row is written; a run may be stopped right after it, before the first unroll."""
     wall_seconds: float = 0.0
     """Before this process started; `elapsed` is the whole."""
+    row_begun: bool = False
+    """Whether an iteration has begun and its row is not written yet."""
     row: dict[str, float] = field(default_factory=dict)
-    """The metrics of this iteration that are known already; empty between two iterations."""
+    """The metrics of this iteration that are known already."""
     sums: dict[str, Tensor] = field(default_factory=dict)
     """Sums of the gradient steps' metrics in this iteration, still on the device."""
     num_summed: int = 0
 
     def __post_init__(self) -> None:
         self._started = time.perf_counter()
-
-    @property
-    def steps(self) -> int:
-        """What the run is counted in: environment steps, or gradient steps where it takes none."""
-        return self.env_steps or self.grad_steps
 
     @property
     def elapsed(self) -> float:
@@ -51,7 +48,7 @@ class Progress:
     def take_row(self) -> dict[str, float]:
         """Returns the iteration's metrics, the gradient steps' averaged, in one transfer; starts the next iteration."""
         row = self.row | self.means()
-        self.row, self.sums, self.num_summed = {}, {}, 0
+        self.row_begun, self.row, self.sums, self.num_summed = False, {}, {}, 0
         counters = {"env_steps": self.env_steps, "grad_steps": self.grad_steps, "wall_seconds": round(self.elapsed, 3)}
         return counters | row
 
@@ -63,11 +60,13 @@ class Progress:
         return dict(zip(self.sums, values, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("env_steps", "grad_steps", "unrolls", "pending_grad_steps", "started", "num_summed")
+        names = ("env_steps", "grad_steps", "unrolls", "pending_grad_steps", "started", "row_begun", "num_summed")
         state = {name: getattr(self, name) for name in names}
         return state | {"wall_seconds": self.elapsed, "row": dict(self.row), "sums": dict(self.sums)}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Takes over a saved state. One from before `row_begun` was saved has a row exactly if it was begun."""
+        self.row_begun = bool(state["row"])
         for name, value in state.items():
             setattr(self, name, value)
         self.sums = {name: value.to(device) for name, value in self.sums.items()}

@@ -35,7 +35,12 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        return self._in_last_unroll and not self.progress.row
+        return self._in_last_unroll and not self.progress.row_begun
+
+    @property
+    def steps(self) -> int:
+        """Steps taken so far, of the kind that the run is counted in."""
+        return self.schedule.steps(self.progress.env_steps, self.progress.grad_steps)
 
     @property
     def _in_last_unroll(self) -> bool:
@@ -47,10 +52,9 @@ class Run:
         return self._in_last_unroll or self.passed(self.config.eval_every)
 
     def passed(self, every: int) -> bool:
-        """Whether this iteration ends at or beyond a multiple of `every` steps, as `Progress.steps` counts them."""
-        taken, end = self.schedule.steps_per_unroll, self.progress.steps
-        if not self.schedule.env_steps_per_unroll:
-            end += self.progress.pending_grad_steps
+        """Whether this iteration ends at or beyond a multiple of `every` steps, pending gradient steps included."""
+        progress, taken = self.progress, self.schedule.steps_per_unroll
+        end = self.schedule.steps(progress.env_steps, progress.grad_steps + progress.pending_grad_steps)
         return (end - taken) // every < end // every
 
     def state_dict(self) -> dict[str, Any]:

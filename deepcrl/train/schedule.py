@@ -1,10 +1,20 @@
-"""How many environment and gradient steps a run takes, and in what order."""
+"""How many environment and gradient steps a run takes, in what order, and by which of the two its progress is counted.
+
+A run that collects is counted in environment steps, an offline one in gradient steps. `Schedule.offline` decides it
+from the settings, `counter_of` from what a run has logged; nothing else does.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from deepcrl.train.config import RunConfig
+
+
+def counter_of(rows: Iterable[Mapping[str, float]]) -> str:
+    """Returns what the run that logged `rows` is counted in: `env_steps`, or `grad_steps` if it never took one."""
+    return "env_steps" if any(row["env_steps"] for row in rows) else "grad_steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +61,23 @@ class Schedule:
         return self.training_unrolls * self.grad_steps_per_unroll
 
     @property
+    def offline(self) -> bool:
+        """Whether the run takes no environment steps: its buffer holds all its data from the start."""
+        return self.env_steps_per_unroll == 0
+
+    @property
     def counter(self) -> str:
-        """What the run is counted in, as `Progress.steps` is: `env_steps`, or `grad_steps` where it takes none."""
-        return "env_steps" if self.env_steps_per_unroll else "grad_steps"
+        """What the run is counted in: `env_steps` or `grad_steps`."""
+        return "grad_steps" if self.offline else "env_steps"
+
+    def steps(self, env_steps: int, grad_steps: int) -> int:
+        """Returns the one of two numbers of steps that this run is counted in."""
+        return grad_steps if self.offline else env_steps
 
     @property
     def total_steps(self) -> int:
-        return self.total_env_steps or self.total_grad_steps
+        return self.steps(self.total_env_steps, self.total_grad_steps)
 
     @property
     def steps_per_unroll(self) -> int:
-        return self.env_steps_per_unroll or self.grad_steps_per_unroll
+        return self.steps(self.env_steps_per_unroll, self.grad_steps_per_unroll)

@@ -9,7 +9,7 @@ import torch
 
 from deepcrl.nets.mlp import MLP
 from deepcrl.nets.residual_mlp import ResidualMLP
-from deepcrl.train.block_norms import watched
+from deepcrl.train.block_norms import block_key, last_blocks, log_block_norms
 from deepcrl.train.build import build_run
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.loop import fit
@@ -55,7 +55,7 @@ def test_evaluations_log_every_block_and_training_stays_what_it_was(tiny, same):
 def test_looks_at_the_last_input_and_the_gradients_left_behind():
     net, row = ResidualMLP(3, 2, torch.Generator().manual_seed(0), depth=8, width=16), {}
     first, last = torch.randn(5, 3), torch.randn(5, 3)
-    with watched({"actor": net, "plain": MLP(3, 2, torch.Generator())}, row):
+    with log_block_norms({"actor": net, "plain": MLP(3, 2, torch.Generator())}, row):
         net(first)
         net(last).sum().backward()
     norms = {**net.block_norms(last), "gradient_norm": net.block_gradient_norms()}
@@ -63,7 +63,19 @@ def test_looks_at_the_last_input_and_the_gradients_left_behind():
     expected = {f"blocks/actor/{what}/{i:04}": float(v) for what, values in norms.items() for i, v in enumerate(values)}
     assert row == expected
     net(first)
-    assert row == expected  # no longer watched
+    assert row == expected  # no longer logged
+
+
+def test_keys_are_read_back_in_order_from_the_last_row_that_has_any():
+    early = {block_key("actor", "stream_rms", k): 9.0 for k in range(12)}
+    late = {block_key("actor", "stream_rms", k): 1.0 + k for k in range(12)}
+    late |= {block_key("deep/actor", "gradient_norm", 0): 0.0, "eval/time_at_goal": 3.0}
+    assert "blocks/actor/stream_rms/0011" in early
+    assert last_blocks([early, late, {"critic/loss": 1.0}]) == {
+        ("actor", "stream_rms"): [1.0 + k for k in range(12)],
+        ("deep/actor", "gradient_norm"): [0.0],
+    }
+    assert last_blocks([{"critic/loss": 1.0}]) == {}
 
 
 def test_needs_a_network_with_blocks(tiny):

@@ -9,7 +9,6 @@ from deepcrl.core.agents.common.cuda_graph import CudaGraphAgent
 from deepcrl.core.agents.common.two_threads import TwoThreadedAgent
 from deepcrl.core.agents.crl import CRL
 from deepcrl.kernels import dispatch, eager
-from deepcrl.kernels.native import build
 from deepcrl.train.build import build_agent, build_envs, build_run, env_spec
 from deepcrl.train.sizing.table import preflight
 
@@ -61,12 +60,18 @@ def test_encoders_are_those_that_were_chosen(tiny) -> None:
     assert shapes == {"actor": (8, 32, 32), "sa_encoder": (4, 16, 16), "goal_encoder": (4, 16, 16)}
 
 
-def test_kernels_run_the_trunk_that_was_chosen(tiny) -> None:
-    spec, cpu, x = env_spec(tiny()), torch.device("cpu"), torch.zeros(2, 16)
-    build_agent(tiny(kernels="eager"), spec, cpu)
-    assert dispatch.backend(x) is eager
-    build_agent(tiny(), spec, cpu)
-    assert (dispatch.backend(x) is eager) == (build.compiler() is None)
+def test_a_run_sets_up_its_process_before_its_agents_are_built(tiny, monkeypatch) -> None:
+    monkeypatch.setattr(dispatch, "_chosen", "auto")
+    build_run(tiny(kernels="eager"))
+    assert dispatch.backend(torch.zeros(2, 16)) is eager
+
+
+def test_an_agent_changes_nothing_about_its_process(tiny, monkeypatch) -> None:
+    monkeypatch.setattr(dispatch, "_chosen", "eager")
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    build_agent(tiny(kernels="auto", num_threads=before[0] + 1), env_spec(tiny()), torch.device("cpu"))
+    assert dispatch.backend(torch.zeros(2, 16)) is eager
+    assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == before
 
 
 def test_kernels_that_the_device_cannot_run_are_refused_first(tiny) -> None:
@@ -89,30 +94,9 @@ def test_a_graph_is_refused_without_a_gpu_and_wraps_the_agent_with_one(tiny, mon
     assert isinstance(build_run(tiny(device="cpu")).agent, CRL)
 
 
-@pytest.mark.parametrize(("precision", "matmuls"), [("fp32", "highest"), ("bf16", "highest"), ("tf32", "high")])
-def test_precision_decides_on_tf32(tiny, precision: str, matmuls: str) -> None:
-    before = torch.get_float32_matmul_precision()
-    try:
-        torch.set_float32_matmul_precision("medium")
-        config = tiny(precision=precision)
-        build_agent(config, env_spec(config), torch.device("cpu"))
-        assert torch.get_float32_matmul_precision() == matmuls
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
 def test_tf32_is_refused_without_a_gpu(tiny) -> None:
     with pytest.raises(ValueError, match="^precision=tf32 needs a GPU, and the device is cpu; use fp32 or bf16$"):
         build_run(tiny(precision="tf32", device="cpu"))
-
-
-def test_a_gpu_by_number_becomes_the_current_one(tiny, monkeypatch) -> None:
-    current = []
-    monkeypatch.setattr("torch.cuda.set_device", current.append)
-    monkeypatch.setattr("deepcrl.train.build.AGENTS.build", lambda *_: None)
-    for name in ("cuda", "cpu", "cuda:1"):
-        build_agent(tiny(), env_spec(tiny()), torch.device(name))
-    assert current == [torch.device("cuda:1")]
 
 
 def test_streams_are_independent_of_each_other(tiny) -> None:
@@ -153,7 +137,7 @@ def test_the_two_threads_of_an_update_divide_the_cores(tiny) -> None:
 
 @pytest.mark.usefixtures("threads")
 def test_a_run_after_another_in_one_process_has_all_threads_again(tiny, monkeypatch) -> None:
-    monkeypatch.setattr("deepcrl.train.build.ALL_THREADS", 3)
+    monkeypatch.setattr("deepcrl.train.process.ALL_THREADS", 3)
     for _ in range(2):
         build_run(tiny(num_threads=0, agent={"name": "gcbc"}))
         assert torch.get_num_threads() == 3

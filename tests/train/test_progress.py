@@ -48,6 +48,24 @@ def test_state_goes_on_in_the_middle_of_an_iteration() -> None:
     assert (row["env_steps"], row["train/distance"], row["critic/loss"]) == (40, 2.0, 2.0)
 
 
+def test_a_row_is_begun_until_it_is_taken() -> None:
+    progress = Progress(row_begun=True)  # with nothing measured yet
+    state = progress.state_dict()
+    progress.take_row()
+    assert not progress.row_begun
+    progress.load_state_dict(state, CPU)
+    assert progress.row_begun
+
+
+@pytest.mark.parametrize("row", [{}, {"time/learn_seconds": 1.0}])
+def test_a_state_from_before_that_was_saved_tells_by_its_row(row: dict[str, float]) -> None:
+    state = Progress(row=row).state_dict()
+    del state["row_begun"]
+    progress = Progress(row_begun=not row)
+    progress.load_state_dict(state, CPU)
+    assert progress.row_begun == bool(row)
+
+
 def test_a_saved_state_does_not_change_afterwards() -> None:
     progress = Progress(row={"a": 1.0})
     state = progress.state_dict()

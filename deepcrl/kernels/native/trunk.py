@@ -7,7 +7,8 @@ import ctypes
 import torch
 from torch import Tensor
 
-from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted, prepare
+from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
+from deepcrl.kernels.eager import prepare
 from deepcrl.kernels.native.build import Shape, library
 from deepcrl.kernels.reference import LN_EPS
 

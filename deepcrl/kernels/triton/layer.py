@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from deepcrl.kernels.eager import Trunk
+from deepcrl.kernels.backend import Trunk
 from deepcrl.kernels.triton.device import layer_forward, load_tile, matmul, round_to, store_tile
 from deepcrl.kernels.triton.tiles import layer_tile, matmul_precision, num_tiles, vector_pointers
 

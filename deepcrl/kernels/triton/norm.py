@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from deepcrl.kernels.eager import Trunk
+from deepcrl.kernels.backend import Trunk
 from deepcrl.kernels.triton.device import layer_backward, layer_forward, load_tile, store_tile
 from deepcrl.kernels.triton.tiles import num_tiles, row_tile, vector_pointers
 
@@ -132,11 +132,16 @@ def forward(
     )
 
 
-def partials(num_rows: int, trunk: Trunk, like: Tensor) -> Tensor:
-    """Returns room [tiles, L, 3, W] for what each program of the backward kernel sums."""
-    num_layers, width, _ = trunk.weight.shape
+def num_programs(num_rows: int, width: int) -> int:
+    """Returns how many programs a launch of either kernel has for [num_rows, width]."""
     tile = row_tile(width)
-    return like.new_empty((num_tiles(num_rows, tile.block_m * tile.steps), num_layers, 3, width))
+    return num_tiles(num_rows, tile.block_m * tile.steps)
+
+
+def partials(num_rows: int, trunk: Trunk, like: Tensor) -> Tensor:
+    """Returns an empty [programs, L, 3, W] for the sums over rows of each program of the backward kernel."""
+    num_layers, width, _ = trunk.weight.shape
+    return like.new_empty((num_programs(num_rows, width), num_layers, 3, width))
 
 
 def backward(g: Tensor, z: Tensor, trunk: Trunk, stats: Tensor | None, dz: Tensor, partial: Tensor | None) -> None:

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from deepcrl.kernels.eager import Gradients, Saved, Trunk
+from deepcrl.kernels.backend import Gradients, Saved, Trunk
 from deepcrl.kernels.triton.device import (
     layer_backward,
     layer_forward,
@@ -191,6 +191,11 @@ def forward(x: Tensor, trunk: Trunk, saved: Saved) -> Tensor:
     return y
 
 
+def num_programs(num_rows: int, width: int, itemsize: int) -> int:
+    """Returns how many programs a launch of either kernel has for [num_rows, width], `itemsize` bytes an operand."""
+    return num_tiles(num_rows, matmul_tile(num_rows, width, itemsize).block_m)
+
+
 def backward_chain(
     grad: Tensor, trunk: Trunk, saved: Saved, grad_dense: Tensor, into: Gradients | None, *, weight_wanted: bool
 ) -> Tensor:
@@ -201,7 +206,7 @@ def backward_chain(
     num_rows, width = grad.shape
     grad_x, weight = grad.new_empty(grad.shape), trunk.weight
     tile = matmul_tile(num_rows, width, weight.element_size())
-    tiles = num_tiles(num_rows, tile.block_m)
+    tiles = num_programs(num_rows, width, weight.element_size())
     partial = grad.new_empty((tiles if into else 0, weight.shape[0], 3, width))
     stack_backward_kernel[(tiles,)](
         grad,

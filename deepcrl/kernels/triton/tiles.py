@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import Tensor
 
-from deepcrl.kernels.eager import Trunk
+from deepcrl.kernels.backend import Trunk
 
 MAX_FUSED_WIDTH = 512
 """Widest row whose matmul fits one program: beyond, the tile of fp32 sums outgrows the registers."""

@@ -1,7 +1,8 @@
-"""The trunk's layers on a GPU: the signatures of `kernels.eager`, on one of three rungs.
+"""The backend on a GPU, in one of three forms, called rungs.
 
 `norm` (a): torch's matmul, then one kernel per layer. `layer` (b): one kernel per layer, matmul included. `stack` (c):
-one kernel for all layers. Whoever calls `forward` and `backward` has asked `unsupported` first, as `dispatch` does.
+one kernel for all layers. `forward` and `backward` may be called only where `unsupported` returns None, as `dispatch`
+checks.
 """
 
 from __future__ import annotations
@@ -11,12 +12,22 @@ from torch import Tensor
 from triton import knobs
 
 from deepcrl.core.checks import suggest
-from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted, prepare
+from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
+from deepcrl.kernels.eager import prepare
 from deepcrl.kernels.triton import layer as fused_layer
 from deepcrl.kernels.triton import norm, stack
 from deepcrl.kernels.triton.tiles import MAX_FUSED_WIDTH, MAX_WIDTH
 
-__all__ = ["backward", "choose_rung", "forward", "prepare", "unsupported", "unsupported_device", "unsupported_width"]
+__all__ = [
+    "backward",
+    "backward_scratch_bytes",
+    "choose_rung",
+    "forward",
+    "prepare",
+    "unsupported",
+    "unsupported_device",
+    "unsupported_width",
+]
 
 RUNGS = ("norm", "layer", "stack")
 
@@ -109,6 +120,22 @@ def backward(
     return grad
 
 
+def backward_scratch_bytes(grad: Tensor, trunk: Trunk, wanted: Wanted, *, rung: str | None = None) -> int:
+    """Returns the bytes that `backward` takes beside its arguments and its result."""
+    num_layers, width, _ = trunk.weight.shape
+    rung, itemsize = choose_rung(width, rung), trunk.dtype.itemsize
+    nbytes = (num_layers if wanted.weight else 1) * grad.numel() * itemsize
+    if rung != "stack":
+        nbytes += grad.numel() * (itemsize + grad.element_size())  # the gradients of one layer and of one block
+    if wanted.vectors:
+        rows = grad.shape[0]
+        programs = stack.num_programs(rows, width, itemsize) if rung == "stack" else norm.num_programs(rows, width)
+        nbytes += (programs + 1) * num_layers * 3 * width * grad.element_size()  # and the sum over programs
+    if wanted.weight and itemsize < grad.element_size() and not _sums_into_fp32(grad.device):
+        nbytes += num_layers * width * width * itemsize
+    return nbytes
+
+
 def _backward_layer_by_layer(
     grad: Tensor, trunk: Trunk, saved: Saved, wanted: Wanted, grad_dense: Tensor, into: Gradients
 ) -> Tensor:
@@ -133,11 +160,16 @@ def _backward_layer_by_layer(
 def _weight_gradient(grad_dense: Tensor, inputs: Tensor, into: Tensor) -> None:
     """Fills into [L, W, W], fp32, with grad_dense [L, B, W] transposed times inputs [L, B, W].
 
-    On CUDA, the fp32 sums go straight to fp32 gradients; elsewhere the product is rounded to the operands' dtype first.
+    On CUDA the fp32 sums become fp32 gradients; elsewhere the product is first rounded to the operands' dtype.
     """
     if grad_dense.dtype == into.dtype:
         torch.bmm(grad_dense.transpose(1, 2), inputs, out=into)
-    elif grad_dense.device.type == "cuda" and torch.version.hip is None:
+    elif _sums_into_fp32(grad_dense.device):
         torch.bmm(grad_dense.transpose(1, 2), inputs, out_dtype=into.dtype, out=into)
     else:
         into.copy_(torch.bmm(grad_dense.transpose(1, 2), inputs))
+
+
+def _sums_into_fp32(device: torch.device) -> bool:
+    """Whether a matmul of bf16 operands can write its fp32 sums."""
+    return device.type == "cuda" and torch.version.hip is None

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import read_rows
-from deepcrl.run.plots.curves import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, save_png
+from deepcrl.run.plots.style import COLORS, STYLE, save_png
+from deepcrl.train.block_norms import last_blocks
 
 PANELS = {
     "stream_rms": ("Residual stream", "root mean square"),
@@ -23,14 +24,14 @@ def plot_blocks(run_dirs: Mapping[str, str | Path], path: str | Path) -> Path | 
 
     `run_dirs` are labelled; one alone needs no label. Returns None, having drawn nothing, if no run logged blocks.
     """
-    runs = {label: _last_blocks(RunDir(Path(run))) for label, run in run_dirs.items()}
+    runs = {label: last_blocks(_rows(RunDir(Path(run)))) for label, run in run_dirs.items()}
     networks = sorted({network for blocks in runs.values() for network, _ in blocks})
     if not networks:
         return None
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    colors = dict(zip(networks, cycle((BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)), strict=False))
+    colors = dict(zip(networks, cycle(COLORS), strict=False))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13.0, 3.6), layout="constrained")
         for ax, (statistic, (title, unit)) in zip(figure.subplots(1, 3), PANELS.items(), strict=True):
@@ -47,13 +48,5 @@ def plot_blocks(run_dirs: Mapping[str, str | Path], path: str | Path) -> Path | 
     return Path(path)
 
 
-def _last_blocks(run: RunDir) -> dict[tuple[str, str], list[float]]:
-    """Returns, by network and statistic, the last logged value of each block, first block first."""
-    rows = read_rows(run.metrics_path)[0] if run.metrics_path.exists() else []
-    logged = [row for row in rows if any(key.startswith("blocks/") for key in row)]
-    blocks: dict[tuple[str, str], list[float]] = {}
-    for key in sorted(logged[-1]) if logged else ():
-        if key.startswith("blocks/"):
-            network, statistic, _ = key.removeprefix("blocks/").rsplit("/", 2)
-            blocks.setdefault((network, statistic), []).append(logged[-1][key])
-    return blocks
+def _rows(run: RunDir) -> list[dict[str, float]]:
+    return read_rows(run.metrics_path)[0] if run.metrics_path.exists() else []

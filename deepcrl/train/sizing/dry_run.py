@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from deepcrl.core.types import EnvSpec, Observation
-from deepcrl.kernels.scratch import scratch_bytes
+from deepcrl.kernels.trunk import scratch_bytes
 from deepcrl.train.build import build_agent, build_buffer
 from deepcrl.train.config import RunConfig
 

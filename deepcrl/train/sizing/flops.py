@@ -12,6 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from deepcrl.core.types import Agent, Batch, EnvSpec, Observation, TransitionBatch
+from deepcrl.kernels.trunk import TRUNK_FLOPS
 
 NUM_UPDATES = 2
 """Updates that are averaged: some agents move their actor at every other one."""
@@ -25,8 +26,8 @@ def flops_per_action(agent: Agent, spec: EnvSpec) -> int:
 def flops_per_update(agent: Agent, spec: EnvSpec, batch_size: int) -> float:
     """Returns the operations of a gradient step on `batch_size` transitions, counted on tiny batches.
 
-    A network's operations grow with the batch, those of a pairwise energy with its square: two sizes tell both. The
-    agent's weights move, so it is of no further use.
+    A network's operations grow with the batch, those of a pairwise energy with its square, so counts at two batch sizes
+    give both coefficients. The agent's weights are changed.
     """
     two, four = (_counted(lambda size=size: _update(agent, spec, size)) / NUM_UPDATES for size in (2, 4))
     square = (four / 4 - two / 2) / 2
@@ -34,23 +35,9 @@ def flops_per_update(agent: Agent, spec: EnvSpec, batch_size: int) -> float:
 
 
 def _counted(run: Callable[[], Any]) -> int:
-    counter = FlopCounterMode(
-        display=False,
-        custom_mapping={torch.ops.deepcrl.trunk: _trunk, torch.ops.deepcrl.trunk_backward: _trunk_backward},
-    )
-    with counter:
+    with FlopCounterMode(display=False, custom_mapping=TRUNK_FLOPS) as counter:
         run()
     return counter.get_total_flops()
-
-
-def _trunk(x: list[int], weight: list[int], *_: Any, **__: Any) -> int:
-    """Shapes x [B, W], weight [L, W, W]; PyTorch hands shapes, not tensors, to a formula."""
-    return 2 * x[0] * weight[0] * weight[1] * weight[2]
-
-
-def _trunk_backward(grad: list[int], x: list[int], weight: list[int], *settings: Any, **_: Any) -> int:
-    want_x, want_weight = settings[-3], settings[-2]
-    return (bool(want_x) + bool(want_weight)) * _trunk(x, weight)
 
 
 def _observation(num: int, spec: EnvSpec) -> Observation:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
 
 from deepcrl.core.types import EnvSpec
-from deepcrl.train.build import build_agent, build_buffer, check_device
+from deepcrl.train.build import build_buffer, check_device
 from deepcrl.train.config import RunConfig
 from deepcrl.train.schedule import Schedule
-from deepcrl.train.sizing.dry_run import peak_bytes
+from deepcrl.train.sizing.counts import AgentSizes, agent_sizes
 
 GIB = 2**30
-# fp32 weight, gradient and the two moments of Adam
-BYTES_PER_PARAMETER = 16
-# What a heap that keeps freed blocks for the next step takes beyond those in use: 6 to 15% in `bench memory`
-HEAP_OVERHEAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +23,8 @@ class Preflight:
     """Sizes of a run, known before it is built."""
 
     schedule: Schedule
-    parameters: dict[str, int]
-    """Parameter count of each network."""
+    agents: AgentSizes
     ring_bytes: int
-    step_bytes: int | None
-    """The most that a gradient step takes beside those two: activations, temporaries, the heap. None: not known."""
     process_bytes: int
     """What the process has taken before anything is built: the interpreter and its libraries. 0 on a GPU."""
     available_bytes: int
@@ -43,12 +36,22 @@ class Preflight:
     @property
     def store(self) -> str:
         """What holds the transitions, in a word."""
-        return "ring" if self.schedule.env_steps_per_unroll else "dataset"
+        return "dataset" if self.schedule.offline else "ring"
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Parameter count of each network."""
+        return self.agents.parameters
 
     @property
     def network_bytes(self) -> int:
         """Weights, gradients and optimiser."""
-        return BYTES_PER_PARAMETER * sum(self.parameters.values())
+        return self.agents.network_bytes
+
+    @property
+    def step_bytes(self) -> int | None:
+        """The most that a gradient step takes beside ring and networks. None: not known."""
+        return self.agents.step_bytes
 
     @property
     def total_bytes(self) -> int:
@@ -91,7 +94,7 @@ class Preflight:
 
     def _schedule_rows(self) -> list[tuple[str, str, str]]:
         s = self.schedule
-        if not s.env_steps_per_unroll:
+        if s.offline:
             rounds = f"{s.training_unrolls:,} rounds of {s.grad_steps_per_unroll:,}, all from the dataset"
             return [("gradient steps", f"{s.total_grad_steps:,}", rounds)]
         per_grad_step = s.env_steps_per_unroll / s.grad_steps_per_unroll
@@ -114,39 +117,25 @@ def format_bytes(count: int) -> str:
 
 
 def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflight:
-    """Sizes up a run by building its networks and its ring, and taking gradient steps, all without memory.
+    """Sizes up a run on `device` by `agent_sizes` and its ring, without memory, and looks at what the machine has free.
 
-    On a GPU the steps are counted as those of the eager kernels. Raises ValueError for a setting that `device` cannot
-    serve.
+    Raises ValueError for a setting that `device` cannot serve.
     """
     check_device(config, device)
-    meta, on_gpu = torch.device("meta"), device.type == "cuda"
+    on_gpu = device.type == "cuda"
     process = 0 if on_gpu else psutil.Process().memory_info().rss
     available = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
-    with meta:
-        agents = {"": build_agent(config, spec, meta)}
-        agents |= {f"{name}/": build_agent(config.learner(name), spec, meta) for name in config.learners}
-    ring = build_buffer(config, spec, meta)
-    sizes = Preflight(
+    ring = build_buffer(config, spec, torch.device("meta"))
+    agents = agent_sizes(config, spec, device)
+    return Preflight(
         schedule=Schedule.of(config),
-        parameters={
-            f"{owner}{name}": sum(p.numel() for p in net.parameters())
-            for owner, agent in agents.items()
-            for name, net in agent.networks.items()
-        },
+        agents=agents,
         ring_bytes=ring.nbytes,
-        step_bytes=None,
         process_bytes=process,
         available_bytes=available + process,
         disk_bytes=ring.disk_nbytes,
         free_disk_bytes=_free_disk_bytes(Path(config.run_dir)),
     )
-    try:
-        peak = peak_bytes(replace(config, kernels="eager") if on_gpu else config, spec)
-    except RuntimeError:  # too deep to count call by call, or in need of real tensors: it may run all the same
-        return sizes
-    heap = 0 if on_gpu else HEAP_OVERHEAD
-    return replace(sizes, step_bytes=max(round((1 + heap) * peak) - sizes.network_bytes, 0))
 
 
 def _free_disk_bytes(path: Path) -> int:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from deepcrl.kernels import dispatch, reference
-from deepcrl.kernels.eager import Gradients, Saved, Trunk, Wanted
+from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
 from deepcrl.kernels.triton import trunk as kernels
 from deepcrl.kernels.trunk import residual_trunk
 from tests.kernels.conftest import operands, relative_error

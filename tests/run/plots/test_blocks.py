@@ -2,9 +2,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from deepcrl.run.directory import RunDir, prepare
+from deepcrl.run.directory import prepare
 from deepcrl.run.metrics import JsonlLogger
-from deepcrl.run.plots.blocks import _last_blocks, plot_blocks
+from deepcrl.run.plots.blocks import plot_blocks
 
 COUNTERS = {"env_steps": 0.0, "grad_steps": 4.0, "wall_seconds": 1.0}
 
@@ -15,16 +15,6 @@ def make_run(path: Path, *rows: dict[str, float]) -> Path:
         logger.log(COUNTERS | row)
     logger.close()
     return path
-
-
-def test_the_last_logged_blocks_are_drawn_in_order(tmp_path):
-    early = {f"blocks/actor/stream_rms/{k:04}": 9.0 for k in range(12)}
-    late = {f"blocks/actor/stream_rms/{k:04}": 1.0 + k for k in range(12)} | {"blocks/actor/gradient_norm/0000": 0.0}
-    run = make_run(tmp_path / "run", early, late, {"critic/loss": 1.0})
-    assert _last_blocks(RunDir(run)) == {
-        ("actor", "stream_rms"): [1.0 + k for k in range(12)],
-        ("actor", "gradient_norm"): [0.0],
-    }
 
 
 def test_runs_are_told_apart(tmp_path):

@@ -13,10 +13,12 @@ from torch.profiler import ProfilerActivity, profile
 
 from deepcrl.core.components import ENCODERS, LOSSES
 from deepcrl.core.types import Observation, Step
+from deepcrl.kernels import dispatch
 from deepcrl.nets.residual_mlp import ResidualMLP
 from deepcrl.train.build import build_agent, build_buffer, env_spec
+from deepcrl.train.sizing.counts import HEAP_OVERHEAD
 from deepcrl.train.sizing.dry_run import CountBytes, TooManyCallsError, counted_without_memory, peak_bytes
-from deepcrl.train.sizing.table import HEAP_OVERHEAD, preflight
+from deepcrl.train.sizing.table import preflight
 
 CPU = torch.device("cpu")
 
@@ -42,9 +44,10 @@ def allocated_at_most(config, tmp_path: Path) -> int:
 @pytest.mark.parametrize("kernels", ["auto", "eager"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("checkpoint_blocks", [0, 2])
-def test_predicts_what_the_allocator_hands_out(tiny, tmp_path, kernels, precision, checkpoint_blocks):
+def test_predicts_what_the_allocator_hands_out(tiny, tmp_path, monkeypatch, kernels, precision, checkpoint_blocks):
     encoder = {"name": "residual_mlp", "depth": 32, "width": 64, "checkpoint_blocks": checkpoint_blocks}
     config = tiny(encoder=encoder, batch_size=256, precision=precision, kernels=kernels)
+    monkeypatch.setattr(dispatch, "_chosen", kernels)
     spec, allocated = env_spec(config), allocated_at_most(config, tmp_path)
     sizes = preflight(config, spec, CPU)
     assert sizes.ring_bytes + peak_bytes(config, spec) == pytest.approx(allocated, rel=0.05)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from deepcrl.run.recorder import Session
 from deepcrl.train.build import build_run, env_spec
+from deepcrl.train.sizing.counts import AgentSizes
 from deepcrl.train.sizing.table import Preflight, format_bytes, preflight
 
 CPU = torch.device("cpu")
@@ -83,7 +84,8 @@ def test_the_table_fits_and_its_numbers_stand_under_each_other(tiny, width: int)
     config = tiny(
         total_env_steps=100_000_000, num_envs=512, unroll_length=62, buffer={"name": "ring", "capacity": 1000}
     )
-    sizes = dataclasses.replace(sizes_of(config), parameters={"actor": 67_000_000, "sa_encoder": 9})
+    agents = AgentSizes({"actor": 67_000_000, "sa_encoder": 9}, step_bytes=2**20)
+    sizes = dataclasses.replace(sizes_of(config), agents=agents)
     out = io.StringIO()
     session = object.__new__(Session)
     session._terminal = Console(file=out, width=width, highlight=False)

@@ -14,6 +14,8 @@ NUM_RESAMPLES = 2000
 CONFIDENCE = 0.95
 FINAL_SHARE = 0.05
 GRID_POINTS = 60
+POINTS = 80
+"""Of a curve, at most."""
 
 
 def iqm(scores: np.ndarray) -> np.ndarray:
@@ -82,6 +84,13 @@ def band(curves: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> Band
     draws = np.random.default_rng(seed).integers(len(curves), size=(NUM_RESAMPLES, len(curves)))
     low, high = _interval(iqm(values[:, draws].swapaxes(0, 1)))
     return Band(grid, center, low, high)
+
+
+def thinned(column: np.ndarray) -> np.ndarray:
+    """Averages neighbours where a curve has more points than are shown: a column [R] becomes [POINTS] at most."""
+    if len(column) <= POINTS:
+        return column
+    return np.array([part.mean() for part in np.array_split(column, POINTS)])
 
 
 def final_score(steps: np.ndarray, value: np.ndarray) -> float:

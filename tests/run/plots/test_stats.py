@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from deepcrl.report import stats
+from deepcrl.run.plots import stats
 
 
 @pytest.mark.parametrize("num", [1, 2, 3, 4, 5, 7, 8, 21])
@@ -98,3 +98,9 @@ def test_first_reaching() -> None:
     assert stats.first_reaching(steps, score, 45) == 10
     assert stats.first_reaching(steps, score, 60) == 30
     assert stats.first_reaching(steps, score, 81) is None
+
+
+def test_a_long_curve_is_thinned_to_means_of_neighbours() -> None:
+    column = np.arange(800.0)
+    assert stats.thinned(column[:80]).tolist() == column[:80].tolist()
+    assert stats.thinned(column).tolist() == [10 * i + 4.5 for i in range(80)]
