@@ -1,4 +1,4 @@
-"""Physics engines behind one seam, `Physics`."""
+"""Physics engines behind one protocol, `Physics`. May import `core` and `envs`."""
 
 # pyright: reportAttributeAccessIssue=false
 # mujoco's names come from compiled modules without stubs

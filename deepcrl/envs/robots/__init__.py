@@ -1,1 +1,1 @@
-"""Robots: functions that return a fresh MjSpec, to be attached to a scene."""
+"""Robots, one per file: functions that return an MjSpec to attach to a scene. May import `core` and `envs`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
@@ -15,12 +14,11 @@ from deepcrl.core.registry import Registry
 
 
 @pytest.fixture
-def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgets what a test registers in AGENTS and LOSSES."""
     for registry in (AGENTS, LOSSES):
         for name in ("_items", "_schemas", "choices"):
             monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
-    yield
 
 
 def test_an_option_is_stored_in_every_group_of_its_registry(monkeypatch: pytest.MonkeyPatch) -> None:

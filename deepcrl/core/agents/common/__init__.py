@@ -1,0 +1,1 @@
+"""What several agents share: actors, critics, objectives, two threads, CUDA graphs. May import only `core`."""
