@@ -42,7 +42,6 @@ bench: install  ## env steps/s on ant, learning included
 	$(BIN)/deepcrl bench env_step
 
 bench-gpu:  ## the gradient step and the kernels on this machine's GPU, with PYTHON's own PyTorch
-	@$(PYTHON) -c 'import hydra' 2>/dev/null || $(PYTHON) -m pip install --quiet 'hydra-core>=1.3.2'
 	PYTHONPATH=. $(PYTHON) benchmarks/gpu.py --json benchmarks/results/gpu.jsonl
 
 clean:  ## remove .venv and caches; runs stay

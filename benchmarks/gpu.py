@@ -1,6 +1,6 @@
 """Times the gradient step and the kernels on this machine's GPU: `make bench-gpu`, in under 8 minutes.
 
-Needs PyTorch, Triton and hydra-core, nothing else. Times are CUDA events around each call. `tflops` counts the
+Needs PyTorch and Triton, nothing else. Times are CUDA events around each call. `tflops` counts the
 matmuls' useful work and `gbytes_per_second` the least traffic (see `Work`); `roofline_share` is the time that the
 card's peaks allow over the time taken, and missing for a card that PEAKS does not know. Not yet run on a GPU.
 """

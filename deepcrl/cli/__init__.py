@@ -1,4 +1,4 @@
-"""The command line: `deepcrl VERB ...`. One file per verb."""
+"""The command line, `deepcrl VERB ...`: one file per verb; `hydra/` speaks Hydra's language. May import every room."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ USAGE = "\n".join(
 
 
 def main() -> None:
-    """Runs `deepcrl VERB ...`; a mistake of the user's ends in one line and exit status 2."""
+    """Runs `deepcrl VERB ...`; an error of the user's is one line and exit status 2."""
     arguments = sys.argv[1:]
-    # Before anything heavy is imported: these answer at once
+    # These need no torch, so they answer at once
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE)
         return
@@ -42,10 +42,10 @@ def main() -> None:
     if arguments[0] in ("-sc", "--shell-completion"):
         from deepcrl.cli.hydra.completion import complete
 
-        answered_by_train = complete(arguments, VERBS)
-        if answered_by_train is None:
+        train_arguments = complete(arguments, VERBS)
+        if train_arguments is None:
             return
-        arguments = ["train", *answered_by_train]
+        arguments = ["train", *train_arguments]
     _run(*arguments)
 
 

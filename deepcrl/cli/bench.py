@@ -6,11 +6,11 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from deepcrl.cli.hydra.compose import packaged
+from deepcrl.cli.hydra.compose import project_dir
 from deepcrl.cli.hydra.errors import fail, user_errors
 from deepcrl.core.checks import suggest
 
-BENCHMARKS_DIR = packaged("benchmarks")
+BENCHMARKS_DIR = project_dir("benchmarks")
 NAMES = {
     "train": "environment steps per second on ant, learning included",
     "update": "one gradient step against plain PyTorch and a jitted Flax + Optax version",

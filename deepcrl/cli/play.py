@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepcrl.cli.hydra.errors import ArgumentParser, UserError, at_least, user_errors
+from deepcrl.cli.hydra.errors import ArgumentParser, UserError, int_at_least, user_errors
 from deepcrl.cli.hydra.overrides import split
 from deepcrl.cli.saved_run import with_overrides, without_a_run
 from deepcrl.core.checks import suggest
@@ -16,8 +16,8 @@ from deepcrl.run.saved import Saved
 from deepcrl.train.build import build_envs
 from deepcrl.train.config import RunConfig
 
-OWN = ("policy", "out")
-"""Settings of `play` itself."""
+PLAY_SETTINGS = ("policy", "out")
+"""Settings of `play` itself, which are no settings of a run."""
 
 
 def main(arguments: list[str]) -> None:
@@ -33,20 +33,22 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--learner", default="", help="one of the run's learners, instead of the agent that acts")
     parser.add_argument("--live", action="store_true", help="open MuJoCo's viewer instead")
     parser.add_argument("--camera", default="overview", help="a camera of the scene (default: overview)")
-    parser.add_argument("--tiles", type=at_least(1), default=TILES, help=f"episodes side by side (default: {TILES})")
+    parser.add_argument(
+        "--tiles", type=int_at_least(1), default=TILES, help=f"episodes side by side (default: {TILES})"
+    )
     parser.add_argument(
         "--steps",
-        type=at_least(1),
+        type=int_at_least(1),
         default=None,
         help="control steps to film (default: one episode), or to take before a picture (default: none)",
     )
-    parser.add_argument("--size", type=at_least(16), default=320, help="pixels of a tile (default: 320)")
+    parser.add_argument("--size", type=int_at_least(16), default=320, help="pixels of a tile (default: 320)")
     options = parser.parse_intermixed_args(arguments)
     given = [word for word in (options.run_dir, *options.overrides) if word is not None]
     with user_errors():
-        act, config, path = _what(given, options.learner)
+        act, config, path = _policy_config_path(given, options.learner)
         if options.live:
-            _show(act, config)
+            _view_live(act, config)
             return
         shape = {"num_steps": options.steps, "num_tiles": options.tiles, "size": options.size}
         try:
@@ -56,13 +58,13 @@ def main(arguments: list[str]) -> None:
     print("\n".join(map(str, paths)))
 
 
-def _what(given: list[str], learner: str) -> tuple[Act, RunConfig, Path]:
-    """The policy, its settings and where its film goes: by default to the run directory, or here."""
-    own = dict(split(word) for word in given if split(word)[0] in OWN)
-    others = [word for word in given if split(word)[0] not in OWN]
-    if "policy" in own:
-        if own["policy"] != "random":
-            raise ValueError(suggest("policy", own["policy"], ("random",)))
+def _policy_config_path(given: list[str], learner: str) -> tuple[Act, RunConfig, Path]:
+    """Returns the policy, its config and the path of its film: by default in the run directory, or here."""
+    given_to_play = dict(split(word) for word in given if split(word)[0] in PLAY_SETTINGS)
+    others = [word for word in given if split(word)[0] not in PLAY_SETTINGS]
+    if "policy" in given_to_play:
+        if given_to_play["policy"] != "random":
+            raise ValueError(suggest("policy", given_to_play["policy"], ("random",)))
         if others and "=" not in others[0]:
             raise ValueError(f"policy=random plays without a run: leave out {others[0]}")
         if learner:
@@ -76,10 +78,10 @@ def _what(given: list[str], learner: str) -> tuple[Act, RunConfig, Path]:
         path = saved.run_dir / "videos" / learner / f"{config.evaluation_env['name']}_{saved.steps}.mp4"
     else:
         raise ValueError("play needs a run directory, or env=NAME policy=random")
-    return act, config, Path(own.get("out", path))
+    return act, config, Path(given_to_play.get("out", path))
 
 
-def _show(act: Act, config: RunConfig) -> None:
+def _view_live(act: Act, config: RunConfig) -> None:
     from deepcrl.envs.pictures.viewer import view_live
 
     view_live(build_envs(config, config.evaluation_env, 1, "play"), act)

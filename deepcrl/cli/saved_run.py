@@ -1,4 +1,4 @@
-"""What `eval` and `play` share: a run's settings with the user's overrides on top, or these alone."""
+"""The config that `eval` and `play` use: a saved run's with the user's overrides on top, or the overrides alone."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
     config = validated(saved.config)
     new_env = any(override.startswith("env=") for override in overrides)
     base = {"env": config.evaluation_env, "agent": config.agent}
-    spelled = [f"agent={config.agent['name']}", *_spell("agent", base["agent"])]
+    as_saved = [f"agent={config.agent['name']}", *_to_overrides("agent", base["agent"])]
     if not new_env:
-        spelled += [f"env={base['env']['name']}", *_spell("env", base["env"])]
-    composed = compose_values([*spelled, *overrides])
+        as_saved += [f"env={base['env']['name']}", *_to_overrides("env", base["env"])]
+    composed = compose_values([*as_saved, *overrides])
     keys = {override.partition("=")[0].partition(".")[0] for override in overrides} - {"env"}
     return validated(
         saved.config | {key: composed[key] for key in keys} | {"eval_env": composed["env"], "logger": {"name": "none"}}
@@ -58,8 +58,8 @@ def _check(overrides: list[str], known: tuple[str, ...]) -> None:
             raise ValueError(suggest("setting of an evaluation", key, known))
 
 
-def _spell(key: str, value: Any) -> list[str]:
-    """The overrides that give `key` this value, entry by entry if it is a dict: Hydra cannot read a whole one."""
+def _to_overrides(key: str, value: Any) -> list[str]:
+    """Returns the overrides that set `key` to this value; a dict entry by entry, since Hydra reads no whole one."""
     if isinstance(value, dict) and value:
-        return [override for name, entry in value.items() for override in _spell(f"{key}.{name}", entry)]
+        return [override for name, entry in value.items() for override in _to_overrides(f"{key}.{name}", entry)]
     return [f"{key}={json.dumps(value)}"]

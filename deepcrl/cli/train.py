@@ -15,9 +15,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from deepcrl.cli.hydra import overrides, sweep
-from deepcrl.cli.hydra.compose import CONFIGS_DIR, plain_values, register_schema
+from deepcrl.cli.hydra.compose import CONFIGS_DIR, plain_values
 from deepcrl.cli.hydra.errors import UserError, one_line_errors, user_errors
 from deepcrl.cli.hydra.resume import resumed, saved_choices
+from deepcrl.cli.hydra.schema import register_schema
 from deepcrl.run.recorder import Session
 from deepcrl.train.validate import validated
 
@@ -29,17 +30,20 @@ with user_errors():
 def main(arguments: list[str]) -> None:
     """Runs Hydra on the arguments."""
     with user_errors():
+        register_schema()  # once more, for what was registered since
         overrides.check(arguments)
         arguments = overrides.translate_ids(arguments)
-    arguments = overrides.in_hydras_words(arguments)
-    extra = overrides.name_what_varies(arguments) if overrides.is_sweep(arguments) else saved_choices(arguments)
+    arguments = overrides.to_hydra_syntax(arguments)
+    extra = (
+        overrides.name_runs_by_swept_settings(arguments) if overrides.is_sweep(arguments) else saved_choices(arguments)
+    )
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print errors itself; `one_line_errors` does it better
     completing = "-sc" in arguments or "--shell-completion" in arguments
     sys.argv = ["deepcrl" if completing else "deepcrl train", *overrides.flags_first([*extra, *arguments])]
     try:
         train()
     except AssertionError as error:  # OmegaConf's answer to `actor_encoder.depth=8` while there is no actor_encoder
-        if "Unexpected type" in str(error) and (message := overrides.below_nothing(arguments)):
+        if "Unexpected type" in str(error) and (message := overrides.setting_of_unchosen_group(arguments)):
             raise UserError(message) from error
         raise
     except BrokenProcessPool as error:  # joblib's, when a worker is killed

@@ -1,4 +1,4 @@
-"""One decorator makes an object buildable by name and a typed Hydra option: the signature is the schema."""
+"""One decorator makes an object buildable by name, with typed hyperparameters: the signature is the schema."""
 
 from __future__ import annotations
 
@@ -10,59 +10,53 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, make_dataclass
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
-
 from deepcrl.core.checks import suggest
-
-Param = inspect.Parameter
 
 
 class Registry(Mapping[str, Callable[..., Any]]):
-    """Maps names to classes or functions; `kind` is also the Hydra config group.
+    """Maps names to classes or functions; `kind` is also the name of the config group.
 
     Positional parameters are run-time inputs, keyword-only parameters are hyperparameters. Registering checks
-    the signature and stores a dataclass of the hyperparameters in Hydra's ConfigStore as `{kind}/{name}`.
+    the signature and makes a dataclass of the hyperparameters, which `deepcrl.cli.hydra.schema` hands to Hydra.
     """
 
     def __init__(self, kind: str, *other_groups: str) -> None:
-        """`other_groups` are further Hydra groups with the same options (`env` is also offered as `eval_env`)."""
+        """`other_groups` are further config groups with the same options (`env` is also offered as `eval_env`)."""
         self.kind = kind
         self.groups = (kind, *other_groups)
         self._items: dict[str, Callable[..., Any]] = {}
         self._schemas: dict[str, type] = {}
+        self.choices: dict[str, dict[str, str]] = {}
+        """Name -> the options of other groups that come with it, by group."""
 
     def register(self, name: str, *, choices: Mapping[str, str] | None = None, **defaults: Any) -> Callable[[Any], Any]:
         """Registers the decorated object as `name`; `defaults` replaces hyperparameter defaults under this name.
 
-        `choices` maps other Hydra groups to the options that come with this one, unless those groups are chosen too.
+        `choices` maps other config groups to the options that come with this one, unless those groups are chosen too.
         Raises ValueError for a name that is taken and TypeError for a signature that is no schema.
         """
 
         def wrap(obj: Any) -> Any:
             if name in self._items:
-                raise ValueError(
-                    f"{self.kind} {name!r} of {obj.__module__} is already registered by {self._items[name].__module__}"
-                )
-            schema = _schema(name, obj, defaults)
-            node = _with_choices(schema, choices) if choices else schema
-            for group in self.groups:
-                ConfigStore.instance().store(group=group, name=name, node=node, provider="deepcrl")
-            self._items[name], self._schemas[name] = obj, schema
+                owner = self._items[name].__module__
+                raise ValueError(f"{self.kind} {name!r} of {obj.__module__} is already registered by {owner}")
+            self._schemas[name] = _schema(name, obj, defaults)
+            self.choices[name] = dict(choices or {})
+            self._items[name] = obj
             return obj
 
         return wrap
 
     def build(self, cfg: Mapping[str, Any], *args: Any) -> Any:
         """Constructs a class, or binds a function's hyperparameters, from `{"name": ..., hyperparameters...}`."""
-        obj = self[cfg["name"]]
-        kwargs = {key: value for key, value in self.defaults(cfg["name"]).items() if key != "name"}
+        name = cfg["name"]
+        obj, types, kwargs = self[name], self.schema(name).__annotations__, self.defaults(name)
+        del kwargs["name"]
         for key, value in cfg.items():
             if key != "name":
                 if key not in kwargs:
-                    raise ValueError(suggest(f"hyperparameter of {self.kind} {cfg['name']!r}", key, kwargs))
-                kwargs[key] = _checked(
-                    f"{self.kind}.{key}", value, self.schema(cfg["name"]).__annotations__[key], kwargs[key]
-                )
+                    raise ValueError(suggest(f"hyperparameter of {self.kind} {name!r}", key, kwargs))
+                kwargs[key] = _checked(f"{self.kind}.{key}", value, types[key], kwargs[key])
         return obj(*args, **kwargs) if inspect.isclass(obj) else functools.partial(obj, *args, **kwargs)
 
     def schema(self, name: str) -> type:
@@ -99,33 +93,26 @@ def _checked(key: str, value: Any, kind: Any, default: Any) -> Any:
     return value
 
 
-def _schema(name: str, obj: Any, overrides: Mapping[str, Any]) -> type:
+def _schema(name: str, obj: Any, defaults: Mapping[str, Any]) -> type:
     fn = obj.__init__ if inspect.isclass(obj) else obj
-    # a class without a constructor of its own inherits object's, whose signature says nothing
+    # A class without a constructor inherits object's, whose signature says nothing
     parameters = () if fn is object.__init__ else inspect.signature(fn).parameters.values()
     hints = {} if fn is object.__init__ else typing.get_type_hints(fn)
     fields: dict[str, tuple[str, Any, Any]] = {"name": ("name", str, field(default=name))}
     for p in parameters:
-        if p.kind is Param.VAR_KEYWORD:
+        if p.kind is inspect.Parameter.VAR_KEYWORD:
             raise TypeError(f"{name}: **{p.name} hides hyperparameters; name each one after '*'")
-        if p.kind is Param.KEYWORD_ONLY:
-            default = overrides.get(p.name, p.default)
-            if default is Param.empty or p.name not in hints:
+        if p.kind is inspect.Parameter.KEYWORD_ONLY:
+            default = defaults.get(p.name, p.default)
+            if default is inspect.Parameter.empty or p.name not in hints:
                 raise TypeError(f"{name}: hyperparameter {p.name!r} needs a type and a default")
             default = list(default) if isinstance(default, tuple) else default
             mutable = isinstance(default, list | dict)
             value = field(default_factory=functools.partial(copy.copy, default)) if mutable else field(default=default)
             fields[p.name] = (p.name, hints[p.name], value)
-        elif p.default is not Param.empty:
+        elif p.default is not inspect.Parameter.empty:
             raise TypeError(f"{name}: {p.name!r} has a default, so it is a hyperparameter; put it after '*'")
-    for key in overrides:
+    for key in defaults:
         if key not in fields:
             raise TypeError(f"{name}: " + suggest("hyperparameter", key, fields))
     return make_dataclass(f"{name}_config", list(fields.values()))
-
-
-def _with_choices(schema: type, choices: Mapping[str, str]) -> type:
-    """Returns the schema with a defaults list, which Hydra reads and takes out again."""
-    overrides = [{f"override /{group}@_global_.{group}": option} for group, option in choices.items()]
-    defaults = ("defaults", list[Any], field(default_factory=lambda: overrides))
-    return make_dataclass(schema.__name__, [defaults], bases=(schema,))

@@ -1,6 +1,6 @@
-"""Goal-reaching environments: tasks written once in batched torch, N simulations stepped together.
+"""Goal-reaching environments: tasks in batched torch, N simulations stepped together. May import `core`.
 
-May import `core`. `make_envs` and `make_task` are the way in; a task is one class registered in `ENVS` (see
+`make_envs` and `make_task` are the way in; a task is one class registered in `ENVS` (see
 `deepcrl.envs.task`). Importing this package also registers every task with Gymnasium:
 `gymnasium.make("deepcrl/AntUMaze-v0")`.
 """

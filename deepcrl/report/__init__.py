@@ -1,1 +1,1 @@
-"""`deepcrl report`: runs on disk become one page to compare them on, pictures and a table."""
+"""Many runs on one page, with pictures and a table. May import `run` and what `run` may."""

@@ -1,0 +1,1 @@
+"""A run on disk: directory, checkpoints, metrics, loggers, films. May import `train` and what `train` may."""

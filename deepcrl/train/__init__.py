@@ -1,0 +1,1 @@
+"""Training in memory: config, schedule, sizing, loop, evaluation. May import `core`, `kernels`, `envs`, `nets`."""

@@ -115,10 +115,7 @@ def test_refuses_a_signature_that_is_no_schema(function, message):
         make().register("bad")(function)
 
 
-def test_is_stored_for_hydra_in_every_group():
-    from hydra.core.config_store import ConfigStore
-
-    registry = Registry("test_first", "test_second")
-    registry.register("option")(lambda x: x)
-    for group in ("test_first", "test_second"):
-        assert ConfigStore.instance().load(f"{group}/option.yaml").node.name == "option"
+def test_keeps_the_options_of_other_groups_that_come_with_a_name():
+    registry = make()
+    registry.register("with_energy", choices={"energy": "iqe"})(lambda x: x)
+    assert registry.choices == {"scaled": {}, "with_energy": {"energy": "iqe"}}

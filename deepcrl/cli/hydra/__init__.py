@@ -1,0 +1,1 @@
+"""All that speaks Hydra's language: schema, composition, overrides, errors, sweeps. May import every room."""

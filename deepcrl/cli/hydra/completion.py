@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 
 def complete(arguments: list[str], verbs: Iterable[str]) -> list[str] | None:
-    """Returns the arguments of `deepcrl train` that answer, or None if that is done already.
+    """Completes the verb by printing it and returns None, or returns the arguments with which `train` completes.
 
-    Hydra completes what `train` takes, and thinks that the program has no verbs.
+    Hydra completes the overrides of `train`. It knows no verbs, so the verb is taken out of the line that it reads.
     """
     line = os.environ.get("COMP_LINE", "")
     words = line.split()

@@ -1,4 +1,4 @@
-"""Where the configs are, and how Hydra learns the schema of `train.yaml`."""
+"""Where the configs are, and how they are composed to plain values."""
 
 from __future__ import annotations
 
@@ -6,38 +6,28 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from deepcrl.cli.hydra.help import HELP
-from deepcrl.cli.hydra.overrides import in_hydras_words
-from deepcrl.core.components import discover
-from deepcrl.train.config import RunConfig
+from deepcrl.cli.hydra.overrides import to_hydra_syntax
+from deepcrl.cli.hydra.schema import register_schema
 
 
-def packaged(name: str) -> Path:
+def project_dir(name: str) -> Path:
     """Returns a top-level folder of the project: inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).parents[2]
     installed = package / name
     return installed if installed.is_dir() else package.parent / name
 
 
-CONFIGS_DIR = packaged("configs")
+CONFIGS_DIR = project_dir("configs")
 """Absolute: Hydra looks for a relative one beside the console script."""
-
-
-def register_schema() -> None:
-    """Makes RunConfig the schema of `train.yaml`, and fills the registries."""
-    discover()
-    ConfigStore.instance().store(name="run_config", node=RunConfig, provider="deepcrl")
-    ConfigStore.instance().store(group="hydra/help", name="deepcrl", node=HELP, provider="deepcrl")
 
 
 def compose_values(overrides: list[str]) -> dict[str, Any]:
     """Composes `train.yaml` with `overrides` outside of Hydra's main, as plain values."""
     register_schema()
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS_DIR)):
-        return plain_values(compose("train", overrides=in_hydras_words(overrides)))
+        return plain_values(compose("train", overrides=to_hydra_syntax(overrides)))
 
 
 def plain_values(cfg: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Errors that a user can mend are one line on stderr and exit status 2; `DEEPCRL_DEBUG=1` shows the traceback."""
+"""Errors that a user can correct: one line on stderr and exit status 2. `DEEPCRL_DEBUG=1` shows the traceback."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from deepcrl.train.loop import NonFiniteError
 
 
 class UserError(Exception):
-    """Something that the user can mend; the message is one line."""
+    """An error that the user can correct; the message is one line."""
 
 
 MAX_OWNERS = 3
-"""Options named in a message that have the setting that another one lacks."""
+"""How many options that do have an unknown setting are named in the message about it."""
 USER_ERRORS = (UserError, CheckpointError, NonFiniteError, RecordError, HydraException, OmegaConfBaseException)
 
 
@@ -49,8 +49,8 @@ class ArgumentParser(argparse.ArgumentParser):
         fail(f"{message} ({self.prog} --help shows the usage)")
 
 
-def at_least(minimum: int) -> Callable[[str], int]:
-    """Returns the type of an argument that is a whole number of at least `minimum`."""
+def int_at_least(minimum: int) -> Callable[[str], int]:
+    """Returns an argparse type: a whole number of at least `minimum`."""
 
     def number(text: str) -> int:
         if not re.fullmatch(r"-?\d+", text) or int(text) < minimum:
@@ -62,10 +62,10 @@ def at_least(minimum: int) -> Callable[[str], int]:
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """While a run is put together, a ValueError speaks of what the user asked for; later it would be a bug."""
+    """Turns ValueError and OSError into UserError: before the first step they concern what the user set."""
     try:
         yield
-    except HydraException:  # some are OSErrors too; `one_line` knows what they mean
+    except HydraException:  # some are OSErrors too; `one_line` words them
         raise
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
@@ -73,10 +73,10 @@ def user_errors() -> Iterator[None]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turns the errors that a user can mend into one line and exit status 2, a second Ctrl-C into status 130."""
+    """Turns errors that the user can correct into one line and exit status 2, and a second Ctrl-C into status 130."""
     try:
         yield
-    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+    except BrokenPipeError:  # the reader of our output, such as `head`, closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
     except KeyboardInterrupt:
@@ -89,12 +89,12 @@ def one_line_errors() -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """Says in one line, in our words where Hydra and OmegaConf speak, what went wrong, with the nearest good name."""
-    line = re.sub(r"\s*\n\s*", " ", _in_our_words(error)).strip()
+    """Returns what went wrong in one line, with the nearest good name. Messages of Hydra and OmegaConf are reworded."""
+    line = re.sub(r"\s*\n\s*", " ", _reworded(error)).strip()
     return line if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {line}"
 
 
-def _in_our_words(error: BaseException) -> str:
+def _reworded(error: BaseException) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return suggest(group, name, error.options)
@@ -117,7 +117,7 @@ def _in_our_words(error: BaseException) -> str:
 
 
 def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
-    """`nmu_envs`, of the run, or `dpeth` of `encoder`."""
+    """Returns the message for a key that the schema does not have: `nmu_envs` of the run, or `dpeth` of `encoder`."""
     parent, key = error.parent_node, str(error.key)
     known = [str(name) for name in parent if name not in ("name", "hydra")] if isinstance(parent, DictConfig) else []
     if not error.full_key or error.full_key == key:
@@ -127,11 +127,11 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
         return f"{suggest('learner', key, known or ['none'])} (a + adds one: +learners.{key}.encoder.depth=4)"
     name = parent.get("name") if isinstance(parent, DictConfig) else None
     of = f"{group}={name}" if name else group
-    owners = [f"{group}={owner}" for owner in _owners(group, key)[:MAX_OWNERS]]
+    owners = [f"{group}={owner}" for owner in _options_with_setting(group, key)[:MAX_OWNERS]]
     return suggest(f"setting of {of}:", key, known) + (f" ({key} belongs to {', '.join(owners)})" if owners else "")
 
 
-def _owners(group: str, key: str) -> list[str]:
-    """The options of `group` that have the hyperparameter `key`; a sweep over options sets it in all of them."""
+def _options_with_setting(group: str, key: str) -> list[str]:
+    """Returns the options of `group` that have the hyperparameter `key`."""
     registries = [registry for registry in REGISTRIES.values() if group in registry.groups]
     return [name for registry in registries for name in registry if key in registry.defaults(name)]

@@ -1,4 +1,4 @@
-"""What `deepcrl train --help` says; Hydra fills in the groups and the settings."""
+"""The text of `deepcrl train --help`; Hydra fills in the groups and the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is checked in the arguments of `deepcrl train` before Hydra reads them, and how they are spelled."""
+"""The arguments of `deepcrl train`: checked before Hydra reads them, and rewritten in Hydra's syntax."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def split(override: str) -> tuple[str, str]:
 
 
 def check(arguments: list[str]) -> None:
-    """Raises ValueError, in one line, for what Hydra would answer with a traceback or misread."""
+    """Raises ValueError, in one line, for arguments that Hydra would misread or answer with a traceback."""
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         key, value = split(argument)
         if argument.startswith("-"):
@@ -40,7 +40,7 @@ def check(arguments: list[str]) -> None:
             raise ValueError(f"Cannot read the override {argument!r}; an override is KEY=VALUE, such as seed=3")
         elif key in GROUPS and (value == "null" or argument.startswith("~")):
             raise ValueError(f"{argument}: a run needs a choice of {key}, see `deepcrl list`")
-        elif key in (*GROUPS, *OPTIONAL_GROUPS) and _is_no_name(argument):
+        elif key in (*GROUPS, *OPTIONAL_GROUPS) and _is_number_or_bool(argument):
             raise ValueError(f"{argument}: {key} is chosen by name, see `deepcrl list`")
         elif key in OPTIONAL_GROUPS and is_sweep(arguments) and "null" in value.split(","):
             raise ValueError(f"{argument}: a sweep goes over names; run {key}=null by itself")
@@ -51,7 +51,7 @@ def check(arguments: list[str]) -> None:
         elif key == "run_dir" and is_sweep(arguments):
             raise ValueError(f"{argument} is the directory of one run; for a sweep use hydra.sweep.dir={value}")
     if is_sweep(arguments):
-        _check_values(arguments)
+        _check_sweep_values(arguments)
 
 
 def translate_ids(arguments: list[str]) -> list[str]:
@@ -74,8 +74,8 @@ def _translate_ids(argument: str) -> list[str]:
     return [f"{key}={','.join(env['name'] for env in envs)}", *extras]
 
 
-def _check_values(arguments: list[str]) -> None:
-    """Raises ValueError for a range or a glob without a value: Hydra would run nothing, and say nothing."""
+def _check_sweep_values(arguments: list[str]) -> None:
+    """Raises ValueError for a range or a glob without values: Hydra would start no run and print nothing."""
     for override in OverridesParser.create().parse_overrides(list(filter(_is_override, arguments))):
         value = override.value()
         names = [
@@ -98,12 +98,12 @@ def _check_flag(flag: str, value: str) -> None:
         raise ValueError(suggest(f"choice of {flag}", value, CFG_CHOICES))
 
 
-def _is_no_name(override: str) -> bool:
-    """Whether Hydra reads the value as a number or a truth value; 3, 1e3, true."""
+def _is_number_or_bool(override: str) -> bool:
+    """Whether Hydra reads the value as a number or a bool: 3, 1e3, true."""
     try:
         return isinstance(OverridesParser.create().parse_override(override).value(), bool | int | float)
     except OverrideParseException:
-        return False  # which Hydra will say
+        return False  # Hydra reports it
 
 
 def check_used(agent: str, overrides: list[str]) -> None:
@@ -115,18 +115,19 @@ def check_used(agent: str, overrides: list[str]) -> None:
             raise ValueError(f"{override} has no effect: agent={agent} uses no {group}; leave it out")
 
 
-def in_hydras_words(arguments: list[str]) -> list[str]:
-    """Spells for Hydra what goes into a dict, `++env.kwargs.x=1`, and what takes a choice back, `~sa_encoder`.
+def to_hydra_syntax(arguments: list[str]) -> list[str]:
+    """Rewrites two kinds of overrides: keys of a dict, and groups set to null.
 
-    No schema knows a dict's keys, and Hydra has no null for a group.
+    `env.kwargs.x=1` becomes `++env.kwargs.x=1`, since the schema does not list a dict's keys. `sa_encoder=null` becomes
+    `~sa_encoder`, Hydra's syntax for a group without an option.
     """
-    dicts, nulls = _dicts(), [f"{group}=null" for group in OPTIONAL_GROUPS]
+    dicts, nulls = _dict_prefixes(), [f"{group}=null" for group in OPTIONAL_GROUPS]
     arguments = [f"++{argument}" if argument.startswith(dicts) else argument for argument in arguments]
     return [f"~{split(argument)[0]}" if argument in nulls else argument for argument in arguments]
 
 
-def _dicts() -> tuple[str, ...]:
-    """How overrides of registered components' dicts begin: `env.kwargs.` or `env.kwargs={`."""
+def _dict_prefixes() -> tuple[str, ...]:
+    """Returns how overrides of dict hyperparameters begin: `env.kwargs.` or `env.kwargs={`."""
     keys = {
         f"{group}.{key}"
         for registry in REGISTRIES.values()
@@ -142,8 +143,8 @@ def is_sweep(arguments: list[str]) -> bool:
     return any(flag in arguments for flag in SWEEP_FLAGS)
 
 
-def below_nothing(arguments: list[str]) -> str:
-    """Says which override sets something in a component that is not chosen; "" if none does."""
+def setting_of_unchosen_group(arguments: list[str]) -> str:
+    """Returns the message for an override of an optional group without a component; "" if there is none."""
     for argument in arguments:
         key, _ = split(argument)
         group, dot, _ = key.partition(".")
@@ -152,8 +153,8 @@ def below_nothing(arguments: list[str]) -> str:
     return ""
 
 
-def name_what_varies(arguments: list[str]) -> list[str]:
-    """Returns the overrides that name the directories of a sweep's runs by what differs between them."""
+def name_runs_by_swept_settings(arguments: list[str]) -> list[str]:
+    """Returns the override that leaves settings which all runs share out of the names of their directories."""
     given = [argument for argument in arguments if _is_override(argument) and not argument.startswith("hydra")]
     last = {override.key_or_group: override for override in OverridesParser.create().parse_overrides(given)}
     fixed = [key for key, override in last.items() if not override.is_sweep_override()]

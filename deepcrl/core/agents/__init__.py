@@ -1,1 +1,1 @@
-"""Agents: how to act, and how to learn from relabelled batches."""
+"""Agents, one algorithm per file: how to act, how to learn from relabelled batches. May import only `core`."""

@@ -1,1 +1,1 @@
-"""Trajectory storage and goal relabelling."""
+"""Trajectory storage and goal relabelling. May import only `core`."""

@@ -1,1 +1,1 @@
-"""Mirrors of a run's metrics, one a file: registered in `LOGGERS`, chosen by `logger=NAME`. May import `run`."""
+"""Loggers beside the metrics file, one per file: `logger=NAME`. May import what `run` may."""

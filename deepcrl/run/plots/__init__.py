@@ -1,0 +1,1 @@
+"""Pictures of a run's metrics. May import what `run` may."""

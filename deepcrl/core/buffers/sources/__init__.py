@@ -1,4 +1,4 @@
-"""Where the trajectories of a dataset come from: one file per layout."""
+"""Where the trajectories of a dataset come from, one layout per file. May import only `core`."""
 
 from __future__ import annotations
 
