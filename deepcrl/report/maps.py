@@ -15,7 +15,8 @@ from deepcrl.core.components import ENERGIES
 from deepcrl.core.types import Agent, Observation
 from deepcrl.envs import make_task
 from deepcrl.envs.scenes.mazes import Maze
-from deepcrl.run.saved import Saved
+from deepcrl.run.checkpoint import Checkpoint
+from deepcrl.run.policy import trained_agent
 from deepcrl.train.build import build_envs, env_spec
 from deepcrl.train.config import RunConfig
 from deepcrl.train.validate import validated
@@ -70,13 +71,13 @@ class Critic:
 
 
 @torch.no_grad()
-def maps(saved: Saved) -> dict[str, Any]:
+def maps(checkpoint: Checkpoint) -> dict[str, Any]:
     """Returns what can be drawn of a checkpoint: `value_map` in a maze, `trace` of an episode; {} without a critic.
 
     Raises CheckpointError or ValueError, in one line, if the policy cannot be built.
     """
-    config = validated(saved.config | {"device": "cpu", "kernels": "auto", "cuda_graph": False})
-    agent = saved.agent(config)
+    config = validated(checkpoint.config | {"device": "cpu", "kernels": "auto", "cuda_graph": False})
+    agent = trained_agent(checkpoint, config)
     critic = Critic.of(agent, config)
     if critic is None:
         return {}
