@@ -6,8 +6,9 @@ import json
 
 from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
 from deepcrl.cli.saved_run import with_overrides
+from deepcrl.run.checkpoint import find
 from deepcrl.run.directory import RunDir
-from deepcrl.run.saved import Saved
+from deepcrl.run.policy import trained_agent
 from deepcrl.train.build import build_envs
 from deepcrl.train.evaluate import evaluate
 
@@ -24,18 +25,19 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--learner", default="", help="one of the run's learners, instead of the agent that acts")
     options = parser.parse_intermixed_args(arguments)
     with user_errors():
-        saved = Saved.read(options.run_dir)
-        config = with_overrides(saved, options.overrides)
-        agent = saved.agent(config, options.learner)
-        unstable_dir = RunDir(saved.run_dir).unstable_dir
+        checkpoint = find(options.run_dir)
+        config = with_overrides(checkpoint.config, options.overrides)
+        agent = trained_agent(checkpoint, config, options.learner)
+        unstable_dir = RunDir(checkpoint.run_dir).unstable_dir
         envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval", unstable_dir)
     scores = evaluate(agent, envs)
-    unit = {"env_steps": "env steps", "grad_steps": "gradient steps"}[saved.counter]
-    print(f"{saved.run_dir} after {saved.steps:,} {unit}, {envs.num_envs} episodes of {envs.episode_length} steps")
+    unit = {"env_steps": "env steps", "grad_steps": "gradient steps"}[checkpoint.counter]
+    episodes = f"{envs.num_envs} episodes of {envs.episode_length} steps"
+    print(f"{checkpoint.run_dir} after {checkpoint.steps:,} {unit}, {episodes}")
     for name, value in scores.items():
         if not name.endswith("_stderr"):
             print(f"  {name:<22}{value:>10.3f} ± {scores.get(f'{name}_stderr', float('nan')):.3f}")
-    row = {"env_steps": saved.env_steps, "grad_steps": saved.grad_steps, "learner": options.learner}
+    row = {"env_steps": checkpoint.env_steps, "grad_steps": checkpoint.grad_steps, "learner": options.learner}
     row |= {"overrides": options.overrides, **scores}
-    with (saved.run_dir / "evaluations.jsonl").open("a") as file:
+    with (checkpoint.run_dir / "evaluations.jsonl").open("a") as file:
         file.write(json.dumps(row) + "\n")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
 from deepcrl.core.components import discover
+from deepcrl.run.checkpoint import find
 from deepcrl.run.export import export
-from deepcrl.run.saved import Saved
 
 
 def main(arguments: list[str]) -> None:
@@ -18,8 +18,9 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     with user_errors():
         discover()
-        saved = Saved.read(options.run_dir)
-        arrays = export(saved, options.path)
+        checkpoint = find(options.run_dir)
+        arrays = export(checkpoint, options.path)
     num, trajectories = len(arrays["terminals"]), int(arrays["terminals"].sum())
     print(f"{options.path}: {num:,} steps in {trajectories:,} trajectories")
-    print(f"learn from it: deepcrl train env={saved.config['env']['name']} buffer=dataset buffer.path={options.path}")
+    env = checkpoint.config["env"]["name"]
+    print(f"learn from it: deepcrl train env={env} buffer=dataset buffer.path={options.path}")

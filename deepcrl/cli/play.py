@@ -11,8 +11,9 @@ from deepcrl.cli.hydra.errors import ArgumentParser, UserError, int_at_least, us
 from deepcrl.cli.hydra.overrides import split
 from deepcrl.cli.saved_run import with_overrides, without_a_run
 from deepcrl.core.checks import suggest
-from deepcrl.run.film import TILES, Act, film, policy_of, random_policy
-from deepcrl.run.saved import Saved
+from deepcrl.run.checkpoint import find
+from deepcrl.run.film import TILES, film
+from deepcrl.run.policy import Act, policy_of, random_policy, trained_agent
 from deepcrl.train.build import build_envs
 from deepcrl.train.config import RunConfig
 
@@ -72,10 +73,10 @@ def _policy_config_path(given: list[str], learner: str) -> tuple[Act, RunConfig,
         config = without_a_run(others)
         act, path = random_policy(config), Path(f"{config.evaluation_env['name']}_random.mp4")
     elif others and (Path(others[0]).exists() or not others[0].startswith("env=")):
-        saved = Saved.read(others[0])
-        config = with_overrides(saved, others[1:])
-        act = policy_of(saved.agent(config, learner))
-        path = saved.run_dir / "videos" / learner / f"{config.evaluation_env['name']}_{saved.steps}.mp4"
+        checkpoint = find(others[0])
+        config = with_overrides(checkpoint.config, others[1:])
+        act = policy_of(trained_agent(checkpoint, config, learner))
+        path = checkpoint.run_dir / "videos" / learner / f"{config.evaluation_env['name']}_{checkpoint.steps}.mp4"
     else:
         raise ValueError("play needs a run directory, or env=NAME policy=random")
     return act, config, Path(given_to_play.get("out", path))

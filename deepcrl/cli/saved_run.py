@@ -1,4 +1,4 @@
-"""The config that `eval` and `play` use: a saved run's with the user's overrides on top, or the overrides alone."""
+"""What `eval` and `play` share: a run's settings with the user's overrides on top, or these alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.hydra.overrides import translate_ids
 from deepcrl.core.checks import suggest
-from deepcrl.run.saved import Saved
+from deepcrl.core.settings import flatten, split_key
 from deepcrl.train.config import RunConfig
 from deepcrl.train.validate import validated
 
@@ -19,24 +19,23 @@ OVERRIDABLE = (
 WITHOUT_A_RUN = ("env", "seed", "episode_length", "reset", "num_threads", "physics")
 
 
-def with_overrides(saved: Saved, overrides: list[str]) -> RunConfig:
-    """Returns the saved config, evaluated where and how `overrides` say.
+def with_overrides(saved: dict[str, Any], overrides: list[str]) -> RunConfig:
+    """Returns the settings of a saved run, evaluated where and how `overrides` say.
 
     `env=...` names the evaluation environment, `agent.evaluation=best_of` the choice of actions. Raises ValueError for
     a setting that an evaluation cannot change.
     """
     overrides = translate_ids(overrides)
     _check(overrides, OVERRIDABLE)
-    config = validated(saved.config)
-    new_env = any(override.startswith("env=") for override in overrides)
-    base = {"env": config.evaluation_env, "agent": config.agent}
-    as_saved = [f"agent={config.agent['name']}", *_to_overrides("agent", base["agent"])]
-    if not new_env:
-        as_saved += [f"env={base['env']['name']}", *_to_overrides("env", base["env"])]
-    composed = compose_values([*as_saved, *overrides])
-    keys = {override.partition("=")[0].partition(".")[0] for override in overrides} - {"env"}
+    config = validated(saved)
+    spelled = [f"agent={config.agent['name']}", *_to_overrides({"agent": config.agent})]
+    if not any(override.startswith("env=") for override in overrides):
+        env = config.evaluation_env
+        spelled += [f"env={env['name']}", *_to_overrides({"env": env})]
+    composed = compose_values([*spelled, *overrides])
+    keys = {split_key(override.partition("=")[0])[0] for override in overrides} - {"env"}
     return validated(
-        saved.config | {key: composed[key] for key in keys} | {"eval_env": composed["env"], "logger": {"name": "none"}}
+        saved | {key: composed[key] for key in keys} | {"eval_env": composed["env"], "logger": {"name": "none"}}
     )
 
 
@@ -54,12 +53,10 @@ def _check(overrides: list[str], known: tuple[str, ...]) -> None:
         key = override.partition("=")[0]
         if "=" not in override:
             raise ValueError(f"Cannot read the override {override!r}; an override is KEY=VALUE, such as seed=3")
-        if key.partition(".")[0] not in known or key == "agent":
+        if split_key(key)[0] not in known or key == "agent":
             raise ValueError(suggest("setting of an evaluation", key, known))
 
 
-def _to_overrides(key: str, value: Any) -> list[str]:
-    """Returns the overrides that set `key` to this value; a dict entry by entry, since Hydra reads no whole one."""
-    if isinstance(value, dict) and value:
-        return [override for name, entry in value.items() for override in _to_overrides(f"{key}.{name}", entry)]
-    return [f"{key}={json.dumps(value)}"]
+def _to_overrides(values: dict[str, Any]) -> list[str]:
+    """Returns the overrides that give these values, a dict's entry by entry: Hydra cannot read a whole one."""
+    return [f"{key}={json.dumps(value)}" for key, value in flatten(values).items()]

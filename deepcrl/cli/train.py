@@ -19,7 +19,8 @@ from deepcrl.cli.hydra.compose import CONFIGS_DIR, plain_values
 from deepcrl.cli.hydra.errors import UserError, one_line_errors, user_errors
 from deepcrl.cli.hydra.resume import resumed, saved_choices
 from deepcrl.cli.hydra.schema import register_schema
-from deepcrl.run.recorder import Session
+from deepcrl.run.start import Start, continued, fresh
+from deepcrl.run.training import train_run
 from deepcrl.train.validate import validated
 
 # At import, not in main(): a joblib worker imports this module to find `train`, and needs the registries filled.
@@ -57,31 +58,31 @@ def main(arguments: list[str]) -> None:
 @hydra.main(version_base="1.3", config_path=str(CONFIGS_DIR), config_name="train")
 def train(cfg: DictConfig) -> float | None:
     """Trains one run; returns its last time_at_goal, which is what a sweeper maximises."""
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
+    if _in_a_sweep():
         return sweep.guarded(lambda: _train(cfg), Path(HydraConfig.get().runtime.output_dir))
     with one_line_errors():
         return _train(cfg)
 
 
 def _train(cfg: DictConfig) -> float | None:
-    values, saved, origin = plain_values(cfg), None, None
     with user_errors():
-        if values["resume"]:
-            values, saved, origin = resumed(values, HydraConfig.get().overrides.task)
-        else:
-            overrides.check_used(values["agent"]["name"], HydraConfig.get().overrides.task)
-            in_a_sweep = not values["run_dir"] and HydraConfig.get().mode == RunMode.MULTIRUN
-            values["run_dir"] = values["run_dir"] or _new_run_dir(values)
-            if in_a_sweep:
-                score = sweep.earlier_score(values)
-                if score is not None:
-                    return score
-                saved, origin = sweep.left_over(values)
-        session = Session(validated(values), saved, origin)
-    return session.run()
+        start = _start(plain_values(cfg), HydraConfig.get().overrides.task)
+    return train_run(start)
+
+
+def _start(values: dict[str, Any], given: list[str]) -> Start:
+    """Decides whether the run is resumed, continued in a sweep, or fresh; ValueError if it cannot be that."""
+    if values["resume"]:
+        return resumed(values, given)
+    overrides.check_used(values["agent"]["name"], given)
+    if _in_a_sweep() and not values["run_dir"]:
+        return continued(validated(values | {"run_dir": HydraConfig.get().runtime.output_dir}))
+    return fresh(validated(values | {"run_dir": values["run_dir"] or _new_run_dir(values)}))
+
+
+def _in_a_sweep() -> bool:
+    return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _new_run_dir(values: dict[str, Any]) -> str:
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        return HydraConfig.get().runtime.output_dir
     return f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}_{values['env']['name']}_seed{values['seed']}"

@@ -20,11 +20,10 @@ from deepcrl.report.groups import Group, Task, by_task, plain, shortest
 from deepcrl.report.maps import maps
 from deepcrl.report.read import SCORE, Found, RunRecord
 from deepcrl.report.sizes import Sizes, sizes
-from deepcrl.run.checkpoint import CheckpointError, list_checkpoints
+from deepcrl.run.checkpoint import CheckpointError, find, list_checkpoints
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import COUNTERS
 from deepcrl.run.plots.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate, thinned
-from deepcrl.run.saved import Saved
 from deepcrl.train.block_norms import last_blocks
 
 FINALS = (SCORE, "eval/success_any", "eval/final_distance")
@@ -239,7 +238,7 @@ class _Maps:
             return {}
         self._left -= 1
         try:
-            return _rounded(maps(Saved.read(run.path)))
+            return _rounded(maps(find(run.path)))
         except (CheckpointError, ValueError) as error:
             self._failed.append(f"{run.path}: no value map, {error}")
             return {}

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from deepcrl.core.components import REGISTRIES
+from deepcrl.core.settings import flatten, split_key
 from deepcrl.report.read import SCORE, RunRecord
 from deepcrl.run.plots import stats
-from deepcrl.run.resume_check import FREE_ON_RESUME
+from deepcrl.run.start import FREE_ON_RESUME
 from deepcrl.train.schedule import counter_of
 
 # Settings that say which repetition a run is, where and how long it ran, and what it logged: runs that differ in these
@@ -129,15 +130,9 @@ def _order(value: Any) -> tuple[int, float, str]:
 
 def compared(config: dict[str, Any]) -> dict[str, Any]:
     """Flattens a config into dotted keys, without what is not compared; `loss.name` becomes `loss`."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if key in NOT_COMPARED or (key == "eval_env" and value in (None, config["env"])):
-            continue
-        if isinstance(value, dict):
-            flat |= {key if name == "name" else f"{key}.{name}": item for name, item in value.items()}
-        else:
-            flat[key] = value
-    return flat
+    left_out = (*NOT_COMPARED, *(("eval_env",) if config.get("eval_env") in (None, config["env"]) else ()))
+    flat = flatten({key: value for key, value in config.items() if key not in left_out}, levels=2)
+    return {key.removesuffix(".name"): value for key, value in flat.items()}
 
 
 def differing(configs: list[dict[str, Any]]) -> list[str]:
@@ -156,7 +151,7 @@ def differing(configs: list[dict[str, Any]]) -> list[str]:
 
 def _is_default(key: str, config: dict[str, Any]) -> bool:
     """Whether `loss.coef`, say, is what this version's component of the name in `loss` has by default."""
-    group, _, setting = key.partition(".")
+    group, setting = split_key(key)
     name = str(config.get(group))
     for registry in REGISTRIES.values():
         if group in registry.groups and name in registry:

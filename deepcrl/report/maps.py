@@ -13,7 +13,8 @@ from torch import Tensor
 from deepcrl.core.types import CriticAgent, EmbeddingAgent, Observation
 from deepcrl.envs import make_task
 from deepcrl.envs.scenes.mazes import Maze
-from deepcrl.run.saved import Saved
+from deepcrl.run.checkpoint import Checkpoint
+from deepcrl.run.policy import trained_agent
 from deepcrl.train.build import build_envs
 from deepcrl.train.config import RunConfig
 from deepcrl.train.validate import validated
@@ -30,14 +31,14 @@ DARKEST = 0.02
 
 
 @torch.no_grad()
-def maps(saved: Saved) -> dict[str, Any]:
+def maps(checkpoint: Checkpoint) -> dict[str, Any]:
     """Returns what can be drawn of a checkpoint: `value_map` in a maze, `trace` of an episode.
 
     {} if the agent has no critic that embeds state-action and goal. Raises CheckpointError or ValueError, in one line,
     if the policy cannot be built.
     """
-    config = validated(saved.config | {"device": "cpu", "kernels": "auto", "cuda_graph": False})
-    agent = saved.agent(config)
+    config = validated(checkpoint.config | {"device": "cpu", "kernels": "auto", "cuda_graph": False})
+    agent = trained_agent(checkpoint, config)
     if not isinstance(agent, EmbeddingAgent):
         return {}
     found, task = {"trace": trace(agent, config)}, make_task(config.evaluation_env)

@@ -2,7 +2,8 @@
 
 A checkpoint is a directory `step_<env steps>_<gradient steps>` that holds `state.pt` and `meta.json` (format version,
 SHA-256 of the state, counters). It is written under a temporary name and renamed when it is whole, so a crash or a
-full disk leaves the earlier ones as they were.
+full disk leaves the earlier ones as they were. What is atomic is the renaming of the directory, so the files in it
+are written plainly.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ import os
 import pickle
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from deepcrl.train.schedule import counter_of
 
 FORMAT_VERSION = 1
 _STATE, _META = "state.pt", "meta.json"
@@ -29,21 +34,74 @@ class CheckpointError(ValueError):
     """A checkpoint cannot be written or used; the message is one line."""
 
 
-def save(directory: Path, state: dict[str, Any], *, env_steps: int, grad_steps: int, keep: int) -> Path:
-    """Writes a checkpoint of `state` (tensors and plain values) and removes all but the `keep` newest.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint of a run. Its content is read, and verified, when it is first asked for; its name says the counters.
 
-    Returns its path. Raises CheckpointError if the disk refuses; nothing older is touched then.
+    Reading raises CheckpointError for a checkpoint that is missing, truncated, altered, of another format version, or
+    that would run code.
+    """
+
+    path: Path
+
+    @property
+    def run_dir(self) -> Path:
+        return self.path.parent.parent
+
+    @property
+    def env_steps(self) -> int:
+        return self._counters[0]
+
+    @property
+    def grad_steps(self) -> int:
+        return self._counters[1]
+
+    @property
+    def counter(self) -> str:
+        """What the run is counted in: `env_steps` or `grad_steps`."""
+        return counter_of([{"env_steps": self.env_steps, "grad_steps": self.grad_steps}])
+
+    @property
+    def steps(self) -> int:
+        """Steps taken until the checkpoint, of the kind that the run is counted in."""
+        return {"env_steps": self.env_steps, "grad_steps": self.grad_steps}[self.counter]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings of the run, as `RunConfig.to_dict` gives them."""
+        return self.content["config"]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state of the run, as `Run.state_dict` gives it, on the CPU."""
+        return self.content["run"]
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """All that was saved: `config`, `git` (the code's revision) and `run`, the state."""
+        return _read(self.path)
+
+    @property
+    def _counters(self) -> tuple[int, int]:
+        _, env_steps, grad_steps = self.path.name.removeprefix(_ASIDE).split("_")
+        return int(env_steps), int(grad_steps)
+
+
+def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps: int, keep: int) -> Checkpoint:
+    """Writes a checkpoint of `content` (tensors and plain values) and removes all but the `keep` newest.
+
+    Raises CheckpointError if the disk refuses; nothing older is touched then.
     """
     path = directory / f"step_{env_steps:013d}_{grad_steps:011d}"
     if path.exists():  # just saved, or just resumed from
-        return path
+        return Checkpoint(path)
     temporary = directory / f"{_WRITING}{path.name}"
     try:
         for left_by_a_killed_process in directory.glob(f"{_WRITING}*"):
             shutil.rmtree(left_by_a_killed_process)
         temporary.mkdir(parents=True)
         with open(temporary / _STATE, "wb") as file:  # given the path alone, torch would hide why it cannot write
-            torch.save(state, file)
+            torch.save(content, file)
         meta = {"format_version": FORMAT_VERSION, "sha256": _digest(temporary / _STATE)}
         (temporary / _META).write_text(json.dumps(meta | {"env_steps": env_steps, "grad_steps": grad_steps}, indent=2))
         for file in (_STATE, _META):
@@ -55,15 +113,15 @@ def save(directory: Path, state: dict[str, Any], *, env_steps: int, grad_steps: 
         kept = list_checkpoints(directory)
         raise CheckpointError(
             f"Could not save checkpoint {path}: {_reason(error)}. "
-            + (f"Go on from the last whole one with resume={kept[-1]}" if kept else "There is no earlier one")
+            + (f"Go on from the last whole one with resume={kept[-1].path}" if kept else "There is no earlier one")
         ) from error
     try:
         for old in list_checkpoints(directory)[:-keep]:
             # Under another name first: killed half-way, what is left must not pass for a checkpoint
-            shutil.rmtree(old.rename(directory / f"{_WRITING}{old.name}"))
+            shutil.rmtree(old.path.rename(directory / f"{_WRITING}{old.path.name}"))
     except OSError as error:
         raise CheckpointError(f"Saved {path}, but older ones cannot be removed: {_reason(error)}") from error
-    return path
+    return Checkpoint(path)
 
 
 def _reason(error: BaseException) -> str:
@@ -74,37 +132,35 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def list_checkpoints(directory: Path) -> list[Path]:
+def list_checkpoints(directory: Path) -> list[Checkpoint]:
     """Returns the whole checkpoints in `directory`, oldest first."""
-    return sorted(path for path in directory.glob("step_*") if path.is_dir())
+    return [Checkpoint(path) for path in sorted(directory.glob("step_*")) if path.is_dir()]
 
 
-def counters(path: Path) -> tuple[int, int]:
-    """Returns the env steps and gradient steps after which the checkpoint `path` was saved, as its name says."""
-    _, env_steps, grad_steps = path.name.removeprefix(_ASIDE).split("_")
-    return int(env_steps), int(grad_steps)
-
-
-def set_aside_after(path: Path) -> list[Path]:
-    """Renames the checkpoints newer than `path`, from which a run goes on another way, and returns the new paths.
+def set_aside_after(checkpoint: Checkpoint) -> list[Checkpoint]:
+    """Renames the checkpoints newer than the one that a run is resumed from, and returns them under their new names.
 
     Left where they are, they would count as the newest ones, also against those that are still to be saved.
     """
     moved = []
-    for newer in list_checkpoints(path.parent):
-        if newer.name > path.name.removeprefix(_ASIDE):
-            aside = newer.with_name(f"{_ASIDE}{newer.name}")
+    for newer in list_checkpoints(checkpoint.path.parent):
+        if newer.path.name > checkpoint.path.name.removeprefix(_ASIDE):
+            aside = newer.path.with_name(f"{_ASIDE}{newer.path.name}")
             shutil.rmtree(aside, ignore_errors=True)
-            moved.append(newer.rename(aside))
+            moved.append(Checkpoint(newer.path.rename(aside)))
     return moved
 
 
-def find(where: Path) -> Path:
-    """Returns the checkpoint that `where` names: itself, in full, or the newest of the run directory `where`."""
+def find(where: str | Path) -> Checkpoint:
+    """Returns the checkpoint that `where` names: itself, in full, or the newest of the run directory `where`.
+
+    Raises CheckpointError if there is none.
+    """
+    where = Path(where)
     if not where.exists():
         raise CheckpointError(f"There is no checkpoint to read: {where} does not exist")
     if _is_checkpoint(where):
-        return Path(os.path.abspath(where))
+        return Checkpoint(Path(os.path.abspath(where)))
     found = list_checkpoints(where / "checkpoints")
     if not found:
         raise CheckpointError(
@@ -124,12 +180,8 @@ def _is_checkpoint(where: Path) -> bool:
     return name.startswith("step_") and not (where / "checkpoints").is_dir()
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Reads the checkpoint at `path`, on the CPU, after checking its version and its digest.
-
-    Raises CheckpointError for one that is missing, truncated, altered, of another format version, or that would run
-    code.
-    """
+def _read(path: Path) -> dict[str, Any]:
+    """Reads the checkpoint at `path`, on the CPU, after checking its version and its digest."""
     try:
         meta = json.loads((path / _META).read_text())
         version, sha256 = meta["format_version"], meta["sha256"]
@@ -148,17 +200,20 @@ def load(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def fitting(origin: Path | str) -> Iterator[None]:
-    """Wraps the loading of a state; CheckpointError, in one line, if the code or the settings are others by now."""
+def fitting(where: Path) -> Iterator[None]:
+    """Wraps the loading of a state that was read from `where`.
+
+    Raises CheckpointError, in one line, if it does not fit: the code or the settings have changed since.
+    """
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2]) or type(error).__name__
-        raise CheckpointError(f"{origin} does not fit this code or these settings: {reason}") from error
+        raise CheckpointError(f"{where} does not fit this code or these settings: {reason}") from error
 
 
 def _alternative(path: Path) -> str:
-    others = [other for other in list_checkpoints(path.parent) if other != path]
+    others = [other.path for other in list_checkpoints(path.parent) if other.path != path]
     return f"; try resume={others[-1]}" if others else ""
 
 

@@ -1,4 +1,4 @@
-"""The view for people: a live progress display on a terminal, plain lines elsewhere."""
+"""The view for people: a live progress display on a terminal, plain lines elsewhere; single lines, and a table."""
 
 from __future__ import annotations
 
@@ -21,6 +21,25 @@ HEADLINES = (
     "critic/categorical_accuracy",
 )
 MAX_BAR_WIDTH = 100
+
+
+def print_line(terminal: RichConsole, line: str) -> None:
+    """Prints a line unwrapped and without markup: a path in it is to be copied."""
+    terminal.print(line, soft_wrap=True, markup=False)
+
+
+def print_table(terminal: RichConsole, rows: Iterable[tuple[str, str, str]]) -> None:
+    """Prints (name, number, text): numbers under each other; a row without a number is a line of its own."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, number, text in rows:
+        if name and not number:
+            print_line(terminal, f"{name:<16}{text}")
+        else:
+            table.add_row(name, number, text)
+    terminal.print(table)
 
 
 class Console:

@@ -2,7 +2,7 @@
 
 config.yaml        the resolved configuration
 environment.json   code revision, versions, machine and command line, once per start or resume
-metrics.jsonl      every metric row (see deepcrl.run.loggers)
+metrics.jsonl      every metric row (see deepcrl.run.metrics)
 checkpoints/ plots/ videos/
 unstable/          simulations that became unstable, if any did (see deepcrl.envs.physics.unstable)
 """
@@ -10,6 +10,7 @@ unstable/          simulations that became unstable, if any did (see deepcrl.env
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import yaml
 
 from deepcrl.core.files import write_atomic
 from deepcrl.run.environment import describe_environment
+from deepcrl.run.lock import NAME as LOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,24 @@ class RunDir:
         return self.config_path.exists() or self.metrics_path.exists()
 
 
+def check_unused(run: RunDir) -> None:
+    """Raises ValueError if a run has been started in the directory."""
+    if run.holds_run():
+        raise ValueError(
+            f"{run.path} already holds a run; go on with it by resume={run.path}, or choose another run_dir"
+        )
+
+
+def create(run: RunDir) -> bool:
+    """Creates the directory where there is none and returns whether it is new; ValueError if that cannot be done."""
+    is_new = not run.path.exists()
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"Cannot write to run_dir {run.path}: {error.strerror or error}") from error
+    return is_new
+
+
 def prepare(run_dir: str | Path, config: Mapping[str, Any], *, resume: bool) -> RunDir:
     """Creates `run_dir` and writes config.yaml and environment.json into it.
 
@@ -68,10 +88,8 @@ def prepare(run_dir: str | Path, config: Mapping[str, Any], *, resume: bool) -> 
     false, or if it cannot be written.
     """
     run = RunDir(Path(run_dir))
-    if not resume and run.holds_run():
-        raise ValueError(
-            f"{run.path} already holds a run; go on with it by resume={run.path}, or choose another run_dir"
-        )
+    if not resume:
+        check_unused(run)
     starts = [*_earlier_starts(run.environment_path), describe_environment()]
     # Through JSON: paths become strings and tuples lists, so that the YAML needs no Python tags to read back.
     plain = json.loads(json.dumps(config, default=str))
@@ -90,3 +108,11 @@ def _earlier_starts(path: Path) -> list[Any]:
         return list(json.loads(path.read_text())["starts"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def discard(run: RunDir, *, is_new: bool) -> None:
+    """Removes a run directory that never became a run; of one that existed before, only what was put there."""
+    if is_new:
+        shutil.rmtree(run.path, ignore_errors=True)
+    for file in (run.config_path, run.environment_path, run.metrics_path, run.path / LOCK):
+        file.unlink(missing_ok=True)

@@ -9,14 +9,13 @@ import torch
 
 from deepcrl.core.buffers.ring import Ring
 from deepcrl.core.files import atomic_file
-from deepcrl.run import checkpoint
-from deepcrl.run.saved import Saved
+from deepcrl.run.checkpoint import Checkpoint, fitting
 from deepcrl.train.build import build_buffer, env_spec
 from deepcrl.train.validate import validated
 
 
-def export(saved: Saved, path: Path) -> dict[str, np.ndarray]:
-    """Writes the steps in the saved run's ring to `path`, in OGBench's layout (`buffers/sources/ogbench.py`).
+def export(checkpoint: Checkpoint, path: Path) -> dict[str, np.ndarray]:
+    """Writes the steps in the checkpoint's ring to `path`, in OGBench's layout (`buffers/sources/ogbench.py`).
 
     Trajectories come one after the other, environment by environment, each from its oldest step in the ring to its
     newest. Returns the arrays that were written. Raises ValueError, in one line, for a path that does not end in .npz
@@ -26,23 +25,23 @@ def export(saved: Saved, path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"A dataset in OGBench's layout is an .npz file, got {path}")
     if path.exists():
         raise ValueError(f"{path} exists; name another file, or remove it first")
-    ring = _ring(saved)
+    ring = _ring(checkpoint)
     if not ring.num_steps:
-        raise ValueError(f"{saved.run_dir} has collected nothing yet")
+        raise ValueError(f"{checkpoint.run_dir} has collected nothing yet")
     arrays = _in_ogbench_layout(ring.history())
     with atomic_file(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
     return arrays
 
 
-def _ring(saved: Saved) -> Ring:
-    config = validated(saved.config | {"run_dir": str(saved.run_dir), "device": "cpu"})
+def _ring(checkpoint: Checkpoint) -> Ring:
+    config = validated(checkpoint.config | {"run_dir": str(checkpoint.run_dir), "device": "cpu"})
     ring = build_buffer(config, env_spec(config), torch.device("cpu"))
     if not isinstance(ring, Ring):
-        raise ValueError(f"{saved.run_dir} has collected nothing: it learned from buffer={config.buffer['name']}")
+        raise ValueError(f"{checkpoint.run_dir} has collected nothing: it learned from buffer={config.buffer['name']}")
     # A generator's state is of its device, and nothing is drawn here
-    state = saved.state["run"]["buffer"] | {"generator": torch.Generator().get_state()}
-    with checkpoint.fitting(saved.run_dir):
+    state = checkpoint.state["buffer"] | {"generator": torch.Generator().get_state()}
+    with fitting(checkpoint.run_dir):
         ring.load_state_dict(state)
     return ring
 

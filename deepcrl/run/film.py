@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from deepcrl.core import seeding
 from deepcrl.core.checks import suggest
-from deepcrl.core.types import Agent, Observation
-from deepcrl.train.build import build_envs, env_spec
+from deepcrl.run.policy import Act
+from deepcrl.train.build import build_envs
 from deepcrl.train.config import RunConfig
 
 TILES = 4
 ENDINGS = (".mp4", ".png")
-Act = Callable[[Observation], Tensor]
 
 
 def film(
@@ -51,14 +44,3 @@ def film(
     gif = path.with_suffix(".gif")
     record_episodes(envs, act, path, gif, num_steps=num_steps, num_tiles=num_tiles, size=size, camera=camera)
     return [path, gif]
-
-
-def policy_of(agent: Agent) -> Act:
-    """Returns how `agent` acts when it does not explore."""
-    return partial(agent.act, explore=False)
-
-
-def random_policy(config: RunConfig) -> Act:
-    """Returns a policy that draws actions [N, A] uniformly from [-1, 1]; the same seed gives the same ones."""
-    generator, action_dim = seeding.generator(config.seed, "random_policy"), env_spec(config).action_dim
-    return lambda observation: 2 * torch.rand(len(observation.state), action_dim, generator=generator) - 1

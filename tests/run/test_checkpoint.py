@@ -13,19 +13,19 @@ import pytest
 import torch
 
 from deepcrl.run import checkpoint
-from deepcrl.run.checkpoint import CheckpointError
+from deepcrl.run.checkpoint import Checkpoint, CheckpointError
 
 STATE = {"weights": torch.arange(6.0).view(2, 3), "counters": {"steps": 7}, "names": ["a", "b"], "none": None}
 
 
 def save(directory: Path, step: int, state: dict[str, Any] = STATE, keep: int = 2) -> Path:
-    return checkpoint.save(directory, state, env_steps=step, grad_steps=step // 10, keep=keep)
+    return checkpoint.save(directory, state, env_steps=step, grad_steps=step // 10, keep=keep).path
 
 
 def refuses(path: Path) -> str:
     """Returns the message, one line, with which `path` is refused."""
     with pytest.raises(CheckpointError) as raised:
-        checkpoint.load(path)
+        _ = Checkpoint(path).content
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
@@ -33,21 +33,31 @@ def refuses(path: Path) -> str:
 def test_comes_back_bit_by_bit(tmp_path: Path, same) -> None:
     path = save(tmp_path / "checkpoints", 100)
     assert path.name == "step_0000000000100_00000000010"
-    same(checkpoint.load(path), STATE)
+    same(Checkpoint(path).content, STATE)
     meta = json.loads((path / "meta.json").read_text())
     assert (meta["format_version"], meta["env_steps"], meta["grad_steps"]) == (1, 100, 10)
 
 
+def test_knows_its_counters_without_reading_and_its_content_on_request(tmp_path: Path) -> None:
+    saved = Checkpoint(tmp_path / "run" / "checkpoints" / "step_0000000000100_00000000010")
+    assert (saved.env_steps, saved.grad_steps, saved.steps, saved.run_dir) == (100, 10, 100, tmp_path / "run")
+    assert Checkpoint(Path("step_0000000000000_00000000010")).steps == 10  # an offline run
+    with pytest.raises(CheckpointError, match=r"has no readable meta\.json"):
+        _ = saved.config
+    save(saved.path.parent, 100, {"config": {"seed": 3}, "run": {"agent": 1}})
+    assert (saved.config, saved.state) == ({"seed": 3}, {"agent": 1})
+
+
 def test_keeps_the_newest(tmp_path: Path) -> None:
     paths = [save(tmp_path, step) for step in (100, 90_000, 2_000_000)]
-    assert checkpoint.list_checkpoints(tmp_path) == paths[1:]
+    assert checkpoint.list_checkpoints(tmp_path) == [Checkpoint(path) for path in paths[1:]]
     assert sorted(os.listdir(tmp_path)) == [path.name for path in paths[1:]]
 
 
 def test_saving_the_same_step_again_keeps_it(tmp_path: Path, same) -> None:
     first = save(tmp_path, 100, keep=1)
     assert save(tmp_path, 100, keep=1) == first
-    same(checkpoint.load(first), STATE)
+    same(Checkpoint(first).content, STATE)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000])
@@ -63,7 +73,7 @@ def test_one_flipped_bit(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 1
     (path / "state.pt").write_bytes(content)
     assert refuses(path).endswith(f"is truncated or corrupted (SHA-256 differs); try resume={older}")
-    checkpoint.load(older)
+    assert Checkpoint(older).content
 
 
 def test_no_state(tmp_path: Path) -> None:
@@ -114,7 +124,7 @@ def test_stopped_while_removing_an_old_one(tmp_path: Path, monkeypatch: pytest.M
         save(tmp_path, 200, keep=1)
     monkeypatch.undo()
     (newest,) = checkpoint.list_checkpoints(tmp_path)  # what is left of the old one does not pass for a checkpoint
-    checkpoint.load(newest)
+    assert newest.content
     newest = save(tmp_path, 300, keep=1)
     assert os.listdir(tmp_path) == [newest.name]
 
@@ -130,7 +140,7 @@ def test_old_ones_that_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.Mon
         CheckpointError, match=r"^Saved .*0200_.*, but older ones cannot be removed: Permission denied$"
     ):
         save(tmp_path, 200, keep=1)
-    checkpoint.load(checkpoint.list_checkpoints(tmp_path)[-1])
+    assert checkpoint.list_checkpoints(tmp_path)[-1].content
 
 
 def test_find(tmp_path: Path) -> None:
@@ -140,8 +150,8 @@ def test_find(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"There is no checkpoint to read: .*run holds none"):
         checkpoint.find(tmp_path / "run")
     older, newer = (save(tmp_path / "run" / "checkpoints", step) for step in (100, 200))
-    assert checkpoint.find(tmp_path / "run") == newer
-    assert checkpoint.find(older) == older
+    assert checkpoint.find(tmp_path / "run") == Checkpoint(newer)
+    assert checkpoint.find(str(older)) == Checkpoint(older)
     assert checkpoint.run_dir_of(older) == checkpoint.run_dir_of(tmp_path / "run") == tmp_path / "run"
 
 
@@ -155,15 +165,15 @@ def test_find_from_inside_the_run_directory(tmp_path: Path, monkeypatch: pytest.
         (path, f"../{path.name}"),
     ):
         monkeypatch.chdir(inside)
-        assert checkpoint.find(Path(name)) == path
+        assert checkpoint.find(Path(name)).path == path
         assert checkpoint.run_dir_of(Path(name)) == run
     monkeypatch.chdir(run)
-    assert checkpoint.find(Path(".")) == Path("checkpoints") / path.name
+    assert checkpoint.find(Path(".")).path == Path("checkpoints") / path.name
 
 
 def test_a_run_directory_may_be_called_like_a_checkpoint(tmp_path: Path) -> None:
     path = save(tmp_path / "step_one" / "checkpoints", 100)
-    assert checkpoint.find(tmp_path / "step_one") == path
+    assert checkpoint.find(tmp_path / "step_one").path == path
 
 
 def test_a_full_disk_leaves_the_older_ones(tmp_path: Path, same) -> None:
@@ -181,7 +191,7 @@ def test_a_full_disk_leaves_the_older_ones(tmp_path: Path, same) -> None:
         f"Go on from the last whole one with resume={older}"
     )
     assert os.listdir(tmp_path) == [older.name]
-    same(checkpoint.load(older), STATE)
+    same(Checkpoint(older).content, STATE)
 
 
 @pytest.mark.parametrize(
@@ -225,21 +235,22 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 
 def test_sets_newer_ones_aside(tmp_path: Path, same) -> None:
     older, newer = save(tmp_path, 100), save(tmp_path, 200)
-    assert checkpoint.set_aside_after(newer) == []
-    (aside,) = checkpoint.set_aside_after(older)
-    assert checkpoint.list_checkpoints(tmp_path) == [older]
-    same(checkpoint.load(aside), STATE)
+    assert checkpoint.set_aside_after(Checkpoint(newer)) == []
+    (aside,) = checkpoint.set_aside_after(Checkpoint(older))
+    assert checkpoint.list_checkpoints(tmp_path) == [Checkpoint(older)]
+    same(aside.content, STATE)
     save(tmp_path, 200)
-    assert checkpoint.set_aside_after(older) == [aside]  # the second time round as well
+    assert checkpoint.set_aside_after(Checkpoint(older)) == [aside]  # the second time round as well
 
 
 def test_goes_back_to_one_that_was_set_aside(tmp_path: Path) -> None:
     directory = tmp_path / "run" / "checkpoints"
     first, second, third = (save(directory, step, keep=3) for step in (100, 200, 300))
-    aside = checkpoint.set_aside_after(first)
-    assert [path.name.removeprefix("aside_") for path in aside] == [second.name, third.name]
+    aside = checkpoint.set_aside_after(Checkpoint(first))
+    assert [saved.path.name.removeprefix("aside_") for saved in aside] == [second.name, third.name]
     later = save(directory, 250, keep=3)
-    assert checkpoint.find(aside[0]) == aside[0]
-    assert checkpoint.run_dir_of(aside[0]) == tmp_path / "run"
-    assert checkpoint.set_aside_after(aside[0]) == [later.with_name(f"aside_{later.name}")]
-    assert checkpoint.list_checkpoints(directory) == [first]
+    assert checkpoint.find(aside[0].path) == aside[0]
+    assert checkpoint.run_dir_of(aside[0].path) == aside[0].run_dir == tmp_path / "run"
+    assert (aside[0].env_steps, aside[0].grad_steps) == (200, 20)
+    assert checkpoint.set_aside_after(aside[0]) == [Checkpoint(later.with_name(f"aside_{later.name}"))]
+    assert checkpoint.list_checkpoints(directory) == [Checkpoint(first)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from deepcrl.run.checkpoint import CheckpointError
+from deepcrl.run.checkpoint import CheckpointError, find
 from deepcrl.run.export import export
-from deepcrl.run.recorder import Session
-from deepcrl.run.saved import Saved
 from deepcrl.train.build import build_run
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import fit
+from deepcrl.train.run import Run
 
 RINGS = ("ring", "disk_ring")
 
@@ -23,9 +21,11 @@ RINGS = ("ring", "disk_ring")
 class Collected:
     """Notes what a run inserts."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self) -> None:
         self.rows: list[tuple[Any, ...]] = []
-        buffer: Any = session.model.buffer
+
+    def __call__(self, run: Run) -> None:
+        buffer: Any = run.buffer
         insert = buffer.insert
 
         def noting(observation: Any, action: Any, step: Any) -> None:
@@ -37,11 +37,10 @@ class Collected:
 
 @pytest.mark.parametrize("buffer", RINGS)
 @pytest.mark.parametrize("capacity", [20, 30, 200])
-def test_every_step_in_the_ring_is_there_once(tiny, tmp_path: Path, buffer: str, capacity: int) -> None:
-    session = Session(tiny(run_dir=str(tmp_path / "run"), buffer={"name": buffer, "capacity": capacity}))
-    collected = Collected(session)
-    session.run()
-    arrays = export(Saved.read(tmp_path / "run"), tmp_path / "out.npz")
+def test_every_step_in_the_ring_is_there_once(tiny, train, tmp_path: Path, buffer: str, capacity: int) -> None:
+    collected = Collected()
+    train(tiny(run_dir=str(tmp_path / "run"), buffer={"name": buffer, "capacity": capacity}), collected)
+    arrays = export(find(tmp_path / "run"), tmp_path / "out.npz")
     state, action, traj_id = (np.stack(column) for column in zip(*collected.rows[-capacity:], strict=True))
     expected = {"observations": [], "actions": [], "terminals": []}
     for env in range(4):
@@ -58,34 +57,46 @@ def test_every_step_in_the_ring_is_there_once(tiny, tmp_path: Path, buffer: str,
 
 
 @pytest.mark.parametrize("buffer", RINGS)
-def test_an_agent_learns_from_what_another_collected(tiny, tmp_path: Path, buffer: str) -> None:
-    Session(tiny(run_dir=str(tmp_path / "run"), buffer={"name": buffer, "capacity": 200})).run()
-    export(Saved.read(tmp_path / "run"), tmp_path / "out.npz")
+def test_an_agent_learns_from_what_another_collected(tiny, train, tmp_path: Path, buffer: str) -> None:
+    train(tiny(run_dir=str(tmp_path / "run"), buffer={"name": buffer, "capacity": 200}))
+    export(find(tmp_path / "run"), tmp_path / "out.npz")
     offline = {"name": "dataset", "path": str(tmp_path / "out.npz")}
     config = tiny(run_dir=str(tmp_path / "offline"), buffer=offline, total_grad_steps=40, eval_every=20)
-    session = Session(config)
-    before = [p.detach().clone() for net in session.model.agent.networks.values() for p in net.parameters()]
-    assert session.run() is not None
-    after = [p for net in session.model.agent.networks.values() for p in net.parameters()]
+    before: list[torch.Tensor] = []
+    after: list[torch.Tensor] = []
+
+    def look(run: Run) -> None:
+        after.extend(p for net in run.agent.networks.values() for p in net.parameters())
+        before.extend(p.detach().clone() for p in after)
+
+    assert train(config, look) is not None
+    assert after
     assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    assert (Saved.read(tmp_path / "offline").env_steps, Saved.read(tmp_path / "offline").steps) == (0, 40)
+    assert (find(tmp_path / "offline").env_steps, find(tmp_path / "offline").steps) == (0, 40)
     with pytest.raises(ValueError, match="offline has collected nothing: it learned from buffer=dataset$"):
-        export(Saved.read(tmp_path / "offline"), tmp_path / "again.npz")
+        export(find(tmp_path / "offline"), tmp_path / "again.npz")
 
 
-def test_a_checkpoint_before_the_first_step(tiny, tmp_path: Path) -> None:
-    session = Session(tiny(run_dir=str(tmp_path / "run")))
-    stop = Interrupt()
-    stop.signal_number = 2
-    fit(session.model, session, stop)
+def test_a_checkpoint_before_the_first_step(tiny, train, tmp_path: Path) -> None:
+    def stop(run: Run) -> None:
+        evaluate = run.evaluate
+
+        def interrupted() -> dict[str, float]:  # of the untrained policy
+            signal.raise_signal(signal.SIGINT)
+            return evaluate()
+
+        run.evaluate = interrupted
+
+    with pytest.raises(SystemExit):
+        train(tiny(run_dir=str(tmp_path / "run")), stop)
     with pytest.raises(ValueError, match="run has collected nothing yet$"):
-        export(Saved.read(tmp_path / "run"), tmp_path / "out.npz")
+        export(find(tmp_path / "run"), tmp_path / "out.npz")
     assert not (tmp_path / "out.npz").exists()
 
 
-def test_refuses_paths(tiny, tmp_path: Path) -> None:
-    Session(tiny(run_dir=str(tmp_path / "run"), total_env_steps=160)).run()
-    saved, taken = Saved.read(tmp_path / "run"), tmp_path / "taken.npz"
+def test_refuses_paths(tiny, train, tmp_path: Path) -> None:
+    train(tiny(run_dir=str(tmp_path / "run"), total_env_steps=160))
+    saved, taken = find(tmp_path / "run"), tmp_path / "taken.npz"
     taken.write_text("mine")
     with pytest.raises(ValueError, match=r"^A dataset in OGBench's layout is an .npz file, got .*/out.h5$"):
         export(saved, tmp_path / "out.h5")
@@ -96,11 +107,11 @@ def test_refuses_paths(tiny, tmp_path: Path) -> None:
         export(saved, tmp_path / "nowhere" / "out.npz")
 
 
-def test_a_disk_ring_that_is_gone(tiny, tmp_path: Path) -> None:
-    Session(tiny(run_dir=str(tmp_path / "run"), buffer={"name": "disk_ring", "capacity": 200})).run()
+def test_a_disk_ring_that_is_gone(tiny, train, tmp_path: Path) -> None:
+    train(tiny(run_dir=str(tmp_path / "run"), buffer={"name": "disk_ring", "capacity": 200}))
     (tmp_path / "run" / "ring" / "state.bin").unlink()
     with pytest.raises(CheckpointError, match="state.bin is missing"):
-        export(Saved.read(tmp_path / "run"), tmp_path / "out.npz")
+        export(find(tmp_path / "run"), tmp_path / "out.npz")
 
 
 def test_the_dataset_has_to_be_the_same_when_the_run_goes_on(tiny, dataset: str) -> None:

@@ -24,6 +24,7 @@ from deepcrl.core.checks import suggest
 from deepcrl.core.components import REGISTRIES
 from deepcrl.run.checkpoint import CheckpointError
 from deepcrl.run.recorder import RecordError
+from deepcrl.run.start import StartError
 from deepcrl.train.loop import NonFiniteError
 
 
@@ -33,7 +34,10 @@ class UserError(Exception):
 
 MAX_OWNERS = 3
 """How many options that do have an unknown setting are named in the message about it."""
-USER_ERRORS = (UserError, CheckpointError, NonFiniteError, RecordError, HydraException, OmegaConfBaseException)
+USER_ERRORS = (
+    *(UserError, StartError, CheckpointError, NonFiniteError, RecordError),
+    *(HydraException, OmegaConfBaseException),
+)
 
 
 def fail(message: str) -> NoReturn:

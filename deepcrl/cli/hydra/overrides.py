@@ -10,6 +10,7 @@ from hydra.errors import OverrideParseException
 
 from deepcrl.core.checks import suggest
 from deepcrl.core.components import AGENTS, REGISTRIES
+from deepcrl.core.settings import split_key
 from deepcrl.envs.source_ids import translate
 from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS
 
@@ -110,7 +111,7 @@ def check_used(agent: str, overrides: list[str]) -> None:
     """Raises ValueError for an override of a group that has no effect on the agent of that name."""
     unused = getattr(AGENTS[agent], "unused_groups", ())
     for override in overrides:
-        group = split(override)[0].partition(".")[0]
+        group = split_key(split(override)[0])[0]
         if group in unused:
             raise ValueError(f"{override} has no effect: agent={agent} uses no {group}; leave it out")
 
@@ -147,8 +148,8 @@ def setting_of_unchosen_group(arguments: list[str]) -> str:
     """Returns the message for an override of an optional group without a component; "" if there is none."""
     for argument in arguments:
         key, _ = split(argument)
-        group, dot, _ = key.partition(".")
-        if dot and group in OPTIONAL_GROUPS:
+        group, setting = split_key(key)
+        if setting and group in OPTIONAL_GROUPS:
             return f"{key} has nothing to set: choose {group}=NAME first, beside {argument}"
     return ""
 

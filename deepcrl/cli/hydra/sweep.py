@@ -18,15 +18,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from deepcrl.cli.hydra.errors import USER_ERRORS, fail, one_line
-from deepcrl.cli.hydra.resume import flat
 from deepcrl.core.files import write_atomic
-from deepcrl.run import checkpoint
 from deepcrl.run.directory import RunDir
-from deepcrl.run.lock import lock
-from deepcrl.run.outcome import final_score
-from deepcrl.run.recorder import discard
-from deepcrl.run.resume_check import check_resume
-from deepcrl.train.schedule import Schedule
+from deepcrl.run.start import final_score
 from deepcrl.train.validate import validated
 
 ERROR = "error.txt"
@@ -53,40 +47,6 @@ def guarded(start: Callable[[], float | None], directory: Path) -> float | None:
     return score
 
 
-def earlier_score(values: dict[str, Any]) -> float | None:
-    """Returns the score of the run in `values["run_dir"]` if it is complete already.
-
-    Raises ValueError if that run has other settings than `values`.
-    """
-    run = RunDir(Path(values["run_dir"]))
-    if not run.holds_run():
-        return None
-    try:
-        saved = yaml.safe_load(run.config_path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(f"{run.config_path} cannot be read; remove {run.path} to run it anew") from error
-    check_resume(saved, {key: value for key, value in flat(values).items() if key not in ("run_dir", "resume")})
-    score = final_score(run, Schedule.of(validated(values)))
-    if score is not None:
-        print(f"Already complete: {run.path}")
-    return score
-
-
-def left_over(values: dict[str, Any]) -> tuple[dict[str, Any] | None, Path | None]:
-    """Returns state and path of the checkpoint from which the run in `values["run_dir"]` goes on; None to begin.
-
-    What a run left that stopped before its first checkpoint is removed, unless it is still running.
-    """
-    run = RunDir(Path(values["run_dir"]))
-    if checkpoint.list_checkpoints(run.checkpoints_dir):
-        path = checkpoint.find(run.path)
-        return checkpoint.load(path), path
-    if run.holds_run():
-        with lock(run.path):
-            discard(run, is_ours=False)
-    return None, None
-
-
 class Summary(Callback):
     """Prints how each run of a sweep stands; exit status 2 if one is not complete."""
 
@@ -111,8 +71,7 @@ def standing(path: Path) -> tuple[str, str]:
         return "failed", (path / ERROR).read_text().splitlines()[0]
     run = RunDir(path)
     try:
-        config = validated(yaml.safe_load(run.config_path.read_text()))
-        score = final_score(run, Schedule.of(config))
+        score = final_score(run, validated(yaml.safe_load(run.config_path.read_text())))
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         return "unreadable", one_line(error)
     return ("unfinished", "") if score is None else ("complete", f"time at goal {score:,.1f}")

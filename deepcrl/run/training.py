@@ -1,0 +1,143 @@
+"""One run on disk, from the first check to the last picture."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console as RichConsole
+
+from deepcrl.run import directory as run_directory
+from deepcrl.run.checkpoint import CheckpointError, fitting, set_aside_after
+from deepcrl.run.console import print_line, print_table
+from deepcrl.run.directory import RunDir
+from deepcrl.run.film import film
+from deepcrl.run.lock import lock
+from deepcrl.run.metrics import truncate_after
+from deepcrl.run.plots.blocks import plot_blocks
+from deepcrl.run.plots.curves import plot_run
+from deepcrl.run.policy import policy_of
+from deepcrl.run.recorder import RecordError, RunRecorder, build_mirror, open_loggers, resume_hint
+from deepcrl.run.start import Start, StartError
+from deepcrl.train.build import build_run, env_spec
+from deepcrl.train.interrupt import Interrupt
+from deepcrl.train.loop import fit
+from deepcrl.train.run import Run
+from deepcrl.train.sizing.table import preflight
+from deepcrl.train.validate import select_device
+
+
+def train_run(start: Start) -> float | None:
+    """Trains a run to the end of its schedule, or until a signal; returns the last time_at_goal.
+
+    Raises StartError or CheckpointError, and leaves the disk as it was, if the run cannot work. After SIGINT or SIGTERM
+    the run is saved and SystemExit carries 128 + the signal's number.
+    """
+    terminal, directory = RichConsole(highlight=False), start.directory
+    if start.score is not None:
+        print_line(terminal, f"Already complete: {directory.path}")
+        return start.score
+    run, recorder, held = _open(start, terminal)
+    with held:
+        if run.finished:
+            total = f"total_{run.schedule.counter}"
+            print_line(terminal, f"Already finished: {directory.path} (a larger {total} would go on)")
+            return None
+        command = f"deepcrl train resume={directory.path}"
+        print_line(terminal, f"Ctrl-C saves and stops; go on with: {command}")
+        stopped_by = _fit(run, recorder, directory, terminal)
+        try:
+            lines = _draw(run, directory, with_video=run.config.video and stopped_by is None)
+        except KeyboardInterrupt:  # a film may take long, and everything else is on disk
+            print_line(terminal, f"Stopped while drawing; the run is saved: {directory.path}")
+            raise SystemExit(128 + signal.SIGINT) from None
+        print_line(terminal, "\n".join([*lines, *_unstable(run, directory)]))
+        if stopped_by is not None:
+            print_line(terminal, f"Saved. Go on with: {command}")
+            raise SystemExit(128 + stopped_by)
+        print_line(terminal, f"Done: {directory.path}")
+    return recorder.score
+
+
+def _open(start: Start, terminal: RichConsole) -> tuple[Run, RunRecorder, IO[str]]:
+    """Checks the run, locks its directory, builds it and opens its files; returns the lock last."""
+    config, directory = start.config, start.directory
+    try:
+        device = select_device(config.device)
+        sizes = preflight(config, env_spec(config), device)
+        sizes.check()
+        with ExitStack() as undo:
+            is_new = run_directory.create(directory)
+            held = undo.enter_context(lock(directory.path))
+            if start.checkpoint is None:
+                run_directory.check_unused(directory)  # again, now that no other process writes here
+                undo.callback(run_directory.discard, directory, is_new=is_new)
+            print_table(terminal, [("run", "", config.run_dir), ("device", "", str(device)), *sizes.rows()])
+            run = _build(start)
+            recorder = _open_recorder(start, run, terminal)
+            undo.pop_all()
+        return run, recorder, held
+    except CheckpointError:
+        raise
+    except (ValueError, OSError) as error:  # until here they speak of what the user asked for; later it is a bug
+        raise StartError(str(error)) from error
+
+
+def _build(start: Start) -> Run:
+    run = build_run(start.config, start.directory.unstable_dir)
+    if start.checkpoint:
+        state = start.checkpoint.state
+        with fitting(start.checkpoint.path):
+            run.load_state_dict(state)
+    return run
+
+
+def _open_recorder(start: Start, run: Run, terminal: RichConsole) -> RunRecorder:
+    """Writes what the run is into its directory; what is later than the checkpoint goes, to be computed again."""
+    config, directory = start.config, start.directory
+    mirror = None if run.finished else build_mirror(config, directory)
+    run_directory.prepare(directory.path, config.to_dict(), resume=start.checkpoint is not None)
+    truncate_after(directory.metrics_path, run.progress.env_steps, run.progress.grad_steps)
+    for aside in set_aside_after(start.checkpoint) if start.checkpoint else ():
+        print_line(terminal, f"A newer checkpoint is set aside: {aside.path}")
+    return RunRecorder(config, directory, open_loggers(config, directory, mirror, terminal) if mirror else [])
+
+
+def _fit(run: Run, recorder: RunRecorder, directory: RunDir, terminal: RichConsole) -> int | None:
+    """Trains, and closes the recorder; returns the number of the signal that stopped it, if one did."""
+    with Interrupt() as interrupt:
+        try:
+            fit(run, recorder, interrupt)
+        except OSError as error:  # a buffer that keeps files found no room for them
+            raise RecordError(f"{error}{resume_hint(directory)}") from error
+        finally:
+            for line in recorder.close():
+                print_line(terminal, line)
+    return interrupt.signal_number
+
+
+def _draw(run: Run, directory: RunDir, *, with_video: bool) -> list[str]:
+    """Draws the curves, the blocks and the film; returns lines that say which files these are."""
+    config, no_video = run.config, []
+    name = f"{config.evaluation_env['name']}_{run.steps}.mp4"
+    try:
+        pictures: list[Path] = plot_run(directory.path)
+        blocks = plot_blocks({"": directory.path}, directory.plots_dir / "blocks.png")
+        pictures += [blocks] if blocks else []
+        if with_video:
+            try:
+                pictures += film(policy_of(run.agent), config, directory.videos_dir / name)
+            except RuntimeError as error:  # nothing can be drawn here
+                no_video = [f"No video: {error}"]
+    except OSError as error:
+        raise RecordError(f"The run is saved, but its pictures are not: {error}") from error
+    return [*no_video, *map(str, pictures)]
+
+
+def _unstable(run: Run, directory: RunDir) -> list[str]:
+    count = sum(envs.num_unstable for envs in (run.envs, run.eval_envs) if envs)
+    if not count:
+        return []
+    return [f"Unstable simulations, reset and not trained on: {count}; see {directory.unstable_dir}"]
