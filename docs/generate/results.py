@@ -1,7 +1,8 @@
 """Packs the runs of one claim into results/: `python -m docs.generate.results RUNS [--main RUN] [--out results/NAME]`.
 
-RUNS is a folder of run directories, at any depth. Written are runs.tar.xz (config, environment and metrics of every run),
-config.yaml and environment.json of the run MAIN (the first, if it is not named), and scores.csv as `deepcrl report` has it.
+RUNS is a folder of run directories, at any depth. Written are runs.tar.xz (config, environment and metrics of every
+run), config.yaml and environment.json of the run MAIN (the first, if it is not named), and scores.csv as
+`deepcrl report --csv` writes it.
 """
 
 from __future__ import annotations
