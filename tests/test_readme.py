@@ -18,8 +18,8 @@ from deepcrl.run.metrics import read_rows
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-# Whose commands need nothing but the folder that they are typed in, and take moments when shortened
-FOLLOWED = ("quickstart", "new_loss", "new_encoder", "resume", "sweeps", "slurm", "report")
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+LINKED = (README, CONTRIBUTING, ROOT / "CHANGELOG.md", *PAGES)
 DEEPCRL = str(Path(sys.executable).with_name("deepcrl"))
 # What makes a run take seconds. Parts that README chooses by name (env, loss, depth, ...) stay as they are.
 SHORT = (
@@ -174,12 +174,34 @@ def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
         assert_complete(tmp_path / run)
 
 
-@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_every_link_leads_somewhere(page: Path) -> None:
     prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)  # in a program, `](` may be a call
     links = re.findall(r"\]\(([^)#\s]+)(#[^)]*)?\)", prose)
     missing = [link for link, _ in links if "://" not in link and not (page.parent / link).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_begins_with_its_command(page: Path) -> None:
+    title, _, text = page.read_text().partition("\n\n")
+    assert title.startswith("# ")
+    assert "\n" not in title
+    generated = text.startswith("Made by `python -m docs.generate.")
+    assert generated or re.match(r"```(sh)?\n(\w+=\S+ )*(deepcrl|make|python) ", text), text[:80]
+
+
+def test_the_tree_and_the_table_name_what_is_there() -> None:
+    block = next(block for block in blocks(CONTRIBUTING.read_text()) if block.code.startswith("deepcrl/"))
+    parents: list[str] = []
+    folders = set()
+    for indent, name in re.findall(r"^( *)([a-z]+)/", block.code, flags=re.MULTILINE):
+        parents = [*parents[: len(indent) // 2], name]
+        folders.add("/".join(parents))
+    assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
+    rooms = {f"deepcrl/{path.parent.name}" for path in (ROOT / "deepcrl").glob("*/__init__.py")}
+    assert rooms <= folders
+    assert [room for room in rooms if f"| `{room}` |" not in README.read_text()] == []
 
 
 def test_the_index_names_every_page() -> None:

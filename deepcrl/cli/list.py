@@ -23,9 +23,10 @@ def main(arguments: list[str]) -> None:
         for kind, registry in REGISTRIES.items():
             print(f"{kind:<10}{', '.join(registry)}")
         return
-    for kind in arguments:
+    for kind in arguments:  # all of them first: an error below pages of answers is not seen
         if kind not in REGISTRIES:
             fail(suggest("kind", kind, REGISTRIES))
+    for kind in arguments:
         print("\n".join(describe(REGISTRIES[kind])))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -18,9 +19,9 @@ from deepcrl import __version__
 from deepcrl.report import paper
 from deepcrl.report.groups import Group, Task, by_task, plain, shortest
 from deepcrl.report.maps import maps
-from deepcrl.report.read import SCORE, Found, RunRecord
+from deepcrl.report.read import SCORE, Found, RunRecord, lies_within
 from deepcrl.report.sizes import Sizes, sizes
-from deepcrl.run.checkpoint import CheckpointError, find, list_checkpoints
+from deepcrl.run.checkpoint import find, list_checkpoints
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import COUNTERS
 from deepcrl.run.plots.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate, thinned
@@ -30,6 +31,8 @@ FINALS = (SCORE, "eval/success_any", "eval/final_distance")
 THRESHOLD_SHARES = (0.1, 0.25, 0.5, 0.75)
 MAX_FILM_BYTES = 6_000_000
 """Films beyond this sum are linked instead of embedded, so that a page with many runs still opens at once."""
+UNBUILDABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError, OSError)
+"""What building a run of arbitrary settings and checkpoints may raise: the page then lacks a number or a picture."""
 MAX_MAPPED = 8
 """Configurations whose checkpoint is looked into: each takes an episode."""
 
@@ -108,7 +111,7 @@ def _task(task: Task, pictures: _Pictures) -> dict[str, Any]:
 
 def _group(group: Group, task: Task, thresholds: list[float], pictures: _Pictures) -> dict[str, Any]:
     first = group.runs[0]
-    size = sizes(first.config)
+    size = _size(first.config)
     return {
         "label": group.label,
         "values": [_value(group.values[key]) if key in group.values else None for key in task.keys],
@@ -125,6 +128,20 @@ def _group(group: Group, task: Task, thresholds: list[float], pictures: _Picture
         "maps": pictures.maps.of(group),
         "blocks": _blocks(first),
     }
+
+
+def names_module(config: dict[str, Any]) -> bool:
+    """Whether building the run's environment would import a module that its id names (`module:Name-v0`)."""
+    envs = [config.get(group) for group in ("env", "eval_env")]
+    return any(isinstance(env, dict) and ":" in str(env.get("id", "")) for env in envs)
+
+
+def _size(config: dict[str, Any]) -> Sizes | None:
+    """The sizes of a run, None where they cannot be told: its settings are whatever somebody wrote."""
+    try:
+        return None if names_module(config) else sizes(config)
+    except UNBUILDABLE:
+        return None
 
 
 def _reaching(group: Group, threshold: float, size: Sizes | None) -> list[float | None]:
@@ -144,8 +161,7 @@ def _bands(group: Group) -> dict[str, list[list[list[float | None]] | None]]:
 
 
 def _run(run: RunRecord) -> dict[str, Any]:
-    git = run.environment.get("git") or {}
-    machine = run.environment.get("machine") or {}
+    git, machine = (_settings(run.environment.get(key)) for key in ("git", "machine"))
     return {
         "name": run.name,
         "seed": run.seed,
@@ -155,6 +171,10 @@ def _run(run: RunRecord) -> dict[str, Any]:
         "machine": f"{machine.get('cpu', '')} {machine.get('gpus') or ''}".strip(),
         "curves": _curves(run),
     }
+
+
+def _settings(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _curves(run: RunRecord) -> dict[str, list[list[float | None]]]:
@@ -178,7 +198,7 @@ def _paper(task: Task) -> dict[str, Any] | None:
     reported = paper.paper_task(task.name)
     if reported is None:
         return None
-    depths = [run.config["encoder"].get("depth") for run in (group.runs[0] for group in task.groups)]
+    depths = [_depth(group.runs[0]) for group in task.groups]
     ends = [min(run.last("env_steps") for run in group.runs) for group in task.groups]
     at = [reported.at(d, end) if d in reported.scores else None for d, end in zip(depths, ends, strict=True)]
     return {
@@ -188,6 +208,11 @@ def _paper(task: Task) -> dict[str, Any] | None:
         "depths": depths,
         "at": at,
     }
+
+
+def _depth(run: RunRecord) -> int | None:
+    depth = _settings(run.config.get("encoder")).get("depth")
+    return depth if isinstance(depth, int) else None
 
 
 def _across(tasks: list[Task]) -> list[dict[str, Any]]:
@@ -218,7 +243,8 @@ class _Films:
         run, gif = gifs[0]
         name = f"{group.label}, seed {run.seed}"
         if gif.stat().st_size > self._left:
-            return {"name": name, "link": os.path.relpath(gif, self._page_dir)}
+            # Quoted, a folder's `:`, `?` or `#` is part of a relative path, never a scheme such as `javascript:`
+            return {"name": name, "link": quote(Path(os.path.relpath(gif, self._page_dir)).as_posix())}
         self._left -= gif.stat().st_size
         return {"name": name, "data": "data:image/gif;base64," + base64.b64encode(gif.read_bytes()).decode()}
 
@@ -231,16 +257,22 @@ class _Maps:
 
     def of(self, group: Group) -> dict[str, Any]:
         run = group.runs[0]
-        if not self._limit or run.learner or not list_checkpoints(RunDir(run.path).checkpoints_dir):
+        checkpoints = list_checkpoints(RunDir(run.path).checkpoints_dir)
+        if not self._limit or run.learner or not checkpoints:
             return {}
         if not self._left:
             self._refused += 1
             return {}
         self._left -= 1
         try:
-            return _rounded(maps(find(run.path)))
-        except (CheckpointError, ValueError) as error:
-            self._failed.append(f"{run.path}: no value map, {error}")
+            if not lies_within(checkpoints[-1].path, run.path):
+                raise ValueError("its checkpoints are links that lead out of the run")
+            checkpoint = find(run.path)
+            if names_module(checkpoint.config):
+                raise ValueError("its env.id names a module, which a report does not import")
+            return _rounded(maps(checkpoint))
+        except UNBUILDABLE as error:
+            self._failed.append(f"{run.path}: no value map, {' '.join(str(error).split())}")
             return {}
 
     def notes(self) -> list[str]:
@@ -264,7 +296,7 @@ def _rounded(value: Any) -> Any:
 
 
 def _value(value: Any) -> float | str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return value if is_number else plain(value)
 
 

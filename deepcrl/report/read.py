@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from deepcrl.report.check import check_config
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import COUNTERS, read_rows
 from deepcrl.train.validate import validated
@@ -43,7 +44,7 @@ class RunRecord:
 
     @property
     def seed(self) -> int:
-        return int(self.config.get("seed", 0))
+        return self.config.get("seed", 0)
 
     @property
     def task(self) -> str:
@@ -64,11 +65,12 @@ class RunRecord:
         return self.rows[-1][counter]
 
     def gifs(self) -> list[Path]:
-        """Returns the run's films, the newest last: of the agent that acts."""
+        """Returns the run's films, the newest last: of the agent that acts. A link out of the run is no film of it."""
         if self.learner:
             return []
         found = [*self.path.glob("*.gif"), *RunDir(self.path).videos_dir.glob("*.gif")]
-        return sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
+        films = [path for path in found if path.is_file() and lies_within(path, self.path)]
+        return sorted(films, key=lambda path: (path.stat().st_mtime, path.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ class Found:
 
     runs: list[RunRecord]
     notes: list[str]
+
+
+def lies_within(path: Path, directory: Path) -> bool:
+    """Whether `path` is in `directory` once links are followed: a link in somebody's run could lead to any file."""
+    return path.resolve().is_relative_to(directory.resolve())
 
 
 def read_runs(paths: Iterable[str | Path]) -> Found:
@@ -135,12 +142,14 @@ def _read(directory: Path) -> RunRecord:
     run = RunDir(directory)
     if not run.config_path.exists():
         raise ValueError("there is no config.yaml")
+    for path in (run.config_path, run.metrics_path, run.environment_path):
+        if not lies_within(path, directory):
+            raise ValueError(f"{path.name} is a link that leads out of the run")
     try:
         config = yaml.safe_load(run.config_path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError("config.yaml is damaged") from error
-    if not (isinstance(config, dict) and isinstance(config.get("env"), dict) and "name" in config["env"]):
-        raise ValueError("config.yaml names no env")
+    check_config(config)
     rows, num_bad = read_rows(run.metrics_path) if run.metrics_path.exists() else ([], 0)
     if not rows:
         raise ValueError("there are no metrics yet")
@@ -156,7 +165,7 @@ def _with_learners(run: RunRecord) -> tuple[list[RunRecord], list[str]]:
     for name in run.config.get("learners") or {}:
         try:
             config = validated(run.config).learner(name).to_dict()
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             notes.append(f"{run.path}: learner {name} left out, {' '.join(str(error).split())}")
             continue
         config |= {"learner": name, "seed": run.seed}
@@ -179,7 +188,7 @@ def _rows_of(run: RunRecord, learner: str) -> list[dict[str, float]]:
 def _last_start(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text())["starts"][-1])
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
+    except (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError):
         return {}
 
 

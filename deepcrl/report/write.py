@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import re
 from pathlib import Path
 
 from deepcrl.core.files import write_atomic
@@ -12,6 +14,8 @@ from deepcrl.report.groups import by_task
 from deepcrl.report.page import page
 from deepcrl.report.pictures import draw_curves, draw_scores
 from deepcrl.report.read import Found
+
+MAX_NAME = 100
 
 
 def write_page(found: Found, path: Path, title: str, *, with_maps: bool = True) -> None:
@@ -37,9 +41,20 @@ def write_csv(found: Found, path: Path) -> None:
 def write_pngs(found: Found, directory: Path) -> list[Path]:
     """Draws each task's learning curves into `directory`, and its final scores if there is something to compare."""
     directory.mkdir(parents=True, exist_ok=True)
+    tasks = by_task(found.runs)
     written = []
-    for task in by_task(found.runs):
-        written.append(draw_curves(task, directory / f"{task.name}.png"))
+    for task, name in zip(tasks, file_names([task.name for task in tasks]), strict=True):
+        written.append(draw_curves(task, directory / f"{name}.png"))
         if len(task.groups) > 1:
-            written.append(draw_scores(task, directory / f"{task.name}_scores.png"))
+            written.append(draw_scores(task, directory / f"{name}_scores.png"))
     return written
+
+
+def file_names(names: list[str]) -> list[str]:
+    """Returns a file name for each, no two alike: letters, digits, `_`, `.`, `-`, whatever a config calls its env."""
+    found: list[str] = []
+    for name in names:
+        slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._")[:MAX_NAME] or "env"
+        more = (f"{slug}_{number}" for number in itertools.count(2))
+        found.append(next(one for one in itertools.chain([slug], more) if one not in found))
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,13 +48,21 @@ def _plain(value: float) -> float | None:
 
 
 def _parse(line: bytes) -> dict[str, float] | None:
+    """Returns the row of a line, None if it is torn, or holds anything but numbers, or counters that are no count."""
     try:
         row = json.loads(line)
-        if not isinstance(row, dict) or not all(isinstance(row[key], int | float) for key in COUNTERS):
+        if not isinstance(row, dict) or not all(_is_number(row[key]) and 0 <= row[key] < math.inf for key in COUNTERS):
+            return None
+        if not all(value is None or _is_number(value) for value in row.values()):
             return None
         return {key: math.nan if value is None else value for key, value in row.items()}
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         return None
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one that a float can hold, NaN and infinity included; JSON has integers of any length."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= sys.float_info.max)
 
 
 def read_rows(path: str | Path) -> tuple[list[dict[str, float]], int]:

@@ -16,7 +16,8 @@ from deepcrl.core.agents.common.two_threads import divide_cores
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
-from deepcrl.envs import make_envs, make_task, physics
+from deepcrl.envs import make_envs, make_task
+from deepcrl.envs.physics import engines
 from deepcrl.kernels import dispatch
 from deepcrl.train.block_norms import check_has_blocks
 from deepcrl.train.config import RunConfig
@@ -63,7 +64,7 @@ def build_envs(
 def check_device(config: RunConfig, device: torch.device) -> None:
     """Raises ValueError for a setting that `device`, or what is installed, cannot serve. Builds nothing."""
     dispatch.check(config.kernels, device)
-    physics.check(config.physics)
+    engines.check(config.physics)
     if config.precision == "tf32" and device.type != "cuda":
         raise ValueError(f"precision=tf32 needs a GPU, and the device is {device}; use fp32 or bf16")
     if config.cuda_graph and device.type != "cuda":

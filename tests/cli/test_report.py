@@ -54,10 +54,18 @@ def test_runs_of_several_tasks_and_one_without_an_evaluation(deepcrl, tiny) -> N
     [
         (("nowhere",), "nowhere does not exist"),
         (("empty",), "No run in empty: a run directory has a config.yaml and a metrics.jsonl"),
+        (("empty", "-o", ""), "--output names no file: ''"),
+        (("empty", "-o", "empty"), "--output empty is a folder; name a file"),
+        (("empty", "--csv", " "), "--csv names no file: ' '"),
+        (("empty", "--csv", "file/scores.csv"), "--csv file/scores.csv cannot be written: {}/file is a file"),
+        (("empty", "--csv", "./report.html"), "--csv report.html is the page itself; choose another file"),
+        (("empty", "--png", ""), "--png names no folder: ''"),
+        (("empty", "--png", "file"), "--png file is a file; name a folder"),
         ((), "the following arguments are required: PATH (deepcrl report --help shows the usage)"),
     ],
 )
 def test_mistakes_are_one_line(deepcrl, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     (tmp_path / "empty").mkdir()
-    assert deepcrl("report", *arguments).error == message
+    (tmp_path / "file").touch()
+    assert deepcrl("report", *arguments).error == message.format(tmp_path)
     assert not (tmp_path / "report.html").exists()

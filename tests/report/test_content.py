@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_checkpoints_are_looked_into_unless_told_not_to(write, tmp_path: Path, m
     for depth in (4, 8, 16):
         (write(tmp_path / str(depth), [0, 1], depth=depth) / "checkpoints" / "step_0_0").mkdir()
     monkeypatch.setattr(module, "MAX_MAPPED", 2)
-    monkeypatch.setattr(module.Saved, "read", lambda path: path)
+    monkeypatch.setattr(module.Saved, "read", lambda path: SimpleNamespace(config={}))
     monkeypatch.setattr(module, "maps", lambda saved: {"trace": {"at_goal": 3, "points": [[1 / 3]]}})
     shown = contents(tmp_path)
     drawn = [group["maps"] for group in shown["tasks"][0]["groups"]]

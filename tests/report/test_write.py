@@ -4,8 +4,10 @@ import csv
 import re
 from pathlib import Path
 
+import yaml
+
 from deepcrl.report.read import read_runs
-from deepcrl.report.write import write_csv, write_page, write_pngs
+from deepcrl.report.write import file_names, write_csv, write_page, write_pngs
 
 
 def test_the_page_needs_nothing_else(write, tmp_path: Path) -> None:
@@ -45,3 +47,24 @@ def test_a_picture_per_task(write, tmp_path: Path) -> None:
     assert [file.name for file in files] == ["point_big_maze.png", "point_u_maze.png"]
     assert [file.name for file in more[1:]] == ["point_u_maze.png", "point_u_maze_scores.png"]
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+
+
+def test_file_names_of_whatever_a_config_calls_its_env() -> None:
+    assert file_names(["point_u_maze", "Ant-v5", "/etc/x", "etc x", "../..", "a" * 300]) == [
+        "point_u_maze",
+        "Ant-v5",
+        "etc_x",
+        "etc_x_2",
+        "env",
+        "a" * 100,
+    ]
+
+
+def test_pictures_stay_in_their_folder(write, tmp_path: Path) -> None:
+    path = write(tmp_path / "run", [0, 1])
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    config["env"]["name"] = str(tmp_path / "elsewhere")
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    (picture,) = write_pngs(read_runs([path]), tmp_path / "pictures")
+    assert picture.parent == tmp_path / "pictures"
+    assert not (tmp_path / "elsewhere.png").exists()
