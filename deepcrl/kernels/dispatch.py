@@ -1,4 +1,4 @@
-"""Chooses the backend of the trunk from the setting `kernels` and the machine; an error never makes it fall back."""
+"""Chooses the backend of the trunk, from the setting `kernels` and the machine. No error leads to another backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The residual trunk in plain torch, one line per step of the paper: slow, obvious, any dtype and device. The truth."""
+"""The residual trunk in plain torch, a line per step of the paper: slow, any dtype and device. Tests compare to it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def residual_trunk(
 
 
 class PlainResidualMLP(nn.Module):
-    """The same network as users write it, a module per layer: the yardstick of tests and of the benchmark.
+    """The same network with a module per layer, which tests and benchmarks compare with.
 
     Maps [B, in_dim] to [B, out_dim]. Weights are torch's defaults; the tests copy them.
     """

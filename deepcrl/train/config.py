@@ -82,7 +82,7 @@ class RunConfig:
     video: bool = True
     """Whether to film the policy at the end, into the run directory's `videos`."""
     log_blocks: bool = False
-    """Whether evaluations also log the size of each residual block's stream and gradients; see `core.block_norms`."""
+    """Whether evaluations also log the size of each residual block's stream and gradients; see `train.block_norms`."""
     run_dir: str = ""
     resume: str = ""
     """Run directory to go on with."""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask a run to stop; the second Ctrl-C does not ask."""
+"""Ctrl-C and SIGTERM ask a run to save and stop; a second Ctrl-C stops it at once."""
 
 from __future__ import annotations
 

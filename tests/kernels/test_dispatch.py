@@ -22,6 +22,15 @@ def test_eager_is_eager(monkeypatch):
     assert dispatch.backend(X) is eager
 
 
+def test_chosen_kernels_are_those_of_before_afterwards(monkeypatch):
+    monkeypatch.setattr(dispatch, "_chosen", "auto")
+    with dispatch.chosen("eager"):
+        assert dispatch.backend(X) is eager
+    assert dispatch._chosen == "auto"
+    with pytest.raises(ValueError, match="Unknown kernels 'eagre'"), dispatch.chosen("eagre"):
+        pass
+
+
 @pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler")
 def test_auto_takes_the_library_where_it_fits(monkeypatch):
     monkeypatch.setattr(dispatch, "_chosen", "eager")

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
-from deepcrl.report.groups import Group, by_task, differing, plain, shortest, thinned
+from deepcrl.report.groups import Group, by_task, differing, plain, shortest
 from deepcrl.report.read import read_runs
 
 
@@ -140,12 +139,3 @@ def test_a_metric_that_one_run_lacks_has_no_band(write, tmp_path: Path) -> None:
     band = group.band("critic/loss", "wall_seconds")
     assert band is not None
     assert band.x[-1] == 57
-
-
-def test_thinned_keeps_short_curves_and_averages_long_ones() -> None:
-    short = {"env_steps": np.arange(80.0), "value": np.ones(80)}
-    assert thinned(short) is short
-    long = thinned({"env_steps": np.arange(800.0), "value": np.arange(800.0) ** 2})
-    assert len(long["value"]) == 80
-    assert long["env_steps"][0] == 4.5
-    assert long["value"][0] == np.mean(np.arange(10.0) ** 2)

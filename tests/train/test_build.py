@@ -34,7 +34,7 @@ def test_an_evaluation_env_of_the_same_sizes(tiny) -> None:
         ({"loss": {"name": "inofnce"}}, "Unknown loss 'inofnce'. Did you mean 'infonce'"),
         ({"energy": {"name": "l3"}}, "Unknown energy 'l3'"),
         ({"agent": {"name": "crll"}}, "Unknown agent 'crll'. Did you mean 'crl'"),
-        ({"agent": {"name": "crl", "actor_lr": -1.0}}, "agent.actor_lr must be positive, got -1.0"),
+        ({"agent": {"name": "crl", "actor_lr": -1.0}}, "agent.actor_lr must be greater than 0, got -1.0"),
         ({"agent": {"name": "crl", "evaluation": "best"}}, "Unknown action choice 'best'. Did you mean 'best_of'"),
         ({"relabel": {"name": "geometric", "discount": 1.0}}, "relabel.discount must lie between 0 and 1"),
         ({"relabel": {"name": "next_k", "k": 0}}, "relabel.k must be at least 1 step, got 0"),

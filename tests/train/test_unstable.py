@@ -14,7 +14,7 @@ from deepcrl.core.buffers.ring import Ring
 from deepcrl.core.components import RELABELS
 from deepcrl.core.types import TransitionBatch
 from deepcrl.envs import make_envs
-from deepcrl.run import loggers
+from deepcrl.run.metrics import read_rows
 from deepcrl.run.recorder import Session
 
 
@@ -55,7 +55,7 @@ def test_a_run_goes_on_and_tells_of_it(tiny, tmp_path: Path, capsys: pytest.Capt
     assert session.model.envs is not None
     session.model.envs.physics.field("qvel")[1, 0] = float("nan")
     session.run()
-    rows = loggers.read_rows(tmp_path / "run" / "metrics.jsonl")[0]
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")[0]
     assert {row["env/unstable"] for row in rows if "env/unstable" in row} == {1}
     assert rows[-1]["env_steps"] == 400
     (dump,) = (tmp_path / "run" / "unstable").iterdir()

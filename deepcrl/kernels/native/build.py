@@ -54,7 +54,7 @@ class Job(ctypes.Structure):
 
 @functools.cache
 def stack_supported(bf16: bool) -> bool:
-    """Tells whether this processor has what the whole-stack kernels are written in, and nothing that beats them."""
+    """Whether this processor has the instructions of the whole-stack kernels, and torch has no faster ones to use."""
     if platform.machine() != "x86_64" or platform.system() != "Linux":
         return False
     flags = set(_processor().split())
@@ -65,7 +65,7 @@ def stack_supported(bf16: bool) -> bool:
 
 @functools.cache
 def compiler() -> str | None:
-    """Returns the path of the C++ compiler (`CXX`, else g++ or clang++), or None where the eager path must serve."""
+    """Returns the path of the C++ compiler (`CXX`, else g++ or clang++), or None where there is none."""
     if platform.system() != "Linux":
         return None
     names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
@@ -74,7 +74,7 @@ def compiler() -> str | None:
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """Returns what runs between the matmuls, built if this machine has not built it yet. RuntimeError if that fails."""
+    """Returns the library of `native.trunk`, built if this machine has not built it yet. RuntimeError if that fails."""
     lib = _load("elementwise", "elementwise.cpp")
     for name in ("forward_fp32", "forward_bf16"):
         getattr(lib, name).argtypes = [ctypes.c_void_p] * 10 + [ctypes.c_float]
@@ -85,7 +85,7 @@ def library() -> ctypes.CDLL:
 
 @functools.cache
 def stack_library() -> ctypes.CDLL:
-    """Returns the whole-stack kernels, built if this machine has not built them yet. RuntimeError if that fails."""
+    """Returns the library of `native.stack`, built if this machine has not built it yet. RuntimeError if that fails."""
     lib = _load("stack", "stack_forward.cpp", "stack_backward.cpp", headers=("gemm.h", "pack.h", "rows.h", "stack.h"))
     stack, job, pointer = ctypes.POINTER(Stack), ctypes.POINTER(Job), ctypes.c_void_p
     lib.stack_forward_scratch.argtypes, lib.stack_forward_scratch.restype = [stack, ctypes.c_int64], ctypes.c_int64

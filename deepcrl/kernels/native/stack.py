@@ -1,4 +1,4 @@
-"""`forward` and `backward` of a run of trunk layers, as in `eager.py`: one native call, one parallel region each."""
+"""The backend in C++ with one native call, and one parallel region, for a whole forward or backward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`forward` and `backward` of a run of trunk layers, as in `eager.py`, with everything between the matmuls fused."""
+"""The backend with torch's matmuls and everything between them fused in C++."""
 
 from __future__ import annotations
 

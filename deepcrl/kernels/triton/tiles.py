@@ -54,7 +54,7 @@ def matmul_tile(num_rows: int, width: int, itemsize: int, *, hip: bool = torch.v
 
 
 def layer_tile(num_rows: int, width: int, itemsize: int, *, hip: bool = torch.version.hip is not None) -> MatmulTile:
-    """Returns the tile of rung (b): as `matmul_tile`, with more threads for the widest row, which else spills."""
+    """Returns the tile of rung (b): as `matmul_tile`, with more threads for the widest row, so that nothing spills."""
     tile = matmul_tile(num_rows, width, itemsize, hip=hip)
     return replace(tile, num_warps=16) if tile.block_n == 512 and not hip else tile
 

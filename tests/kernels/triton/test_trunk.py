@@ -12,6 +12,7 @@ from deepcrl.kernels import dispatch, reference
 from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
 from deepcrl.kernels.triton import trunk as kernels
 from deepcrl.kernels.trunk import residual_trunk
+from deepcrl.train.sizing.dry_run import CountBytes
 from tests.kernels.conftest import operands, relative_error
 from tests.kernels.triton.conftest import DEVICE
 
@@ -71,6 +72,24 @@ def test_any_width(rung, precision, width):
 @pytest.mark.parametrize("block_layers", [1, 2])
 def test_ablations(rung, activation, layer_norm, block_layers):
     compare(operands(17, 16, 4, layer_norm=layer_norm), activation=activation, block_layers=block_layers)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("wanted", [Wanted(True, True, True), Wanted(True, False, False), Wanted(False, False, True)])
+def test_scratch_bytes_are_what_a_backward_pass_allocates(rung, precision, wanted):
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    with CountBytes() as count:
+        x, weight, bias, scale, shift = (t.to(DEVICE, copy=True) for t in operands(65, 64, 8))
+        trunk = Trunk(weight.to(dtype, copy=True), bias, scale, shift, 4, "swish", dtype)
+        kept, dense = (x.new_empty(8, *x.shape, dtype=dtype) for _ in range(2))
+        saved = Saved(kept, dense, x.new_empty(8, 2, len(x)))
+        grad, into = torch.ones_like(x), Gradients(torch.empty_like(weight), x.new_empty(8, 3, 64))
+        before = count.peak = count.live
+        kernels.backward(grad, trunk, saved, wanted, into, rung=rung)
+    predicted = kernels.backward_scratch_bytes(grad, trunk, wanted, rung=rung)
+    allocated = count.peak - before - grad.nbytes  # without the gradient that it returns
+    assert abs(predicted - allocated) <= 2 * grad.nbytes
 
 
 def test_rows_beyond_the_register_tile(monkeypatch):
