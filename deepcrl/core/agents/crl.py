@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from deepcrl.core.agents.common.action_choice import as_rows
 from deepcrl.core.agents.common.actor_losses import (
     ACTOR_OBJECTIVES,
     actor_loss_awr,
@@ -12,16 +13,14 @@ from deepcrl.core.agents.common.actor_losses import (
     actor_loss_max_entropy,
 )
 from deepcrl.core.agents.common.base import TrainableAgent
-from deepcrl.core.agents.common.candidates import as_rows
 from deepcrl.core.agents.common.contrastive_loss import contrastive_loss
 from deepcrl.core.agents.common.embedding_critic import EmbeddingCritic, add_critics, mean, smallest
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.inputs import AgentInputs
-from deepcrl.core.agents.common.modules import copied
-from deepcrl.core.agents.common.temperature import Temperature
 from deepcrl.core.agents.common.two_threads import TwoThreads
 from deepcrl.core.checks import above, at_least, one_of, share
 from deepcrl.core.components import AGENTS
+from deepcrl.core.modules import copied
 from deepcrl.core.types import Batch, Observation
 
 

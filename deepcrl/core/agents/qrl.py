@@ -7,16 +7,15 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
+from deepcrl.core.agents.common.action_choice import as_rows
 from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.common.base import TrainableAgent
-from deepcrl.core.agents.common.candidates import as_rows
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.inputs import AgentInputs
-from deepcrl.core.agents.common.modules import frozen
-from deepcrl.core.agents.common.temperature import Temperature
 from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import AGENTS
 from deepcrl.core.energies import check_dim
+from deepcrl.core.modules import frozen
 from deepcrl.core.types import Observation, TransitionBatch
 
 

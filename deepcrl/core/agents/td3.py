@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepcrl.core.agents.common.action_choice import as_rows
 from deepcrl.core.agents.common.base import TrainableAgent
-from deepcrl.core.agents.common.candidates import as_rows
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.common.twin_q import TwinQ
 from deepcrl.core.checks import at_least, share

@@ -1,1 +1,1 @@
-"""What several agents share: the base class, actor and critics, losses, and how an update is run."""
+"""What several agents share: base class, actor, critics, losses, how an update is run. May import only `core`."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from einops import repeat
+from einops import rearrange, repeat
 from torch import Tensor
 
 from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
@@ -52,3 +52,14 @@ def action_choice(name: str, *, value: Value | None, num_candidates: int) -> Act
     if name not in choices:
         raise ValueError(suggest("action choice" if value else "action choice of this agent", name, choices))
     return choices[name]
+
+
+def as_rows(observation: Observation, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns state [R, S], action [R, A] and goal [R, G]: a row for each of the actions [..., N, A] at N observations.
+
+    What is computed of the rows, [R], takes the actions' leading shape again by `view(action.shape[:-1])`.
+    """
+    leading = action.shape[:-1]
+    state, goal = (x.expand(*leading, -1) for x in (observation.state, observation.goal))
+    state, action, goal = (rearrange(x, "... env dim -> (... env) dim") for x in (state, action, goal))
+    return state, action, goal

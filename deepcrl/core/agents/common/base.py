@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.agents.common.adam import Adam
 from deepcrl.core.agents.common.inputs import AgentInputs, MakeEncoder
-from deepcrl.core.agents.common.modules import copied
-from deepcrl.core.agents.common.projection import project_after_steps
+from deepcrl.core.agents.common.optimizer import Adam, project_after_steps
 from deepcrl.core.checks import above
+from deepcrl.core.modules import copied
 from deepcrl.core.seeding import generator
 
 

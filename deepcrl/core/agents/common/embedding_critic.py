@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
-from deepcrl.core.agents.common.modules import copied, detached
 from deepcrl.core.checks import above
 from deepcrl.core.energies import Energy, check_dim
+from deepcrl.core.modules import copied, detached
 
 
 @dataclass(frozen=True, slots=True)

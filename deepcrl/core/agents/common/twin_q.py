@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
-from deepcrl.core.agents.common.modules import frozen
 from deepcrl.core.checks import share
+from deepcrl.core.modules import frozen
 from deepcrl.core.types import TransitionBatch
 
 

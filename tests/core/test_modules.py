@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from deepcrl.core.agents.common.modules import copied, detached, frozen
 from deepcrl.core.components import ENERGIES
+from deepcrl.core.modules import copied, detached, frozen
 
 
 def test_frozen_spares_parameters_but_not_inputs():
