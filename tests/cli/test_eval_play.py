@@ -79,7 +79,7 @@ def test_eval_with_other_kernels(deepcrl) -> None:
 
 
 def test_eval_of_an_older_checkpoint(deepcrl, run: Path) -> None:
-    older = checkpoint.list_checkpoints(run / "checkpoints")[0]
+    older = checkpoint.list_checkpoints(run / "checkpoints")[0].path
     result = deepcrl("eval", str(older))
     assert "after 300 env steps" in result.out
     assert (run / "evaluations.jsonl").exists()

@@ -11,7 +11,6 @@ import yaml
 
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.saved_run import with_overrides
-from deepcrl.run.saved import Saved
 
 
 def test_train_resume_eval_and_play(deepcrl, tiny) -> None:
@@ -52,7 +51,7 @@ def test_train_resume_eval_and_play(deepcrl, tiny) -> None:
 def test_arguments_of_the_environment_come_back_from_a_saved_run(override: str, kwargs: dict[str, Any]) -> None:
     first = compose_values(["env=gymnasium", override])
     assert first["env"]["kwargs"] == kwargs
-    assert with_overrides(Saved(Path(), {"config": first}), ["seed=3"]).evaluation_env == first["env"]
+    assert with_overrides(first, ["seed=3"]).evaluation_env == first["env"]
 
 
 def test_mistakes_are_one_line(deepcrl, tiny) -> None:

@@ -62,11 +62,11 @@ def test_goes_on_with_a_larger_total(deepcrl, offline, tmp_path: Path, same) -> 
     assert offline("total_grad_steps=20").code == 0
     assert "(a larger total_grad_steps would go on)" in deepcrl("train", "resume=run").out
     assert deepcrl("train", "resume=run", "total_grad_steps=40").code == 0
-    resumed = checkpoint.load(checkpoint.find(tmp_path / "run"))["run"]
+    resumed = checkpoint.find(tmp_path / "run").state
     rows = read_rows(tmp_path / "run" / "metrics.jsonl")[0]
     shutil.rmtree(tmp_path / "run")
     assert offline().code == 0
-    same(resumed, checkpoint.load(checkpoint.find(tmp_path / "run"))["run"])
+    same(resumed, checkpoint.find(tmp_path / "run").state)
     same(rows, read_rows(tmp_path / "run" / "metrics.jsonl")[0])
 
 

@@ -14,7 +14,7 @@ def test_a_run_and_its_resume_are_one_run(deepcrl, tiny, same, tmp_path: Path) -
     assert deepcrl("train", *warp, "run_dir=whole").code == 0
     assert deepcrl("train", *warp, "total_env_steps=200", "run_dir=parts").code == 0
     assert deepcrl("train", "resume=parts", "total_env_steps=400").code == 0
-    whole, parts = (checkpoint.load(checkpoint.find(tmp_path / name))["run"] for name in ("whole", "parts"))
+    whole, parts = (checkpoint.find(tmp_path / name).state for name in ("whole", "parts"))
     assert len(read_rows(tmp_path / "whole" / "metrics.jsonl")[0]) == 21
     for part in ("envs", "agent", "buffer", "observation"):
         same(whole[part], parts[part], part)

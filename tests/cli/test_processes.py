@@ -66,7 +66,7 @@ def test_kill_9_and_resume_equals_a_straight_run(fatal, tiny, tmp_path: Path, sa
     assert fatal(*tiny, "run_dir=straight").code == 0
     killed = fatal(*tiny, "run_dir=run", AT_CALL="40", SEND=str(int(signal.SIGKILL)))
     assert killed.code == -signal.SIGKILL
-    assert checkpoint.find(tmp_path / "run").name == "step_0000000000200_00000000024"
+    assert checkpoint.find(tmp_path / "run").path.name == "step_0000000000200_00000000024"
     left = tmp_path / "run" / "checkpoints" / ".writing_step_0000000000210_00000000039"
     left.mkdir()  # as if it had been killed while saving
     resumed = fatal("resume=run")
@@ -75,7 +75,7 @@ def test_kill_9_and_resume_equals_a_straight_run(fatal, tiny, tmp_path: Path, sa
     rows, torn = read_rows(tmp_path / "run" / "metrics.jsonl")
     assert torn == 0
     same(rows, read_rows(tmp_path / "straight" / "metrics.jsonl")[0])
-    ends = [checkpoint.load(checkpoint.find(tmp_path / name))["run"] for name in ("run", "straight")]
+    ends = [checkpoint.find(tmp_path / name).state for name in ("run", "straight")]
     same(*ends)
 
 
@@ -84,14 +84,14 @@ def test_a_signal_saves_and_shows_in_the_exit_status(fatal, tiny, tmp_path: Path
     stopped = fatal(*tiny, "loss=fatal", "run_dir=run", AT_CALL="30", SEND=str(int(number)))
     assert (stopped.code, stopped.err) == (128 + number, "")
     assert stopped.out.endswith("Saved. Go on with: deepcrl train resume=run\n")
-    assert checkpoint.find(tmp_path / "run").name == "step_0000000000240_00000000030"
+    assert checkpoint.find(tmp_path / "run").path.name == "step_0000000000240_00000000030"
     assert (tmp_path / "run" / "plots" / "curves.png").exists()
 
 
 def test_the_second_ctrl_c_stops_at_once_without_a_traceback(fatal, tiny, tmp_path: Path) -> None:
     stopped = fatal(*tiny, "loss=fatal", "run_dir=run", AT_CALL="30", SEND="2 2")
     assert (stopped.code, stopped.err) == (130, "deepcrl: stopped at once, without saving\n")
-    assert checkpoint.find(tmp_path / "run").name == "step_0000000000200_00000000024"
+    assert checkpoint.find(tmp_path / "run").path.name == "step_0000000000200_00000000024"
 
 
 def test_nan_is_one_line_and_the_dump_can_be_read(fatal, tiny, tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_nan_is_one_line_and_the_dump_can_be_read(fatal, tiny, tmp_path: Path) -
     assert error.startswith("Stopped after 32 gradient steps: actor/loss=nan, ")
     assert "more metrics. State dumped to " in error
     assert error.endswith("State dumped to run/nan_dump/step_0000000000240_00000000032")
-    checkpoint.load(tmp_path / "run" / "nan_dump" / "step_0000000000240_00000000032")
-    assert checkpoint.find(tmp_path / "run").name == "step_0000000000200_00000000024"
+    assert checkpoint.Checkpoint(tmp_path / "run" / "nan_dump" / "step_0000000000240_00000000032").content
+    assert checkpoint.find(tmp_path / "run").path.name == "step_0000000000200_00000000024"
     assert fatal("resume=run").code == 0  # from before the NaN
 
 

@@ -33,7 +33,7 @@ def test_a_run_without_a_name_gets_one(deepcrl, tiny, tmp_path: Path) -> None:
 def test_encoders_are_set_together_or_apart(deepcrl, tiny, tmp_path: Path) -> None:
     own = ("actor_encoder=residual_mlp", "actor_encoder.depth=8", "actor_encoder.width=32")
     assert deepcrl("train", *tiny, *own, "run_dir=run").code == 0
-    networks = checkpoint.load(checkpoint.find(tmp_path / "run"))["run"]["agent"]["networks"]
+    networks = checkpoint.find(tmp_path / "run").state["agent"]["networks"]
     shapes = {name: tuple(state["weight"].shape) for name, state in networks.items()}
     assert shapes == {"actor": (8, 32, 32), "sa_encoder": (4, 16, 16), "goal_encoder": (4, 16, 16)}
 
@@ -119,7 +119,7 @@ def test_completion_is_installed_for_deepcrl(deepcrl, verb: tuple[str, ...]) -> 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(deepcrl, tiny, tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     assert deepcrl("train", *tiny, "run_dir=run", "total_env_steps=100").code == 0
-    before = checkpoint.find(tmp_path / "run")
+    before = checkpoint.find(tmp_path / "run").path
     # More than any other file of the run, less than a checkpoint
     resource.setrlimit(resource.RLIMIT_FSIZE, ((before / "state.pt").stat().st_size // 2, hard))
     try:

@@ -81,8 +81,8 @@ def test_checkpoints_are_looked_into_unless_told_not_to(write, tmp_path: Path, m
     for depth in (4, 8, 16):
         (write(tmp_path / str(depth), [0, 1], depth=depth) / "checkpoints" / "step_0_0").mkdir()
     monkeypatch.setattr(module, "MAX_MAPPED", 2)
-    monkeypatch.setattr(module.Saved, "read", lambda path: SimpleNamespace(config={}))
-    monkeypatch.setattr(module, "maps", lambda saved: {"trace": {"at_goal": 3, "points": [[1 / 3]]}})
+    monkeypatch.setattr(module, "find", lambda path: SimpleNamespace(config={}))
+    monkeypatch.setattr(module, "maps", lambda checkpoint: {"trace": {"at_goal": 3, "points": [[1 / 3]]}})
     shown = contents(tmp_path)
     drawn = [group["maps"] for group in shown["tasks"][0]["groups"]]
     assert drawn == [{"trace": {"at_goal": 3, "points": [[0.33333]]}}] * 2 + [{}]

@@ -15,7 +15,7 @@ from deepcrl.core.types import CriticAgent, Observation
 from deepcrl.envs.scenes.mazes import LAYOUTS, parse_layout
 from deepcrl.report.maps import MAX_POINTS, _grid, maps, principal, value_map
 from deepcrl.run import checkpoint
-from deepcrl.run.saved import Saved
+from deepcrl.run.checkpoint import Checkpoint
 from deepcrl.train.build import build_agent, env_spec
 
 CPU = torch.device("cpu")
@@ -111,13 +111,12 @@ def test_principal_components_of_too_few_points_are_zero() -> None:
     assert shares.tolist() == [0, 0, 0]
 
 
-def saved(config, tmp_path) -> Saved:
+def saved(config, tmp_path) -> Checkpoint:
     agent = build_agent(config, env_spec(config), CPU)
     run = {"agent": agent.state_dict(), "progress": {"env_steps": 0}}
-    path = checkpoint.save(
+    return checkpoint.save(
         tmp_path / "checkpoints", {"config": config.to_dict(), "run": run}, env_steps=0, grad_steps=0, keep=1
     )
-    return Saved.read(path)
 
 
 def test_maps_of_a_checkpoint(tiny, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""Films and pictures of a policy, and the random one."""
+"""Films and pictures of a policy."""
 
 from __future__ import annotations
 
@@ -9,21 +9,8 @@ import torch
 
 from deepcrl.core.types import Observation
 from deepcrl.run import film as module
-from deepcrl.run.film import film, policy_of, random_policy
-
-
-def test_random_actions_fill_their_box_and_follow_the_seed(tiny) -> None:
-    observation = Observation(torch.zeros(4000, 29), torch.zeros(4000, 2))
-    ant = {"name": "ant"}
-    act = random_policy(tiny(env=ant))
-    actions = act(observation)
-    assert actions.shape == (4000, 8)
-    counts = torch.histc(actions, 20, -1, 1)
-    assert counts.sum() == 32_000
-    assert float(((counts - 1600) ** 2 / 1600).sum()) < 43.8  # chi-square, 19 degrees of freedom, p = 0.001
-    assert not torch.equal(actions, act(observation))
-    assert torch.equal(actions, random_policy(tiny(env=ant))(observation))
-    assert not torch.equal(actions, random_policy(tiny(env=ant, seed=1))(observation))
+from deepcrl.run.film import film
+from deepcrl.run.policy import policy_of, random_policy
 
 
 def test_a_policy_does_not_explore() -> None:

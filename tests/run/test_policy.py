@@ -53,10 +53,15 @@ def test_a_checkpoint_of_other_networks_is_refused_in_one_line(run: Run, tmp_pat
     assert "\n" not in str(raised.value)
 
 
-def test_random_actions_fill_their_range_and_come_again_with_the_seed(tiny) -> None:
-    observation = Observation(torch.zeros(1000, 4), torch.zeros(1000, 2))
-    first, again, other = (random_policy(tiny(seed=seed))(observation) for seed in (0, 0, 1))
-    assert first.shape == (1000, 2)
-    assert -1 <= first.min() < -0.9 < 0.9 < first.max() <= 1
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+def test_random_actions_fill_their_box_and_follow_the_seed(tiny) -> None:
+    observation = Observation(torch.zeros(4000, 29), torch.zeros(4000, 2))
+    ant = {"name": "ant"}
+    act = random_policy(tiny(env=ant))
+    actions = act(observation)
+    assert actions.shape == (4000, 8)
+    counts = torch.histc(actions, 20, -1, 1)
+    assert counts.sum() == 32_000
+    assert float(((counts - 1600) ** 2 / 1600).sum()) < 43.8  # chi-square, 19 degrees of freedom, p = 0.001
+    assert not torch.equal(actions, act(observation))
+    assert torch.equal(actions, random_policy(tiny(env=ant))(observation))
+    assert not torch.equal(actions, random_policy(tiny(env=ant, seed=1))(observation))

@@ -1,13 +1,127 @@
-"""What may change when a run goes on, and what may not."""
+"""Fresh, resumed, continued in a sweep: what a run is started from, and what may change when it is resumed."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from deepcrl.run.resume_check import FREE_ON_RESUME, check_resume
+from deepcrl.run.checkpoint import CheckpointError, find, list_checkpoints
+from deepcrl.run.directory import RunDir, prepare
+from deepcrl.run.lock import lock
+from deepcrl.run.metrics import JsonlLogger
+from deepcrl.run.start import FREE_ON_RESUME, Start, check_resume, continued, final_score, fresh, resumed
+from deepcrl.train.validate import validated
+
+
+@pytest.fixture
+def run(tiny, train, tmp_path: Path) -> Path:
+    """A run that is complete, with two checkpoints."""
+    train(tiny(run_dir=str(tmp_path / "run"), total_env_steps=200))
+    return tmp_path / "run"
+
+
+def test_fresh(tiny, tmp_path: Path) -> None:
+    config = tiny(run_dir=str(tmp_path / "run"))
+    assert fresh(config) == Start(config, None, RunDir(tmp_path / "run"))
+    assert list(tmp_path.iterdir()) == []
+    prepare(tmp_path / "run", config.to_dict(), resume=False)
+    with pytest.raises(ValueError, match="run already holds a run; go on with it by resume="):
+        fresh(config)
+
+
+def test_resumed_goes_on_with_the_saved_settings_and_those_that_are_free(run: Path, tiny) -> None:
+    start = resumed(run, {"total_env_steps": 300, "loss": {"name": "infonce"}, "encoder.depth": 4}, {})
+    assert start == Start(tiny(run_dir=str(run), total_env_steps=300), find(run), RunDir(run))
+    older = list_checkpoints(run / "checkpoints")[0]
+    assert resumed(older.path, {}, {}, str(run)).checkpoint == older
+
+
+def test_resumed_keeps_of_a_logger_what_is_not_named(run: Path) -> None:
+    wandb = {"name": "wandb", "project": "mine", "mode": "disabled", "entity": "", "tags": []}
+    content = find(run).content  # kept with the object, so that the saved config can be set here
+    checkpoint = find(run)
+    checkpoint.__dict__["content"] = content | {"config": content["config"] | {"logger": wandb}}
+    assert checkpoint.config["logger"] == wandb
+
+    def logger(asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+        monkeypatch.setattr("deepcrl.run.start.find", lambda where: checkpoint)
+        return resumed(run, asked, {}).config.logger
+
+    with pytest.MonkeyPatch.context() as patch:
+        assert logger({}, patch) == wandb
+        default = wandb | {"project": "deepcrl", "tags": ["x"]}
+        assert logger({"logger": default, "logger.tags": ["x"]}, patch) == wandb | {"tags": ["x"]}
+        assert logger({"logger": {"name": "none"}}, patch) == {"name": "none"}
+
+
+def test_resumed_refuses(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a run goes on in its own directory, .*run; leave out run_dir=elsewhere"):
+        resumed(run, {}, {}, "elsewhere")
+    with pytest.raises(ValueError, match="resume: seed=5 contradicts the saved run"):
+        resumed(run, {"seed": 5}, {})
+    with pytest.raises(ValueError, match="resume: seed=5 contradicts the saved run"):
+        resumed(run, {}, {"seed": 5})
+    assert resumed(run, {"seed": 0}, {"seed": 5}).config.seed == 0  # named by itself, it is not the experiment's
+    assert resumed(run, {}, {"total_env_steps": 1000}).config.total_env_steps == 200  # only what is named by itself
+    with pytest.raises(CheckpointError, match="none does not exist"):
+        resumed(tmp_path / "none", {}, {})
+
+
+def test_continued_from_nothing(tiny, tmp_path: Path) -> None:
+    config = tiny(run_dir=str(tmp_path / "run"))
+    assert continued(config) == Start(config, None, RunDir(tmp_path / "run"))
+
+
+def test_continued_from_the_newest_checkpoint(run: Path, tiny) -> None:
+    config = tiny(run_dir=str(run), total_env_steps=300)
+    assert continued(config) == Start(config, find(run), RunDir(run))
+    with pytest.raises(ValueError, match="resume: seed=1 contradicts the saved run, which has seed=0"):
+        continued(tiny(run_dir=str(run), seed=1))
+    learners = {"deep": {"encoder": {"depth": 8}}}
+    with pytest.raises(ValueError, match=r"resume: learners\.deep\.encoder\.depth=8 contradicts"):
+        continued(tiny(run_dir=str(run), learners=learners))
+
+
+def test_continued_knows_a_complete_run(run: Path, tiny) -> None:
+    config = tiny(run_dir=str(run), total_env_steps=200)
+    assert continued(config).score == final_score(RunDir(run), config) is not None
+
+
+def test_continued_removes_what_stopped_before_its_first_checkpoint(tiny, tmp_path: Path) -> None:
+    config = tiny(run_dir=str(tmp_path / "run"))
+    directory = prepare(tmp_path / "run", config.to_dict(), resume=False)
+    with lock(directory.path), pytest.raises(ValueError, match="is being written by another deepcrl run"):
+        continued(config)
+    assert directory.holds_run()
+    assert continued(config) == Start(config, None, directory)
+    assert not directory.holds_run()
+
+
+def test_continued_leaves_alone_what_cannot_be_read(tiny, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: [")
+    with pytest.raises(ValueError, match=r"config\.yaml cannot be read; remove "):
+        continued(tiny(run_dir=str(tmp_path)))
+    assert (tmp_path / "config.yaml").read_text() == "seed: ["
+
+
+def test_the_final_score_is_that_of_a_run_at_its_end(run: Path) -> None:
+    directory, config = RunDir(run), validated(yaml.safe_load((run / "config.yaml").read_text()))
+    assert final_score(directory, config) == 0.0
+    assert final_score(directory, validated(config.to_dict() | {"total_env_steps": 300})) is None
+    newest = find(run).path
+    newest.rename(newest.with_name(f"aside_{newest.name}"))  # stopped between the last row and the last checkpoint
+    assert final_score(directory, config) is None
+    newest.with_name(f"aside_{newest.name}").rename(newest)
+    logger = JsonlLogger(run / "metrics.jsonl")
+    logger.log({"env_steps": 200, "grad_steps": 24, "wall_seconds": 1.0})  # a last row without an evaluation
+    logger.close()
+    assert final_score(directory, config) is None
+    (run / "metrics.jsonl").unlink()
+    assert final_score(directory, config) is None
 
 
 def test_resume_compares_a_group_by_name(tiny) -> None:

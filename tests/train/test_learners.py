@@ -11,8 +11,8 @@ import torch
 
 from deepcrl.core.agents.gcbc import GCBC
 from deepcrl.core.types import TransitionBatch
-from deepcrl.run.recorder import Session
-from deepcrl.run.saved import Saved
+from deepcrl.run.checkpoint import find
+from deepcrl.run.policy import trained_agent
 from deepcrl.train.build import build_agent, build_buffer, build_run, env_spec
 from deepcrl.train.config import RunConfig
 from deepcrl.train.interrupt import Interrupt
@@ -127,15 +127,15 @@ def test_preflight_counts_them(tiny) -> None:
     assert "other/actor" in sizes.parameters
 
 
-def test_a_learner_is_read_from_a_checkpoint(tiny, tmp_path: Path, same) -> None:
-    session = Session(learning(tiny, run_dir=str(tmp_path / "run")))
-    session.run()
-    saved, model = Saved.read(tmp_path / "run"), session.model
+def test_a_learner_is_read_from_a_checkpoint(tiny, train, tmp_path: Path, same) -> None:
+    config, runs = learning(tiny, run_dir=str(tmp_path / "run")), []
+    train(config, runs.append)
+    checkpoint, (run,) = find(tmp_path / "run"), runs
     for name in LEARNERS:
-        same(saved.agent(session.config, name).state_dict(), model.learners[name].state_dict())
-    same(saved.agent(session.config).state_dict(), model.agent.state_dict())
+        same(trained_agent(checkpoint, config, name).state_dict(), run.learners[name].state_dict())
+    same(trained_agent(checkpoint, config).state_dict(), run.agent.state_dict())
     with pytest.raises(ValueError, match=r"^Unknown learner 'deeep'. Did you mean 'deep'\? Known: deep, other$"):
-        saved.agent(session.config, "deeep")
+        trained_agent(checkpoint, config, "deeep")
 
 
 def test_settings_of_a_learner(tiny) -> None:

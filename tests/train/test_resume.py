@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from deepcrl.core.components import AGENTS, ENCODERS
-from deepcrl.run import checkpoint, metrics
-from deepcrl.run.checkpoint import CheckpointError
-from deepcrl.run.recorder import Session
+from deepcrl.run import metrics
+from deepcrl.run.checkpoint import CheckpointError, find, list_checkpoints
+from deepcrl.run.directory import RunDir
+from deepcrl.run.start import Start, fresh, resumed
+from deepcrl.run.training import train_run
 from deepcrl.train.build import build_run
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.loop import fit
@@ -86,9 +88,9 @@ def test_an_interrupt_anywhere_changes_nothing(tiny, same, at: tuple[int, int]) 
     run, memory = build_run(config), Snapshots()
     fit(run, memory, StopAt(run, *at))
     assert list(memory.states)[-1] == at
-    resumed = build_run(config)
-    resumed.load_state_dict(load(memory.states[at]))
-    fit(resumed, memory, Interrupt())
+    again = build_run(config)
+    again.load_state_dict(load(memory.states[at]))
+    fit(again, memory, Interrupt())
     same(memory.rows, straight.rows)
     same(load(memory.states[400, 64]), load(straight.states[400, 64]))
 
@@ -101,9 +103,9 @@ def test_an_offline_run_goes_on_bit_by_bit(tiny, same, dataset: str, name: str, 
     run, memory = build_run(config), Snapshots()
     fit(run, memory, StopAt(run, 0, at))
     assert list(memory.states)[-1] == (0, at)
-    resumed = build_run(config)
-    resumed.load_state_dict(load(memory.states[0, at]))
-    fit(resumed, memory, Interrupt())
+    again = build_run(config)
+    again.load_state_dict(load(memory.states[0, at]))
+    fit(again, memory, Interrupt())
     same(memory.rows, straight.rows)
     same(load(memory.states[0, 40]), load(straight.states[0, 40]))
 
@@ -143,14 +145,14 @@ def test_each_encoder_learns_and_resumes(tiny, same, name: str, precision: str) 
 
 def test_going_back_to_an_older_checkpoint(tiny, tmp_path: Path, same) -> None:
     run, config = tmp_path / "run", tiny(run_dir=str(tmp_path / "run"))
-    Session(config).run()
+    train_run(fresh(config))
     straight, _ = metrics.read_rows(run / "metrics.jsonl")
-    older, newest = checkpoint.list_checkpoints(run / "checkpoints")
-    Session(tiny(run_dir=str(run), total_env_steps=360), checkpoint.load(older), older).run()
+    older, newest = list_checkpoints(run / "checkpoints")
+    train_run(resumed(older.path, {"total_env_steps": 360}, {}))
     assert [row["env_steps"] for row in metrics.read_rows(run / "metrics.jsonl")[0]] == list(range(0, 361, 20))
-    assert checkpoint.find(run).name.startswith("step_0000000000360")
-    aside = newest.with_name(f"aside_{newest.name}")
-    Session(tiny(run_dir=str(run), total_env_steps=440), checkpoint.load(aside), aside).run()  # and forth again
+    assert find(run).path.name.startswith("step_0000000000360")
+    aside = newest.path.with_name(f"aside_{newest.path.name}")
+    train_run(resumed(aside, {"total_env_steps": 440}, {}))  # and forth again
     rows, _ = metrics.read_rows(run / "metrics.jsonl")
     assert [row["env_steps"] for row in rows] == [*range(0, 361, 20), 420, 440]
     same(rows[:18], straight[:18])
@@ -161,10 +163,10 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(tiny, tmp_path: Path) ->
         return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     run = str(tmp_path / "run")
-    Session(tiny(run_dir=run, total_env_steps=160)).run()
-    origin, before = checkpoint.find(Path(run)), content()
+    train_run(fresh(tiny(run_dir=run, total_env_steps=160)))
+    before = content()
     other = tiny(run_dir=run, encoder={"name": "residual_mlp", "width": 32})
     with pytest.raises(CheckpointError, match="does not fit this code or these settings: ") as raised:
-        Session(other, checkpoint.load(origin), origin)
+        train_run(Start(other, find(run), RunDir(Path(run))))
     assert "\n" not in str(raised.value)
     assert content() == before

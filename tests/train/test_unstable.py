@@ -15,7 +15,7 @@ from deepcrl.core.components import RELABELS
 from deepcrl.core.types import TransitionBatch
 from deepcrl.envs import make_envs
 from deepcrl.run.metrics import read_rows
-from deepcrl.run.recorder import Session
+from deepcrl.train.run import Run
 
 
 @pytest.fixture(autouse=True)
@@ -50,11 +50,12 @@ def test_the_buffer_never_gives_out_the_broken_step(transitions: bool) -> None:
         assert not batch.terminated.any()
 
 
-def test_a_run_goes_on_and_tells_of_it(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session = Session(tiny(run_dir=str(tmp_path / "run")))
-    assert session.model.envs is not None
-    session.model.envs.physics.field("qvel")[1, 0] = float("nan")
-    session.run()
+def test_a_run_goes_on_and_tells_of_it(tiny, train, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def spoil(run: Run) -> None:
+        assert run.envs is not None
+        run.envs.physics.field("qvel")[1, 0] = float("nan")
+
+    train(tiny(run_dir=str(tmp_path / "run")), spoil)
     rows = read_rows(tmp_path / "run" / "metrics.jsonl")[0]
     assert {row["env/unstable"] for row in rows if "env/unstable" in row} == {1}
     assert rows[-1]["env_steps"] == 400

@@ -70,9 +70,9 @@ def test_from_another_folder_and_after_a_move(deepcrl, run: Path, tmp_path: Path
 
 
 def test_from_one_of_its_checkpoints(deepcrl, run: Path) -> None:
-    older = checkpoint.list_checkpoints(run / "checkpoints")[0]
+    older = checkpoint.list_checkpoints(run / "checkpoints")[0].path
     assert deepcrl("train", f"resume={older}", "total_env_steps=320").code == 0
-    assert checkpoint.find(run).name == "step_0000000000320_00000000048"
+    assert checkpoint.find(run).path.name == "step_0000000000320_00000000048"
 
 
 def test_a_logger_keeps_what_is_not_named(deepcrl, tiny, tmp_path: Path) -> None:
@@ -131,26 +131,26 @@ def test_the_experiment_that_it_was_started_with(deepcrl, tiny, tmp_path: Path) 
 
 
 def truncate(run: Path) -> None:
-    os.truncate(checkpoint.find(run) / "state.pt", 5000)
+    os.truncate(checkpoint.find(run).path / "state.pt", 5000)
 
 
 def flip_a_bit(run: Path) -> None:
-    path = checkpoint.find(run) / "state.pt"
+    path = checkpoint.find(run).path / "state.pt"
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 16
     path.write_bytes(damaged)
 
 
 def drop_meta(run: Path) -> None:
-    (checkpoint.find(run) / "meta.json").unlink()
+    (checkpoint.find(run).path / "meta.json").unlink()
 
 
 def spoil_meta(run: Path) -> None:
-    (checkpoint.find(run) / "meta.json").write_text('{"format_version"')
+    (checkpoint.find(run).path / "meta.json").write_text('{"format_version"')
 
 
 def age(run: Path) -> None:
-    path = checkpoint.find(run) / "meta.json"
+    path = checkpoint.find(run).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 0}))
 
 
@@ -187,7 +187,7 @@ def test_the_older_checkpoint_that_is_offered_works(deepcrl, run: Path) -> None:
     flip_a_bit(run)
     offered = deepcrl("train", "resume=run").error.partition("try resume=")[2]
     assert deepcrl("train", f"resume={offered}").code == 0
-    checkpoint.load(checkpoint.find(run))
+    assert checkpoint.find(run).content
     assert len(read_rows(run / "metrics.jsonl")[0]) == 21
 
 

@@ -14,11 +14,11 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 
 from deepcrl.cli.hydra.compose import CONFIGS_DIR, compose_values
 from deepcrl.core.components import LOSSES
+from deepcrl.core.settings import lookup
 from deepcrl.run import checkpoint
 from deepcrl.run.directory import prepare
 from deepcrl.run.lock import lock
 from deepcrl.run.metrics import read_rows
-from deepcrl.run.resume_check import lookup
 from deepcrl.train.build import env_spec
 from deepcrl.train.validate import validated
 
@@ -163,6 +163,7 @@ import os
 from torch import Tensor
 
 from deepcrl.core.components import LOSSES
+from deepcrl.core.settings import lookup
 
 calls = 0
 
@@ -188,7 +189,7 @@ def test_killed_in_the_middle_the_same_command_goes_on(
     assert killed.code == -signal.SIGKILL
     assert names(tmp_path / "sweep") == ["seed=0", "seed=1"]
     kept = checkpoint.list_checkpoints(tmp_path / "sweep" / "seed=1" / "checkpoints")
-    assert [path.name for path in kept[-1:]] == ([left] if left else [])
+    assert [saved.path.name for saved in kept[-1:]] == ([left] if left else [])
     complete = content(tmp_path / "sweep" / "seed=0")
     result = process(*command, DEEPCRL_PLUGINS="fatal_loss")
     assert (result.code, result.err) == (0, "")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from deepcrl.run.recorder import Session
+from deepcrl.run.console import print_table
 from deepcrl.train.build import build_run, env_spec
 from deepcrl.train.sizing.counts import AgentSizes
 from deepcrl.train.sizing.table import Preflight, format_bytes, preflight
@@ -87,9 +87,7 @@ def test_the_table_fits_and_its_numbers_stand_under_each_other(tiny, width: int)
     agents = AgentSizes({"actor": 67_000_000, "sa_encoder": 9}, step_bytes=2**20)
     sizes = dataclasses.replace(sizes_of(config), agents=agents)
     out = io.StringIO()
-    session = object.__new__(Session)
-    session._terminal = Console(file=out, width=width, highlight=False)
-    session._print_table([("run", "", "runs/one"), *sizes.rows()])
+    print_table(Console(file=out, width=width, highlight=False), [("run", "", "runs/one"), *sizes.rows()])
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     assert lines[0] == "run             runs/one"
     assert lines[1] == "env steps       99,993,600  1 + 3,149 unrolls (prefill + training) of 31,744"
