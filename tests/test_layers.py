@@ -15,12 +15,15 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 WITH_PROGRAMS = ("deepcrl", "tests", "benchmarks", "docs/generate", "examples")
 
 BELOW_TRAIN = ("deepcrl.core", "deepcrl.kernels", "deepcrl.envs", "deepcrl.nets")
-BASE = tuple(f"deepcrl.core.{name}" for name in ("checks", "components", "files", "registry", "seeding", "types"))
+BASE = tuple(
+    f"deepcrl.core.{name}" for name in ("checks", "components", "files", "modules", "registry", "seeding", "types")
+)
 # Room, or module with a narrower rule -> what of ours it may import. The longest prefix counts.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "deepcrl.core": ("deepcrl.core",),
     "deepcrl.core.checks": (),
     "deepcrl.core.files": (),
+    "deepcrl.core.modules": (),
     "deepcrl.core.seeding": (),
     "deepcrl.core.types": (),
     "deepcrl.core.registry": ("deepcrl.core.checks",),
@@ -69,8 +72,6 @@ ONE_COMPONENT_PER_FILE = {
 MAX_LINES = 300
 
 PENDING = (
-    "deepcrl.core.agents.common.contrast",  # C
-    "tests/core/agents/test_crl.py",  # C
     "deepcrl.train.build",  # D
     "deepcrl.envs.gymnasium.task",  # E
     "deepcrl.envs.gymnasium.vector",  # E
