@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -64,7 +65,7 @@ def backend(x: Tensor, *, bf16: bool = False) -> Backend:
     if _chosen == "triton":
         kernels = _triton()
         _refuse(kernels.unsupported(x))
-        return kernels
+        return cast(Backend, kernels)
     if _chosen != "auto" or x.device.type != "cpu" or x.dtype != torch.float32 or not build.compiler():
         return eager
     width = x.shape[1]

@@ -38,7 +38,7 @@ def test_seeds_are_summed_up_as_in_the_report_where_all_of_them_are(num: int) ->
     assert (expected.x[0], expected.x[-1]) == (0, 10)
     if num == 2:  # fewer than four runs: the mean, here of two straight lines
         np.testing.assert_allclose(expected.value, 1 + expected.x / 10)
-    ((interval,),) = ([collection.get_paths()[0].vertices] for collection in ax.collections)
+    (interval,) = (np.asarray(collection.get_paths()[0].vertices) for collection in ax.collections)
     assert (interval[:, 1].min(), interval[:, 1].max()) == (expected.low.min(), expected.high.max())
     assert len(ax.lines) == num + 1
 
