@@ -7,6 +7,8 @@ from typing import Any
 
 MAX_DEPTH = 20
 """Of settings within settings."""
+UNBUILDABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError, OSError)
+"""What building a run of arbitrary settings and checkpoints may raise: the page then lacks a number or a picture."""
 
 
 def check_config(config: Any) -> None:
@@ -25,6 +27,12 @@ def check_config(config: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**63:
             raise ValueError(f"config.yaml has {key}={_short(value)}, which is no whole number of at least {least}")
     _check_values(config, MAX_DEPTH)
+
+
+def names_module(config: dict[str, Any]) -> bool:
+    """Whether building the run's environment would import a module that its id names (`module:Name-v0`)."""
+    envs = [config.get(group) for group in ("env", "eval_env")]
+    return any(isinstance(env, dict) and ":" in str(env.get("id", "")) for env in envs)
 
 
 def _check_values(value: Any, depth: int) -> None:

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
 from deepcrl import __version__
 from deepcrl.report import paper
+from deepcrl.report.attachments import MAX_MAPPED, Films, Maps, Pictures
 from deepcrl.report.groups import Group, Task, by_task, plain, shortest
-from deepcrl.report.maps import maps
-from deepcrl.report.read import SCORE, Found, RunRecord, lies_within
+from deepcrl.report.numbers import number, numbers
+from deepcrl.report.read import SCORE, Found, RunRecord
 from deepcrl.report.sizes import Sizes, sizes
-from deepcrl.run.checkpoint import find, list_checkpoints
-from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import COUNTERS
 from deepcrl.run.plots.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate, thinned
 from deepcrl.train.block_norms import last_blocks
 
 FINALS = (SCORE, "eval/success_any", "eval/final_distance")
 THRESHOLD_SHARES = (0.1, 0.25, 0.5, 0.75)
-MAX_FILM_BYTES = 6_000_000
-"""Films beyond this sum are linked instead of embedded, so that a page with many runs still opens at once."""
-UNBUILDABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError, OSError)
-"""What building a run of arbitrary settings and checkpoints may raise: the page then lacks a number or a picture."""
-MAX_MAPPED = 8
-"""Configurations whose checkpoint is looked into: each takes an episode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +57,7 @@ def content(found: Found, title: str, page_dir: Path, *, with_maps: bool = True)
     Without `with_maps` no checkpoint is opened.
     """
     tasks = by_task(found.runs)
-    pictures = _Pictures(_Films(page_dir), _Maps(MAX_MAPPED if with_maps else 0))
+    pictures = Pictures(Films(page_dir), Maps(MAX_MAPPED if with_maps else 0))
     measured = {key for run in found.runs for row in run.rows for key in row}
     shown = [_task(task, pictures) for task in tasks]
     return {
@@ -95,7 +85,7 @@ def _caveats(task: Task) -> Iterable[str]:
             yield f"{task.name}, {group.label}: runs end at {min(ends):,.0f} to {max(ends):,.0f} env steps"
 
 
-def _task(task: Task, pictures: _Pictures) -> dict[str, Any]:
+def _task(task: Task, pictures: Pictures) -> dict[str, Any]:
     best = max(float(group.final_scores.max()) for group in task.groups)
     thresholds = [share * task.episode_length for share in THRESHOLD_SHARES if share * task.episode_length <= best]
     names = shortest(task.keys)
@@ -109,9 +99,9 @@ def _task(task: Task, pictures: _Pictures) -> dict[str, Any]:
     }
 
 
-def _group(group: Group, task: Task, thresholds: list[float], pictures: _Pictures) -> dict[str, Any]:
+def _group(group: Group, task: Task, thresholds: list[float], pictures: Pictures) -> dict[str, Any]:
     first = group.runs[0]
-    size = _size(first.config)
+    size = sizes(first.config)
     return {
         "label": group.label,
         "values": [_value(group.values[key]) if key in group.values else None for key in task.keys],
@@ -119,8 +109,8 @@ def _group(group: Group, task: Task, thresholds: list[float], pictures: _Picture
         "scores": numbers(group.final_scores),
         "parameters": size and size.parameters,
         "memory": size and size.nbytes,
-        "update": size and _number(size.flops_per_update),
-        "flops": size and _number(size.flops(*(max(run.last(c) for run in group.runs) for c in COUNTERS[:2]))),
+        "update": size and number(size.flops_per_update),
+        "flops": size and number(size.flops(*(max(run.last(c) for run in group.runs) for c in COUNTERS[:2]))),
         "reaching": [_reaching(group, threshold, size) for threshold in thresholds],
         "bands": _bands(group) if len(group.runs) > 1 else {},
         "runs": [_run(run) for run in group.runs],
@@ -130,24 +120,10 @@ def _group(group: Group, task: Task, thresholds: list[float], pictures: _Picture
     }
 
 
-def names_module(config: dict[str, Any]) -> bool:
-    """Whether building the run's environment would import a module that its id names (`module:Name-v0`)."""
-    envs = [config.get(group) for group in ("env", "eval_env")]
-    return any(isinstance(env, dict) and ":" in str(env.get("id", "")) for env in envs)
-
-
-def _size(config: dict[str, Any]) -> Sizes | None:
-    """The sizes of a run, None where they cannot be told: its settings are whatever somebody wrote."""
-    try:
-        return None if names_module(config) else sizes(config)
-    except UNBUILDABLE:
-        return None
-
-
 def _reaching(group: Group, threshold: float, size: Sizes | None) -> list[float | None]:
     """What it took to reach a score: the three counters, then operations."""
     counters = [group.reaching(threshold, counter) for counter in COUNTERS]
-    return [*map(_number, counters), size and _number(size.flops(*counters[:2]))]
+    return [*map(number, counters), size and number(size.flops(*counters[:2]))]
 
 
 def _bands(group: Group) -> dict[str, list[list[list[float | None]] | None]]:
@@ -165,7 +141,7 @@ def _run(run: RunRecord) -> dict[str, Any]:
     return {
         "name": run.name,
         "seed": run.seed,
-        "last": [_number(run.last(counter)) for counter in COUNTERS],
+        "last": [number(run.last(counter)) for counter in COUNTERS],
         "bad": run.num_bad_lines,
         "revision": str(git.get("revision", ""))[:10] + ("+" if git.get("dirty") else ""),
         "machine": f"{machine.get('cpu', '')} {machine.get('gpus') or ''}".strip(),
@@ -190,7 +166,7 @@ def _curves(run: RunRecord) -> dict[str, list[list[float | None]]]:
 def _blocks(run: RunRecord) -> dict[str, list[float | None]]:
     """By network and statistic, the last value of each block (paper, Fig. 17)."""
     blocks = last_blocks(run.rows)
-    return {f"{network} {statistic}": [*map(_number, values)] for (network, statistic), values in blocks.items()}
+    return {f"{network} {statistic}": [*map(number, values)] for (network, statistic), values in blocks.items()}
 
 
 def _paper(task: Task) -> dict[str, Any] | None:
@@ -230,84 +206,10 @@ def _across(tasks: list[Task]) -> list[dict[str, Any]]:
     ]
 
 
-class _Films:
-    """One film per group, embedded as long as the page stays small."""
-
-    def __init__(self, page_dir: Path) -> None:
-        self._page_dir, self._left = page_dir, MAX_FILM_BYTES
-
-    def of(self, group: Group) -> dict[str, str] | None:
-        gifs = [(run, gif) for run in group.runs for gif in run.gifs()[-1:]]
-        if not gifs:
-            return None
-        run, gif = gifs[0]
-        name = f"{group.label}, seed {run.seed}"
-        if gif.stat().st_size > self._left:
-            # Quoted, a folder's `:`, `?` or `#` is part of a relative path, never a scheme such as `javascript:`
-            return {"name": name, "link": quote(Path(os.path.relpath(gif, self._page_dir)).as_posix())}
-        self._left -= gif.stat().st_size
-        return {"name": name, "data": "data:image/gif;base64," + base64.b64encode(gif.read_bytes()).decode()}
-
-
-class _Maps:
-    """What the newest checkpoint of a group's first run shows, of the first `limit` groups that have one."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._left, self._refused, self._failed = limit, limit, 0, []
-
-    def of(self, group: Group) -> dict[str, Any]:
-        run = group.runs[0]
-        checkpoints = list_checkpoints(RunDir(run.path).checkpoints_dir)
-        if not self._limit or run.learner or not checkpoints:
-            return {}
-        if not self._left:
-            self._refused += 1
-            return {}
-        self._left -= 1
-        try:
-            if not lies_within(checkpoints[-1].path, run.path):
-                raise ValueError("its checkpoints are links that lead out of the run")
-            checkpoint = find(run.path)
-            if names_module(checkpoint.config):
-                raise ValueError("its env.id names a module, which a report does not import")
-            return _rounded(maps(checkpoint))
-        except UNBUILDABLE as error:
-            self._failed.append(f"{run.path}: no value map, {' '.join(str(error).split())}")
-            return {}
-
-    def notes(self) -> list[str]:
-        more = f"{self._refused} more configurations have checkpoints; value maps are drawn of {self._limit}"
-        return [*self._failed, *([more] if self._refused else [])]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pictures:
-    films: _Films
-    maps: _Maps
-
-
-def _rounded(value: Any) -> Any:
-    """Shortens every float of nested values."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return _number(value) if isinstance(value, float) else value
-
-
 def _value(value: Any) -> float | str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if is_number else plain(value)
+    isnumber = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if isnumber else plain(value)
 
 
 def _estimate(found: Estimate | None) -> list[float | None] | None:
-    return None if found is None else [_number(found.value), _number(found.low), _number(found.high)]
-
-
-def _number(value: float | None) -> float | None:
-    """Five significant digits are more than a screen shows; what is not finite is null."""
-    return None if value is None or not math.isfinite(value) else float(f"{value:.5g}")
-
-
-def numbers(values: np.ndarray) -> list[float | None]:
-    return [_number(value) for value in values.tolist()]
+    return None if found is None else [number(found.value), number(found.low), number(found.high)]

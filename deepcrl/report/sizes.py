@@ -12,6 +12,7 @@ import torch
 
 from deepcrl.core.components import LOSSES
 from deepcrl.core.types import EnvSpec
+from deepcrl.report.check import UNBUILDABLE, names_module
 from deepcrl.train.build import build_buffer, env_spec
 from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS, RunConfig
 from deepcrl.train.sizing.counts import agent_sizes
@@ -44,8 +45,11 @@ def sizes(config: dict[str, Any]) -> Sizes | None:
 
     That is seeds, coefficients, budgets, and losses without parameters, whose operations are all elementwise.
 
-    None if this version cannot build it: a component of a plugin that is not loaded, a setting that is gone.
+    None if this version cannot build it (a component of a plugin that is not loaded, a setting that is gone), or if
+    that would import a module that the run names.
     """
+    if names_module(config):
+        return None
     here = {"device": "cpu", "kernels": "eager", "cuda_graph": False}  # a run of another machine may name a GPU
     if config.get("precision") == "tf32":
         here["precision"] = "fp32"
@@ -53,12 +57,12 @@ def sizes(config: dict[str, Any]) -> Sizes | None:
     for group in COEFFICIENTS_IN:
         if isinstance(wanted.get(group), dict):
             wanted[group] = {key: value for key, value in wanted[group].items() if not isinstance(value, float)}
-    wanted |= {key: config[key] for key in ("num_envs", "batch_size", "reset", "unroll_length", "prefill_steps")}
     try:
+        wanted |= {key: config[key] for key in ("num_envs", "batch_size", "reset", "unroll_length", "prefill_steps")}
         if not inspect.isclass(LOSSES[wanted["loss"]["name"]]):
             wanted["loss"] = {"name": "infonce"}
         return _sizes(json.dumps(wanted, sort_keys=True, default=str))
-    except (ValueError, KeyError, TypeError):
+    except UNBUILDABLE:
         return None
 
 

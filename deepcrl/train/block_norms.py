@@ -46,7 +46,7 @@ def last_blocks(rows: Iterable[Mapping[str, float]]) -> dict[tuple[str, str], li
     """Returns, by (network, statistic), the value of each block in the last row that has any, first block first."""
     last: dict[str, float] = {}
     for row in rows:
-        last = {key: value for key, value in row.items() if key.startswith("blocks/")} or last
+        last = {key: value for key, value in row.items() if key.startswith("blocks/") and key.count("/") >= 3} or last
     blocks: dict[tuple[str, str], list[float]] = {}
     for key in sorted(last):
         network, statistic, _ = key.removeprefix("blocks/").rsplit("/", 2)  # a learner's network has a slash

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from deepcrl.report.check import check_config
-from deepcrl.report.content import content, names_module
+from deepcrl.report.check import check_config, names_module
+from deepcrl.report.content import content
 from deepcrl.report.read import read_runs
 
 CONFIG: dict[str, Any] = {"env": {"name": "nowhere"}, "seed": 3}
@@ -126,7 +126,7 @@ def test_nothing_outside_a_run_is_read(name: str, tmp_path: Path) -> None:
 
 
 def test_a_link_to_a_film_is_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deepcrl.report.content.MAX_FILM_BYTES", 0)
+    monkeypatch.setattr("deepcrl.report.attachments.MAX_FILM_BYTES", 0)
     monkeypatch.chdir(tmp_path)
     run_of(Path("javascript:alert(1)"))
     Path("javascript:alert(1)", "a #1.gif").write_bytes(b"GIF89a")
@@ -142,10 +142,12 @@ def test_checkpoints_that_lead_out_of_a_run_are_not_opened(tmp_path: Path) -> No
     assert notes == [f"{path}: no value map, its checkpoints are links that lead out of the run"]
 
 
-def test_an_env_whose_id_names_a_module_is_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_env_whose_id_names_a_module_is_not_built(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names_module({"env": {"name": "gymnasium", "id": "antigravity:X-v0"}})
     assert names_module({"env": {"name": "ant"}, "eval_env": {"id": "this:X-v0"}})
     assert not names_module({"env": {"name": "gymnasium", "id": "Reacher-v5"}, "eval_env": None})
-    monkeypatch.setattr("deepcrl.report.content.sizes", lambda config: pytest.fail("built"))
-    path = run_of(tmp_path / "run", CONFIG | {"env": {"name": "gymnasium", "id": "this:X-v0"}})
+    monkeypatch.setattr("deepcrl.report.sizes._sizes", lambda text: pytest.fail("built"))
+    path = write(tmp_path / "run", [0, 1])
+    config = yaml.safe_load((path / "config.yaml").read_text()) | {"env": {"name": "gymnasium", "id": "this:X-v0"}}
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
     assert content(read_runs([path]), "title", tmp_path)["tasks"][0]["groups"][0]["parameters"] is None

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from deepcrl.report import attachments
 from deepcrl.report import content as module
 from deepcrl.report.content import content
 from deepcrl.report.read import read_runs
@@ -81,8 +82,8 @@ def test_checkpoints_are_looked_into_unless_told_not_to(write, tmp_path: Path, m
     for depth in (4, 8, 16):
         (write(tmp_path / str(depth), [0, 1], depth=depth) / "checkpoints" / "step_0_0").mkdir()
     monkeypatch.setattr(module, "MAX_MAPPED", 2)
-    monkeypatch.setattr(module, "find", lambda path: SimpleNamespace(config={}))
-    monkeypatch.setattr(module, "maps", lambda checkpoint: {"trace": {"at_goal": 3, "points": [[1 / 3]]}})
+    monkeypatch.setattr(attachments, "find", lambda path: SimpleNamespace(config={}))
+    monkeypatch.setattr(attachments, "maps", lambda checkpoint: {"trace": {"at_goal": 3, "points": [[1 / 3]]}})
     shown = contents(tmp_path)
     drawn = [group["maps"] for group in shown["tasks"][0]["groups"]]
     assert drawn == [{"trace": {"at_goal": 3, "points": [[0.33333]]}}] * 2 + [{}]
@@ -130,7 +131,7 @@ def test_films_are_embedded_until_the_page_would_be_heavy(write, tmp_path: Path,
     run = write(tmp_path / "run", [0, 1])
     (run / "videos" / "film.gif").write_bytes(b"GIF89a")
     assert contents(tmp_path)["tasks"][0]["groups"][0]["film"]["data"].startswith("data:image/gif;base64,R0lGODlh")
-    monkeypatch.setattr(module, "MAX_FILM_BYTES", 5)
+    monkeypatch.setattr(attachments, "MAX_FILM_BYTES", 5)
     film = contents(tmp_path)["tasks"][0]["groups"][0]["film"]
     assert film["link"] == "run/videos/film.gif"
 
