@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from pathlib import Path
 
 import nbformat
@@ -37,6 +39,13 @@ def test_it_stays_light(ran: tuple[Path, nbformat.NotebookNode]) -> None:
     _, notebook = ran
     assert len(nbformat.writes(notebook)) < MAX_BYTES
     assert NOTEBOOK.stat().st_size < MAX_BYTES
+
+
+def test_what_it_imports_is_there() -> None:
+    code = [cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
+    imports = re.findall(r"^from (deepcrl\S*) import (\w+)$", "\n".join(code), flags=re.MULTILINE)
+    assert imports
+    assert [(module, name) for module, name in imports if not hasattr(importlib.import_module(module), name)] == []
 
 
 def test_it_is_committed_without_errors_and_with_its_outputs() -> None:
