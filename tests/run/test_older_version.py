@@ -1,14 +1,17 @@
 """A run saved by the version before this one is resumed as that version itself went on.
 
-`tests/data/run_of_version_0.1.0.tar.xz` holds the run of revision ee10d39 after 200 of its environment steps (tiny sizes,
+`tests/data/run_of_version_0.1.0.tar.xz` holds the run of revision ee10d39 after 200 environment steps (tiny sizes,
 kernels=eager, device=cpu, one thread), and `continued.jsonl`, the metrics of the same run after that revision resumed
 it with total_env_steps=400.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# mujoco's names come from compiled modules without stubs
 from __future__ import annotations
 
 import hashlib
 import tarfile
+from itertools import pairwise
 from pathlib import Path
 
 import mujoco
@@ -33,7 +36,7 @@ def arithmetic() -> str:
     """Returns a digest of how this machine rounds: a few steps of training and of physics by the libraries alone."""
     generator = torch.Generator().manual_seed(0)
     sizes = (6, 16, 16, 8)
-    layers = [[nn.Linear(a, b), nn.LayerNorm(b), nn.SiLU()] for a, b in zip(sizes, sizes[1:], strict=False)]
+    layers = [[nn.Linear(a, b), nn.LayerNorm(b), nn.SiLU()] for a, b in pairwise(sizes)]
     net = nn.Sequential(*(module for layer in layers for module in layer))
     with torch.no_grad():
         for p in net.parameters():

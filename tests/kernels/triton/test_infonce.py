@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from deepcrl.core import energies
-from deepcrl.core.agents.common.contrast import logit_metrics
+from deepcrl.core.agents.common.contrastive_loss import logit_metrics
 from deepcrl.core.losses.infonce import infonce as reference_loss
 from deepcrl.kernels.triton.infonce import infonce
 from tests.kernels.conftest import relative_error
