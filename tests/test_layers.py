@@ -92,7 +92,7 @@ def imports(tree: ast.AST, *, in_functions: bool = True) -> Iterator[str]:
             continue
         elif in_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-                yield from (word.value for word in node.args if isinstance(word, ast.Constant))
+                yield from (str(word.value) for word in node.args if isinstance(word, ast.Constant))
             yield from imports(node, in_functions=in_functions)
 
 
