@@ -1,15 +1,19 @@
 """A run saved by the version before this one is resumed as that version itself went on.
 
-`tests/data/run_of_version_0.1.0.tar.xz` holds the run of revision ee10d39 after 200 of its environment steps (tiny sizes,
+`tests/data/run_of_version_0.1.0.tar.xz` holds a run of revision ee10d39 after 200 environment steps (tiny sizes,
 kernels=eager, device=cpu, one thread), and `continued.jsonl`, the metrics of the same run after that revision resumed
 it with total_env_steps=400.
 """
+
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
 import hashlib
 import tarfile
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import pytest
@@ -33,7 +37,7 @@ def arithmetic() -> str:
     """Returns a digest of how this machine rounds: a few steps of training and of physics by the libraries alone."""
     generator = torch.Generator().manual_seed(0)
     sizes = (6, 16, 16, 8)
-    layers = [[nn.Linear(a, b), nn.LayerNorm(b), nn.SiLU()] for a, b in zip(sizes, sizes[1:], strict=False)]
+    layers = [[nn.Linear(a, b), nn.LayerNorm(b), nn.SiLU()] for a, b in pairwise(sizes)]
     net = nn.Sequential(*(module for layer in layers for module in layer))
     with torch.no_grad():
         for p in net.parameters():
@@ -67,16 +71,15 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def without_clock(state: dict[str, Any]) -> dict[str, Any]:
+    return state | {"progress": {key: value for key, value in state["progress"].items() if key != "wall_seconds"}}
+
+
 def test_its_state_is_loaded_bit_by_bit(older: Path, same) -> None:
     checkpoint = find("run")
     run = build_run(validated(checkpoint.config))
     run.load_state_dict(checkpoint.state)
-    same(run.state_dict()["progress"].pop("wall_seconds") > 0, True)
     same(without_clock(run.state_dict()), without_clock(checkpoint.state))
-
-
-def without_clock(state: dict) -> dict:
-    return state | {"progress": {key: value for key, value in state["progress"].items() if key != "wall_seconds"}}
 
 
 def test_it_goes_on_as_the_older_version_did(older: Path, same) -> None:
