@@ -29,8 +29,8 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Train:
     """Trains the run of a config, resumed where it has a checkpoint. `changes` get the run when it is built."""
 
     def train(config: RunConfig, *changes: Change) -> float | None:
-        def build(config: RunConfig) -> Run:
-            run = build_run(config)
+        def build(*arguments: Any) -> Run:
+            run = build_run(*arguments)
             for change in changes:
                 change(run)
             return run

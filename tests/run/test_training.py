@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deepcrl.envs.pictures import render
+from deepcrl.envs.pictures import renderer
 from deepcrl.run import checkpoint
 from deepcrl.run import training as module
 from deepcrl.run.directory import RunDir
@@ -71,7 +71,7 @@ def test_a_machine_without_opengl_succeeds(
     def no_opengl() -> None:
         raise RuntimeError("Cannot render: no OpenGL without a display")
 
-    monkeypatch.setattr(render, "choose_gl", no_opengl)
+    monkeypatch.setattr(renderer, "choose_gl", no_opengl)
     trained(video=True)
     out = capsys.readouterr().out.splitlines()
     assert out[-2:] == [f"{tmp_path}/run/plots/curves.png", f"Done: {tmp_path}/run"]
