@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from deepcrl.run import checkpoint
 from deepcrl.run.metrics import read_rows
+from tests import warm
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -109,9 +109,7 @@ class Reader:
             self.output[shlex.join(words)] = self.run([DEEPCRL, *shortened(without_a_cluster(words))[1:]])
 
     def run(self, words: list[str]) -> str:
-        done = subprocess.run(
-            words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=HANGS_AFTER_SECONDS
-        )
+        done = warm.run(words, self.folder, self.environment, HANGS_AFTER_SECONDS)
         assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from deepcrl import cli
+from tests import warm
 
 TINY = (
     *("env=point_u_maze", "num_threads=1", "num_envs=4", "unroll_length=5", "episode_length=20", "batch_size=16"),
@@ -77,9 +77,7 @@ def process(tmp_path: Path) -> Callable[..., Result]:
         program = [str(Path(sys.executable).with_name("deepcrl")), *arguments]
         paths = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
         environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | variables
-        done = subprocess.run(
-            program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=HANGS_AFTER_SECONDS
-        )
+        done = warm.run(program, tmp_path, environment, HANGS_AFTER_SECONDS)
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
