@@ -69,7 +69,7 @@ def user_errors() -> Iterator[None]:
     """Turns ValueError and OSError into UserError: before the first step they concern what the user set."""
     try:
         yield
-    except HydraException:  # some are OSErrors too; `one_line` words them
+    except (HydraException, OmegaConfBaseException):  # some are also ValueErrors or OSErrors; `one_line` words them
         raise
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
