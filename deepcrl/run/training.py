@@ -9,6 +9,7 @@ from typing import IO
 
 from rich.console import Console as RichConsole
 
+from deepcrl.core.types import EnvError
 from deepcrl.run import directory as run_directory
 from deepcrl.run.checkpoint import CheckpointError, fitting, set_aside_after
 from deepcrl.run.console import print_line, print_table
@@ -110,6 +111,8 @@ def _fit(run: Run, recorder: RunRecorder, directory: RunDir, terminal: RichConso
     with Interrupt() as interrupt:
         try:
             fit(run, recorder, interrupt)
+        except EnvError as error:
+            raise EnvError(f"{error}{resume_hint(directory)}") from error
         except OSError as error:  # a buffer that keeps files found no room for them
             raise RecordError(f"{error}{resume_hint(directory)}") from error
         finally:
