@@ -14,7 +14,7 @@ from deepcrl.run import directory as run_directory
 from deepcrl.run.checkpoint import CheckpointError, fitting, set_aside_after
 from deepcrl.run.console import print_line, print_table
 from deepcrl.run.directory import RunDir
-from deepcrl.run.film import film
+from deepcrl.run.film import check_film, film
 from deepcrl.run.lock import lock
 from deepcrl.run.metrics import truncate_after
 from deepcrl.run.plots.blocks import plot_blocks
@@ -67,6 +67,7 @@ def _open(start: Start, terminal: RichConsole) -> tuple[Run, RunRecorder, IO[str
     config, directory = start.config, start.directory
     try:
         device = select_device(config.device)
+        check_film(config)
         sizes = preflight(config, env_spec(config), device)
         sizes.check()
         with ExitStack() as undo:

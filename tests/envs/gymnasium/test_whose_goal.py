@@ -16,7 +16,7 @@ from deepcrl.train.evaluate import evaluate
 from tests.envs.walk import build
 
 pytestmark = pytest.mark.usefixtures("toys")
-FAR = {"goal_indices": [0, 1], "goal_low": [0, 7], "goal_high": [0, 7], "success_radius": 0.5}
+FAR: dict[str, Any] = {"goal_indices": [0, 1], "goal_low": [0, 7], "goal_high": [0, 7], "success_radius": 0.5}
 HERE = FAR | {"goal_low": [0, 0], "goal_high": [0, 0]}
 PURSUE = torch.tensor([0.0, 1.0])
 
