@@ -86,6 +86,10 @@ class TransitionBatch(Batch):
     """[B] bool, whether the step ended its episode by itself"""
 
 
+class EnvError(RuntimeError):
+    """An environment cannot be gone on with: it raised, or gave numbers that cannot be trained on. One line."""
+
+
 class VectorEnv(Protocol):
     """N copies of a goal-reaching environment, stepped together. Actions are in [-1, 1]."""
 
@@ -100,7 +104,7 @@ class VectorEnv(Protocol):
         ...
 
     def step(self, action: Tensor) -> Step:
-        """Advances every environment by one control step with `action` [N, A]."""
+        """Advances every environment by one control step with `action` [N, A]; may raise EnvError, as `reset` may."""
         ...
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from deepcrl.core.components import ENVS, discover
 from deepcrl.core.types import VectorEnv
+from deepcrl.envs.check import check_task, is_ours
 from deepcrl.envs.gymnasium.task import GymnasiumTask
 from deepcrl.envs.gymnasium.vector import GymnasiumVectorEnv
 from deepcrl.envs.physics.unstable import UnstableDumps
@@ -55,6 +56,8 @@ def make_envs(
 ) -> VectorEnv:
     """Returns `num_envs` copies of the task `cfg`; see `EnvInputs` for the rest and its errors.
 
+    A GoalTask of a plugin is checked first: ValueError names the task and what of it is wrong.
+
     Simulations that become unstable are dumped into `unstable_dir`, which is made when it is needed.
     """
     inputs = EnvInputs(
@@ -67,4 +70,7 @@ def make_envs(
         device=device,
         unstable=None if unstable_dir is None else UnstableDumps(unstable_dir, cfg),
     )
-    return vectorize(make_task(cfg), inputs)
+    task = make_task(cfg)
+    if isinstance(task, GoalTask) and not is_ours(task):
+        check_task(task, cfg["name"])
+    return vectorize(task, inputs)

@@ -10,10 +10,11 @@ import mujoco
 import torch
 from torch import Tensor
 
-from deepcrl.core.types import Observation, Step
+from deepcrl.core.types import EnvError, Observation, Step
 from deepcrl.envs.physics.engines import make_physics
 from deepcrl.envs.settings import EnvInputs
 from deepcrl.envs.task import GoalTask, Start
+from deepcrl.envs.usable import first_unusable, is_usable
 
 
 class TaskVectorEnv:
@@ -24,9 +25,9 @@ class TaskVectorEnv:
     Every random draw comes from the environment's own generator, so the same seed and actions give bit-identical
     results at any thread count.
 
-    A simulation that becomes unstable (not finite, or an engine error) does not stop the others: its episode is
-    truncated, its `next_state` is the last good state, it is reset, `num_unstable` counts it, and `inputs.unstable`
-    dumps it. Replay draws no transition that ends a truncated trajectory, so nothing of it is trained on.
+    A simulation that becomes unstable (an engine error, or numbers that are not usable) does not stop the others: its
+    episode is truncated, its `next_state` is the last good state, it is reset, `num_unstable` counts it, and
+    `inputs.unstable` dumps it. Replay draws no transition that ends a truncated trajectory: none of it is trained on.
     """
 
     def __init__(self, task: GoalTask, inputs: EnvInputs) -> None:
@@ -58,13 +59,14 @@ class TaskVectorEnv:
             self._first = None
         self._reset_envs(self._all)
         self._started = True
-        self._state = self.task.state(self.physics)
+        self._state = self._first_state()
         return Observation(self._state, self._goal)
 
     def step(self, action: Tensor) -> Step:
         """Advances every environment by one control step; those whose episode ends are reset in the same call.
 
-        Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`.
+        Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`, EnvError
+        for a new episode whose first state or goal cannot be trained on.
         """
         self._check_action(action)
         task, physics, traj_id = self.task, self.physics, self._traj_id
@@ -72,6 +74,8 @@ class TaskVectorEnv:
         self._ctrl.copy_(control)
         unstable = physics.step(task.substeps, task.derived)
         state = task.state(physics)
+        for values in (self._qpos, self._qvel, state):
+            unstable |= ~is_usable(values)
         any_unstable = bool(unstable.any())
         if any_unstable:
             state = torch.where(unstable[:, None], self._state, state)
@@ -91,7 +95,7 @@ class TaskVectorEnv:
         done = terminated | truncated
         if done.any():
             self._reset_envs(done.nonzero()[:, 0])
-            self._state = task.state(physics)
+            self._state = self._first_state()
         return Step(
             observation=Observation(self._state, self._goal),
             next_state=next_state,
@@ -158,6 +162,19 @@ class TaskVectorEnv:
         if not finite.all():
             bad = (~finite.all(dim=1)).nonzero()[:, 0].tolist()
             raise ValueError(f"action is not finite in {len(bad)} environments, the first of which is {bad[0]}")
+
+    def _first_state(self) -> Tensor:
+        """Returns the state [N, S] after a reset; EnvError if it, or a goal, cannot be trained on."""
+        task, state = self.task, self.task.state(self.physics)
+        for values, what, places in ((state, "state", None), (self._goal, "goal", self.spec.goal_indices)):
+            if not is_usable(values).all():
+                row, column = first_unusable(values)
+                label = task.state_labels[column if places is None else places[column]]
+                raise EnvError(
+                    f"{type(task).__name__}: {what}[{column}], {label}, of environment {row} is "
+                    f"{values[row, column]:g} after a reset, which cannot be trained on"
+                )
+        return state
 
     def _dump_unstable(self, unstable: Tensor, **tensors: Tensor) -> None:
         """Counts and dumps the environments that are `unstable` [N], with their rows of `tensors` [N, ...]."""

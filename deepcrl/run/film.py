@@ -5,12 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepcrl.core.checks import suggest
+from deepcrl.envs.check import check_camera, is_ours
+from deepcrl.envs.make import make_task
+from deepcrl.envs.task import GoalTask
 from deepcrl.run.policy import Act
 from deepcrl.train.build import build_envs
 from deepcrl.train.config import RunConfig
 
 TILES = 4
 ENDINGS = (".mp4", ".png")
+
+
+def check_film(config: RunConfig) -> None:
+    """Raises ValueError if a run is to be filmed at its end and its task, of a plugin, has no camera for that."""
+    task = make_task(config.evaluation_env)
+    if config.video and isinstance(task, GoalTask) and not is_ours(task):
+        check_camera(task, config.evaluation_env["name"])
 
 
 def film(

@@ -9,11 +9,12 @@ from typing import IO
 
 from rich.console import Console as RichConsole
 
+from deepcrl.core.types import EnvError
 from deepcrl.run import directory as run_directory
 from deepcrl.run.checkpoint import CheckpointError, fitting, set_aside_after
 from deepcrl.run.console import print_line, print_table
 from deepcrl.run.directory import RunDir
-from deepcrl.run.film import film
+from deepcrl.run.film import check_film, film
 from deepcrl.run.lock import lock
 from deepcrl.run.metrics import truncate_after
 from deepcrl.run.plots.blocks import plot_blocks
@@ -66,6 +67,7 @@ def _open(start: Start, terminal: RichConsole) -> tuple[Run, RunRecorder, IO[str
     config, directory = start.config, start.directory
     try:
         device = select_device(config.device)
+        check_film(config)
         sizes = preflight(config, env_spec(config), device)
         sizes.check()
         with ExitStack() as undo:
@@ -110,6 +112,8 @@ def _fit(run: Run, recorder: RunRecorder, directory: RunDir, terminal: RichConso
     with Interrupt() as interrupt:
         try:
             fit(run, recorder, interrupt)
+        except EnvError as error:
+            raise EnvError(f"{error}{resume_hint(directory)}") from error
         except OSError as error:  # a buffer that keeps files found no room for them
             raise RecordError(f"{error}{resume_hint(directory)}") from error
         finally:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 
-from deepcrl.core.types import VectorEnv
+from deepcrl.core.types import EnvError, VectorEnv
 from deepcrl.train.block_norms import log_block_norms
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.run import Run
@@ -38,8 +38,16 @@ class Recorder(Protocol):
 def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
     """Trains until the schedule ends or `interrupt` asks to stop; the run is saved in either case.
 
-    Raises NonFiniteError, after a dump, as soon as a logged metric is not a number.
+    Raises NonFiniteError, after a dump, as soon as a logged metric is not a number, and EnvError, after a dump, if an
+    environment cannot be gone on with.
     """
+    try:
+        _fit(run, recorder, interrupt)
+    except EnvError as error:
+        raise EnvError(f"{error}. State dumped to {recorder.dump(run)}") from error
+
+
+def _fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
     progress, config = run.progress, run.config
     if run.steps == 0 and not progress.started:
         recorder.log(progress.take_row() | run.evaluate())

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
 import yaml
 
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.saved_run import with_overrides
+from tests.envs.gymnasium.toys import TOYS
 
 
 def test_train_resume_eval_and_play(deepcrl, tiny) -> None:
@@ -65,3 +67,39 @@ def test_mistakes_are_one_line(deepcrl, tiny) -> None:
         ("eval_env.kwargs.a=1", "eval_env.kwargs.a has nothing to set: choose eval_env=NAME first"),
     ):
         assert deepcrl("train", *tiny, "env=gymnasium", override).error.startswith(message)
+
+
+@pytest.fixture
+def toys():
+    for id, toy in TOYS.items():
+        gymnasium.register(id, toy)  # pyright: ignore[reportArgumentType]
+    yield
+    for id in TOYS:
+        del gymnasium.registry[id]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e30"])
+def test_a_goal_that_cannot_be_trained_on_stops_with_a_dump(deepcrl, tiny, toys, value: str) -> None:
+    kwargs = ("env.kwargs.field=desired_goal", f"env.kwargs.value='{value}'", "env.kwargs.when=12")
+    error = deepcrl("train", *tiny, "env=gymnasium", "env.id=toy/Faulty-v0", *kwargs, "run_dir=run").error
+    assert error.startswith("env.id=toy/Faulty-v0: desired_goal[0] of environment 0 is ")
+    (dump,) = Path("run/nan_dump").iterdir()
+    assert error.endswith(f"which cannot be trained on. State dumped to {dump}")
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_one_that_raises_says_how_to_go_on(deepcrl, tiny, toys, vectorization: str) -> None:
+    env = ("env=gymnasium", "env.id=toy/Plane-v0", "env.goal_from=info:goal", "env.kwargs.raises_at=70")
+    error = deepcrl("train", *tiny, *env, f"env.vectorization={vectorization}", "run_dir=run").error
+    assert error.startswith("env.id=toy/Plane-v0 raised in step: RuntimeError: the sensor is gone. State dumped to ")
+    kept = sorted(Path("run/checkpoints").iterdir())[-1]
+    assert error.endswith(f"; go on from the last checkpoint with resume={kept}")
+
+
+def test_bad_numbers_at_the_first_reset_leave_nothing(deepcrl, tiny, toys) -> None:
+    kwargs = ("env.kwargs.field=observation", "env.kwargs.value='1e30'")
+    error = deepcrl("train", *tiny, "env=gymnasium", "env.id=toy/Faulty-v0", *kwargs, "run_dir=run").error
+    assert error.startswith(
+        "env.id=toy/Faulty-v0: observation[2] of environment 0 is 1e+30, which cannot be trained on"
+    )
+    assert not Path("run").exists()

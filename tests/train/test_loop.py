@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.components import REGISTRIES
-from deepcrl.core.types import Batch, EnvSpec, Observation, Step
+from deepcrl.core.types import Batch, EnvError, EnvSpec, Observation, Step
 from deepcrl.train import loop
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.loop import NonFiniteError, fit
@@ -240,6 +240,19 @@ def test_a_metric_that_is_not_finite_stops_the_run(tiny, value: float) -> None:
     run, memory = counting_run(tiny()), Memory()
     run.agent.loss = value
     with pytest.raises(NonFiniteError, match=f"after 4 gradient steps: critic/loss={value}. State dumped to nan_dump"):
+        fit(run, memory, Interrupt())
+    assert (memory.dumps, memory.saves) == (1, [])
+
+
+@pytest.mark.parametrize("which", ["envs", "eval_envs"])
+def test_an_environment_that_cannot_be_gone_on_with_stops_the_run_after_a_dump(tiny, which: str) -> None:
+    run, memory = counting_run(tiny()), Memory()
+
+    def fail(action: Tensor) -> Step:
+        raise EnvError("env.id=X: the sensor is gone")
+
+    getattr(run, which).step = fail
+    with pytest.raises(EnvError, match="^env.id=X: the sensor is gone. State dumped to nan_dump$"):
         fit(run, memory, Interrupt())
     assert (memory.dumps, memory.saves) == (1, [])
 

@@ -22,6 +22,7 @@ from omegaconf.errors import (
 
 from deepcrl.core.checks import suggest
 from deepcrl.core.components import REGISTRIES
+from deepcrl.core.types import EnvError
 from deepcrl.run.checkpoint import CheckpointError
 from deepcrl.run.recorder import RecordError
 from deepcrl.run.start import StartError
@@ -35,7 +36,7 @@ class UserError(Exception):
 MAX_OWNERS = 3
 """How many options that do have an unknown setting are named in the message about it."""
 USER_ERRORS = (
-    *(UserError, StartError, CheckpointError, NonFiniteError, RecordError),
+    *(UserError, StartError, CheckpointError, EnvError, NonFiniteError, RecordError),
     *(HydraException, OmegaConfBaseException),
 )
 

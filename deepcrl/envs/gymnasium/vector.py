@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
+from gymnasium import logger
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from torch import Tensor
 
-from deepcrl.core.types import Observation, Step
-from deepcrl.envs.gymnasium.task import GOAL_KEYS, GymnasiumTask, make_one
+from deepcrl.core.types import EnvError, Observation, Step
+from deepcrl.envs.gymnasium.single import GOAL_KEYS, NEXT_GOAL, in_one_line, make_one
+from deepcrl.envs.gymnasium.task import GymnasiumTask
 from deepcrl.envs.settings import EnvInputs
+from deepcrl.envs.usable import first_unusable, is_usable
 
 _VECTOR = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}
 _MAX_SEED = 2**31 - 1
@@ -31,7 +34,9 @@ class GymnasiumVectorEnv:
     loading it takes those steps again: exact for every environment that its seed and actions decide. Where the state
     that comes out is not bit for bit the saved one, a warning says so and that episode ends at its next step.
 
-    A state that is not finite ends its episode as in TaskVectorEnv, and `num_unstable` counts it.
+    A state that cannot be trained on (not finite, or huge) ends its episode as in TaskVectorEnv, `num_unstable` counts
+    it, and a warning names the first. EnvError is raised where there is no good state to go on from: after a reset, and
+    after the first step of an episode; for a goal that cannot be trained on; and where the environment raises.
     """
 
     def __init__(self, task: GymnasiumTask, inputs: EnvInputs) -> None:
@@ -54,7 +59,9 @@ class GymnasiumVectorEnv:
         self._actions = torch.zeros(self.episode_length, num, self.spec.action_dim)
         self._state = torch.zeros(num, self.spec.state_dim)
         self._goal = torch.zeros(num, self.spec.goal_dim)
-        self._started = False
+        self._speaks_of_goal = torch.ones(num, dtype=torch.bool)
+        """[N] whether the environment pursues the goal that is commanded."""
+        self._started = self._warned = False
 
     def reset(self) -> Observation:
         """Starts a new episode in every environment."""
@@ -66,26 +73,35 @@ class GymnasiumVectorEnv:
         Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`.
         """
         self._check_action(action)
-        goal, traj_id = self._goal, self._traj_id
+        traj_id = self._traj_id
         self._actions[self._steps, torch.arange(self.num_envs)] = action
-        seen, _, ended, cut, info = self._envs.step(self._to_action_space(action))
+        seen, _, ended, cut, info = self._call("step", self.task.to_action_space(action))
         state = self._state_of(seen)
-        unstable = ~state.isfinite().all(dim=1)
-        self.num_unstable += int(unstable.sum())
-        state = torch.where(unstable[:, None], self._state, state)
+        unstable = ~is_usable(state)
+        if unstable.any():
+            self._note_unstable(state, unstable)
+            state = torch.where(unstable[:, None], self._state, state)
+        goal = torch.where(unstable[:, None], self._goal, self._goal_after(seen, info))
+        next_goal = self._next_goal(info, goal)
+        self._check_goals(next_goal)
         self._steps = self._steps + 1
-        terminated = torch.as_tensor(ended, dtype=torch.bool) & ~unstable
-        truncated = torch.as_tensor(cut, dtype=torch.bool) | (self._steps >= self.episode_length) | unstable
+        word = self._word(info)
+        ended = torch.as_tensor(ended, dtype=torch.bool)
+        terminated = ended & ~unstable
+        if not self.task.has_own_goals:  # then a success ends the pursuit of another goal than ours
+            terminated &= ~word
+        truncated = torch.as_tensor(cut, dtype=torch.bool) | (self._steps >= self.episode_length) | unstable | ended
         truncated &= ~terminated
         distance = self.task.distance(state, goal)
-        success = self._success(distance, info) & ~unstable
-        self._state = state
-        self._goal = self._goal_of(seen, torch.zeros_like(unstable))
+        radius = self.task.success_radius
+        success = word & self._speaks_of_goal if radius is None else distance < radius
+        self._speaks_of_goal = torch.ones_like(unstable)
+        self._state, self._goal = state, next_goal
         done = terminated | truncated
         if done.any():
             self._reset_envs(done)
         observation = Observation(self._state, self._goal)
-        return Step(observation, state, distance, success, terminated, truncated, traj_id)
+        return Step(observation, state, distance, success & ~unstable, terminated, truncated, traj_id)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything needed to go on; tensors and numbers only."""
@@ -139,9 +155,13 @@ class GymnasiumVectorEnv:
         """
         assert isinstance(self._envs, SyncVectorEnv)
         try:
-            return np.asarray(self._envs.envs[index].render())
-        except gymnasium.error.Error as error:
-            raise RuntimeError(f"Cannot render env.id={self.task.id}: {' '.join(str(error).split())}") from error
+            picture = np.asarray(self._envs.envs[index].render())
+        except Exception as error:  # other people's environments raise anything
+            raise RuntimeError(f"Cannot render env.id={self.task.id}: {in_one_line(error)}") from error
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+            got = "None" if picture.dtype == object else f"{picture.dtype} of shape {picture.shape}"
+            raise RuntimeError(f"Cannot render env.id={self.task.id}: render() returned {got}, not uint8 [H, W, 3]")
+        return picture
 
     def close(self) -> None:
         """Ends the processes of `async`."""
@@ -157,12 +177,13 @@ class GymnasiumVectorEnv:
         for now in range(longest + 1):
             place = now - (longest - self._steps)
             if (begin := (place == 0) | done).any():
-                seen = self._reset(begin)
+                seen, _ = self._reset(begin)
             if now < longest:
                 action = torch.where(place[:, None] >= 0, self._actions[place.clamp(min=0), row], 0)
-                seen, _, ended, cut, _ = self._envs.step(self._to_action_space(action))
+                seen, _, ended, cut, _ = self._call("step", self.task.to_action_space(action))
                 done = torch.as_tensor(ended | cut, dtype=torch.bool)
         differs = (self._state_of(seen) != self._state).any(dim=1)
+        self._speaks_of_goal = ~differs  # where it differs it may have drawn another goal as well
         if differs.any():
             warnings.warn(
                 f"env.id={self.task.id}: seed and actions do not decide the state of {int(differs.sum())} of "
@@ -181,20 +202,35 @@ class GymnasiumVectorEnv:
         if not action.isfinite().all():
             raise ValueError("action is not finite")
 
-    def _to_action_space(self, action: Tensor) -> np.ndarray:
-        """Actions [N, A] in [-1, 1] in the bounds of the environment."""
-        low, high = self.task.facts.action_low, self.task.facts.action_high
-        unit = (action.double().cpu().numpy().clip(-1, 1) + 1) / 2
-        return (low + unit * (high - low)).astype(self._envs.single_action_space.dtype)
-
     def _state_of(self, seen: Any) -> Tensor:
-        parts = [seen[key] for key in GOAL_KEYS[:2]] if self.task.has_own_goals else [seen]
+        parts = [seen[key] for key in GOAL_KEYS[:2]] if self.task.observes_goals else [seen]
         return torch.from_numpy(np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind"))
 
-    def _goal_of(self, seen: Any, drawn: Tensor) -> Tensor:
-        """The goals [N, G] now commanded: the environment's own, or a new one from the box where `drawn`."""
-        if self.task.has_own_goals:
+    def _goal_after(self, seen: Any, info: dict[str, Any]) -> Tensor:
+        """The goals [N, G] that the environments pursued in a step: the commanded ones, unless they moved them."""
+        if self.task.observes_goals:
             return torch.from_numpy(np.array(seen[GOAL_KEYS[2]], dtype=np.float32))
+        return self._goal if self.task.goal_key is None else self._goal_in(info, self.task.goal_key)
+
+    def _next_goal(self, info: dict[str, Any], goal: Tensor) -> Tensor:
+        """The goals [N, G] from now on: `goal`, unless an environment says in `info` that it pursues another one."""
+        return self._goal_in(info, NEXT_GOAL, goal) if self.task.observes_goals else goal
+
+    def _goal_in(self, info: dict[str, Any], key: str, otherwise: Tensor | None = None) -> Tensor:
+        """Returns the goals [N, G] of `info[key]`; those that it lacks are `otherwise`, by default the present ones."""
+        goal = self._goal if otherwise is None else otherwise
+        given = info.get(f"_{key}", np.zeros(self.num_envs, dtype=bool))
+        if not given.any():
+            return goal
+        goal = goal.clone()
+        for index in given.nonzero()[0]:
+            goal[index] = torch.from_numpy(self.task.goal_of(info[key][index]))
+        return goal
+
+    def _goal_of_reset(self, seen: Any, info: dict[str, Any], which: Tensor, drawn: Tensor) -> Tensor:
+        """The goals [N, G] after a reset of `which` [N]: the environments' own, or new ones from the box if `drawn`."""
+        if self.task.has_own_goals:
+            return torch.where(which[:, None], self._goal_after(seen, info), self._goal)
         if not drawn.any():
             return self._goal
         uniform = torch.rand(int(drawn.sum()), self.spec.goal_dim, generator=self._generator)
@@ -202,11 +238,10 @@ class GymnasiumVectorEnv:
         goal[drawn] = self._goal_low + (self._goal_high - self._goal_low) * uniform
         return goal
 
-    def _success(self, distance: Tensor, info: dict[str, Any]) -> Tensor:
-        key, radius = self.task.facts.success_key, self.task.success_radius
-        if key is None:
-            return distance < radius
-        if key not in info:
+    def _word(self, info: dict[str, Any]) -> Tensor:
+        """Which environments say that they succeeded, at the goals that they know of, [N] bool."""
+        key = self.task.facts.success_key
+        if key is None or key not in info:
             return torch.zeros(self.num_envs, dtype=torch.bool)
         return torch.from_numpy(np.asarray(info[key]).astype(bool) & info[f"_{key}"])
 
@@ -216,14 +251,50 @@ class GymnasiumVectorEnv:
         if draw.any():
             self._seeds = self._seeds.clone()
             self._seeds[draw] = torch.randint(_MAX_SEED, (int(draw.sum()),), generator=self._generator)
-        seen = self._reset(which)
+        seen, info = self._reset(which)
         self._state = torch.where(which[:, None], self._state_of(seen), self._state)
-        self._goal = self._goal_of(seen, draw)
+        if not is_usable(self._state).all():
+            raise EnvError(f"{self._entry(self._state, self.task.state_field)} after a reset")
+        self._goal = self._goal_of_reset(seen, info, which, draw)
+        self._check_goals(self._goal)
         self._traj_id = self._traj_id + which
         self._steps = torch.where(which, 0, self._steps)
         self._started = True
         return Observation(self._state, self._goal)
 
-    def _reset(self, which: Tensor) -> Any:
-        seen, _ = self._envs.reset(seed=self._seeds.tolist(), options={"reset_mask": which.numpy()})
-        return seen
+    def _reset(self, which: Tensor) -> tuple[Any, dict[str, Any]]:
+        return self._call("reset", seed=self._seeds.tolist(), options={"reset_mask": which.numpy()})
+
+    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        level = logger.min_level
+        if isinstance(self._envs, AsyncVectorEnv):  # it would log the tracebacks of its processes
+            logger.min_level = logger.ERROR + 1
+        try:
+            return getattr(self._envs, method)(*args, **kwargs)
+        except Exception as error:  # other people's environments raise anything
+            what = f"{type(error).__name__}: {in_one_line(error)}"
+            raise EnvError(f"env.id={self.task.id} raised in {method}: {what}") from error
+        finally:
+            logger.min_level = level
+
+    def _note_unstable(self, state: Tensor, unstable: Tensor) -> None:
+        """Counts environments whose new state cannot be trained on, and warns of the first."""
+        hopeless = unstable & (self._steps == 0)
+        if hopeless.any():
+            rows = torch.where(hopeless[:, None], state, 0)
+            raise EnvError(f"{self._entry(rows, self.task.state_field)} after the first step of an episode")
+        self.num_unstable += int(unstable.sum())
+        if not self._warned:
+            self._warned = True
+            what = self._entry(state, self.task.state_field)
+            warnings.warn(f"{what}; such episodes end there, and env/unstable counts them", stacklevel=3)
+
+    def _check_goals(self, goal: Tensor) -> None:
+        if not is_usable(goal).all():
+            raise EnvError(self._entry(goal, lambda index: f"{self.task.goal_field}[{index}]"))
+
+    def _entry(self, values: Tensor, name: Callable[[int], str]) -> str:
+        """Says which entry of `values` [N, D] cannot be trained on."""
+        row, column = first_unusable(values)
+        value = f"{values[row, column]:g}"
+        return f"env.id={self.task.id}: {name(column)} of environment {row} is {value}, which cannot be trained on"
