@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 import sys
 import sysconfig
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,7 +40,9 @@ def plugin_fault(error: BaseException | None) -> str | None:
     if not owners or error is None or isinstance(error, ContractError):
         return None
     walked = list(traceback.walk_tb(error.__traceback__))
-    theirs = [step for step in walked if _is_theirs(step[0].f_code.co_filename, owners)]
+    roots = [root for owner in owners if (root := _root(owner))]
+    inside = list(itertools.dropwhile(lambda step: not _is_below(_file_of(step), roots), walked))
+    theirs = [step for step in inside if _is_below(_file_of(step), roots) or not _is_installed(_file_of(step))]
     found = _owner([frame for frame, _ in theirs], owners)
     what = re.sub(r"\s*\n\s*", " ", f"{type(error).__name__}: {error}").strip().removesuffix(":")
     if not found:
@@ -49,12 +53,16 @@ def plugin_fault(error: BaseException | None) -> str | None:
     return f"{found}: {what} {HINT}\n{_formatted(theirs[-MAX_FRAMES:])}"
 
 
-def _is_theirs(file: str, owners: list[tuple[str, Any]]) -> bool:
-    """Whether a file is the user's: of a plugin, or neither of this package nor of one that is installed."""
-    path = Path(file)
-    if any(path.is_relative_to(root) for root in map(_root, owners) if root):
-        return True
-    return not file.startswith("<frozen") and not any(path.is_relative_to(root) for root in _INSTALLED)
+def _file_of(step: tuple[FrameType, int]) -> str:
+    return step[0].f_code.co_filename
+
+
+def _is_installed(file: str) -> bool:
+    return file.startswith("<frozen") or _is_below(file, _INSTALLED)
+
+
+def _is_below(file: str, roots: Iterable[Path]) -> bool:
+    return any(Path(file).is_relative_to(root) for root in roots)
 
 
 def _root(owner: tuple[str, Any]) -> Path | None:

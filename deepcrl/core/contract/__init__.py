@@ -1,4 +1,1 @@
-"""What components of a user's own take and return: checked when they are built, and at their first call.
-
-May import only `core`.
-"""
+"""A user's own components: what they take and return, checked once. May import only `core`."""
