@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console as RichConsole
 
 from deepcrl.core.components import LOGGERS
+from deepcrl.core.contract.build import checked_build
 from deepcrl.run import checkpoint
 from deepcrl.run.checkpoint import Checkpoint
 from deepcrl.run.console import Console
@@ -74,7 +75,7 @@ class RunRecorder:
 
 def build_mirror(config: RunConfig, directory: RunDir) -> Logger:
     """Builds the logger that the user chose to have beside metrics.jsonl; ValueError for a setting of it."""
-    return LOGGERS.build(config.logger, LoggerInputs(directory.path, directory.path.name, config.to_dict()))
+    return checked_build(LOGGERS, config.logger, LoggerInputs(directory.path, directory.path.name, config.to_dict()))
 
 
 def open_loggers(config: RunConfig, directory: RunDir, mirror: Logger, terminal: RichConsole) -> list[Logger]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -15,6 +15,7 @@ from deepcrl.core.agents.common.inputs import AgentInputs, MakeEncoder
 from deepcrl.core.agents.common.two_threads import divide_cores
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
+from deepcrl.core.contract.build import checked_build, needs_transitions
 from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
 from deepcrl.envs import make_envs, make_task
 from deepcrl.envs.physics import engines
@@ -75,15 +76,15 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
     """Builds the agent with its networks and optimisers, for a process that `configure_process` has set up."""
 
     def encoder(network: str) -> MakeEncoder:
-        return partial(ENCODERS.build, config.encoder_of(network))
+        return partial(checked_build, ENCODERS, config.encoder_of(network))
 
     inputs = AgentInputs(
         spec=spec,
         sa_encoder=encoder("sa_encoder"),
         goal_encoder=encoder("goal_encoder"),
         actor_encoder=encoder("actor"),
-        energy=ENERGIES.build(config.energy),
-        loss=LOSSES.build(config.loss),
+        energy=checked_build(ENERGIES, config.energy),
+        loss=checked_build(LOSSES, config.loss),
         device=device,
         precision=config.precision,
         seed=config.seed,
@@ -91,7 +92,7 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
         lr_warmup_steps=config.lr_warmup_steps,
         fused_infonce=dispatch.fused_infonce,
     )
-    return AGENTS.build(config.agent, inputs)
+    return checked_build(AGENTS, config.agent, inputs)
 
 
 def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:
@@ -99,19 +100,19 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
 
     On the `meta` device it takes no memory, but knows its size.
     """
-    agents = [cast("type[Agent]", AGENTS[c.agent["name"]]) for c in (config, *map(config.learner, config.learners))]
+    agents = [c.agent["name"] for c in (config, *map(config.learner, config.learners))]
     unrolls_between_saves = -(-config.checkpoint_every // Schedule.of(config).steps_per_unroll)
     inputs = BufferInputs(
         spec=spec,
         num_envs=config.num_envs,
         device=device,
         generator=seeding.generator(config.seed, "buffer", "cpu" if device.type == "meta" else device),
-        relabel=RELABELS.build(config.relabel),
-        transitions=any(agent.needs_transitions for agent in agents),
+        relabel=checked_build(RELABELS, config.relabel),
+        transitions=any(needs_transitions(AGENTS, agent) for agent in agents),
         run_dir=Path(config.run_dir),
         max_unsaved_steps=config.keep_checkpoints * unrolls_between_saves * config.unroll_length,
     )
-    return BUFFERS.build(config.buffer, inputs)
+    return checked_build(BUFFERS, config.buffer, inputs)
 
 
 def build_run(config: RunConfig, unstable_dir: Path | None = None) -> Run:

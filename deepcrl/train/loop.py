@@ -110,7 +110,7 @@ def learn(run: Run, interrupt: Interrupt) -> None:
         log_blocks = run.config.log_blocks and progress.pending_grad_steps == 1 and run.evaluation_due
         batch = run.buffer.sample(run.config.batch_size)
         with log_block_norms(run.networks, progress.row) if log_blocks else nullcontext():
-            progress.add(run.update(batch))
+            run.add(run.update(batch))
         progress.grad_steps += 1
         progress.pending_grad_steps -= 1
     spent = time.perf_counter() - started

@@ -39,10 +39,10 @@ class Progress:
         return self.wall_seconds + time.perf_counter() - self._started
 
     def add(self, metrics: dict[str, Tensor]) -> None:
-        """Adds one gradient step's 0-dim metrics to the sums, without waiting for the device."""
+        """Adds one gradient step's 0-dim metrics to those of the same names, without waiting for the device."""
         if not self.sums:
             self.sums = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in metrics.items()}
-        torch._foreach_add_(list(self.sums.values()), [value.double() for value in metrics.values()])  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_add_(list(self.sums.values()), [metrics[name].double() for name in self.sums])  # pyright: ignore[reportPrivateImportUsage]
         self.num_summed += 1
 
     def take_row(self) -> dict[str, float]:

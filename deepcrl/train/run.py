@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepcrl.core.components import AGENTS
+from deepcrl.core.contract.build import origin
+from deepcrl.core.contract.first_call import ContractError
 from deepcrl.core.types import Agent, Batch, Buffer, Observation, VectorEnv
 from deepcrl.train.config import RunConfig
 from deepcrl.train.evaluate import evaluate
@@ -92,6 +95,16 @@ class Run:
         for name, learner in self.learners.items():
             metrics |= {f"{name}/{key}": value for key, value in learner.update(batch).items()}
         return metrics
+
+    def add(self, metrics: dict[str, Tensor]) -> None:
+        """Adds a gradient step's metrics to the row; ContractError if they have other names than those before."""
+        sums = self.progress.sums
+        if sums and sums.keys() != metrics.keys():
+            names = [config.agent["name"] for config in (self.config, *map(self.config.learner, self.learners))]
+            whose = " or ".join(filter(None, (origin(AGENTS, name) for name in names)))
+            changed = ", ".join(sorted(sums.keys() ^ metrics.keys()))
+            raise ContractError(f"{whose}: update returned other metrics than at the step before: {changed}")
+        self.progress.add(metrics)
 
     def evaluate(self) -> dict[str, float]:
         """Returns the scores of the agent and of each learner, every one on episodes of its own."""

@@ -20,8 +20,10 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from deepcrl.cli.plugin_fault import plugin_fault
 from deepcrl.core.checks import suggest
 from deepcrl.core.components import REGISTRIES
+from deepcrl.core.contract.first_call import ContractError
 from deepcrl.core.types import EnvError
 from deepcrl.run.checkpoint import CheckpointError
 from deepcrl.run.recorder import RecordError
@@ -36,7 +38,7 @@ class UserError(Exception):
 MAX_OWNERS = 3
 """How many options that do have an unknown setting are named in the message about it."""
 USER_ERRORS = (
-    *(UserError, StartError, CheckpointError, EnvError, NonFiniteError, RecordError),
+    *(UserError, StartError, CheckpointError, ContractError, EnvError, NonFiniteError, RecordError),
     *(HydraException, OmegaConfBaseException),
 )
 
@@ -87,10 +89,16 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("deepcrl: stopped at once, without saving", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
-    except USER_ERRORS as error:
-        if os.environ.get("DEEPCRL_DEBUG"):
+    except Exception as error:
+        told = plugin_fault(cause_of(error))
+        if os.environ.get("DEEPCRL_DEBUG") or not (told or isinstance(error, USER_ERRORS)):
             raise
-        fail(one_line(error))
+        fail(told or one_line(error))
+
+
+def cause_of(error: BaseException) -> BaseException | None:
+    """Returns what went wrong where it was not foreseen: behind an error that the user can correct, or the error."""
+    return error.__cause__ if isinstance(error, USER_ERRORS) else error
 
 
 def one_line(error: BaseException) -> str:

@@ -17,7 +17,8 @@ import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from deepcrl.cli.hydra.errors import USER_ERRORS, fail, one_line
+from deepcrl.cli.hydra.errors import USER_ERRORS, cause_of, fail, one_line
+from deepcrl.cli.plugin_fault import plugin_fault
 from deepcrl.core.files import write_atomic
 from deepcrl.run.directory import RunDir
 from deepcrl.run.start import final_score
@@ -35,8 +36,9 @@ def guarded(start: Callable[[], float | None], directory: Path) -> float | None:
     try:
         score = start()
     except Exception as error:
-        line = one_line(error)
-        trace = "" if isinstance(error, USER_ERRORS) else f"\n{traceback.format_exc()}"
+        told = plugin_fault(cause_of(error))
+        line = told.splitlines()[0] if told else one_line(error)
+        trace = "" if isinstance(error, USER_ERRORS) and not told else f"\n{traceback.format_exc()}"
         write_atomic(directory / ERROR, f"{line}\n{trace}")
         print(f"deepcrl: {directory.name}: {line}", file=sys.stderr)
         return None

@@ -51,10 +51,14 @@ def plot_runs(
     """Draws one metric of several seeds into the PNG `path`: thin seeds, bold interquartile mean, 95% interval.
 
     `run_dirs` is one set of seeds, or a dict of labelled sets to compare. The statistics are those of `deepcrl report`,
-    over the steps that all seeds of a set have reached. Raises ValueError if a run never measured `metric`.
+    over the steps that all seeds of a set have reached. Raises ValueError for a set without runs, and if a run never
+    measured `metric`.
     """
     sets = run_dirs if isinstance(run_dirs, Mapping) else {"": run_dirs}
     groups = {label: [RunDir(Path(member)) for member in members] for label, members in sets.items()}
+    if not groups or not all(groups.values()):
+        empty = ", ".join(repr(label) for label, members in groups.items() if label and not members)
+        raise ValueError(f"There are no runs to plot{empty and f' of {empty}'}: {metric} of at least one is needed")
     curves = {label: [_measured(run, metric) for run in members] for label, members in groups.items()}
     counter = counter_of(read_run(next(iter(groups.values()))[0]))
     limits = (0 if metric.startswith("eval/") else None, 1 if metric == "eval/success_any" else None)

@@ -151,7 +151,8 @@ def test_a_bug_leaves_its_traceback(process, tiny, tmp_path: Path) -> None:
     result = process("train", *tiny, *TWO_UPDATES, *chosen, DEEPCRL_PLUGINS="bug")
     assert result.code == 2
     line, _, trace = (tmp_path / "sweep" / "loss=bug" / "error.txt").read_text().partition("\n")
-    assert line == "AttributeError: 'Tensor' object has no attribute 'nonsense'"
+    place = f"loss 'bug' in {tmp_path / 'bug.py'}: AttributeError: 'Tensor' object has no attribute 'nonsense'"
+    assert line == f"{place} (DEEPCRL_DEBUG=1 shows the whole traceback)"
     assert "return logits.nonsense" in trace
     assert f"deepcrl: loss=bug: {line}\n" in result.err
     assert re.search(r"loss=infonce +complete ", result.out)

@@ -69,6 +69,16 @@ def test_overlay_names_the_run_that_lacks_the_metric(tmp_path: Path) -> None:
         plot_runs(runs, "eval/success_any", tmp_path / "out.png")
 
 
+@pytest.mark.parametrize(
+    ("runs", "where"), [([], ""), ({}, ""), ({"depth 4": [], "depth 8": []}, " of 'depth 4', 'depth 8'")]
+)
+def test_no_runs_are_no_plot(tmp_path: Path, runs: list | dict, where: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"^There are no runs to plot{where}: eval/success_any of at least one is needed$"
+    ):
+        plot_runs(runs, "eval/success_any", tmp_path / "out.png")
+
+
 def test_importing_plots_imports_no_matplotlib() -> None:
     code = "import sys, deepcrl.run.plots.curves as _; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
-from deepcrl.core.buffers.sources.trajectories import Trajectories, check
+from deepcrl.core.buffers.sources.trajectories import Trajectories, check, flags
 from deepcrl.core.types import EnvSpec
 
 KEYS = ("observations", "actions", "terminals")
+# What `zipfile` and numpy raise for bytes that are damaged, encrypted, or compressed in a way that they do not know
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
 
 
 class OGBenchFile:
@@ -44,9 +58,9 @@ class OGBenchFile:
         try:
             with np.load(self._path) as file:
                 state, action, terminals = (np.asarray(file[key], np.float32) for key in KEYS)
-        except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        except _DAMAGED as error:
             raise ValueError(f"buffer.path={self._path} cannot be read: {' '.join(str(error).split())}") from error
-        last = terminals > 0
+        last = flags(terminals, f"buffer.path={self._path} has terminals")
         if not last.any():
             raise ValueError(f"buffer.path={self._path} has terminals that are all 0: no trajectory ends")
         last[-1] = True
@@ -64,6 +78,6 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
             for name in archive.namelist():
                 with archive.open(name) as file:
                     shapes[name.removesuffix(".npy")] = read_header[np.lib.format.read_magic(file)](file)[0]
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"buffer.path={path} is not a whole .npz file: {' '.join(str(error).split())}") from error
     return shapes

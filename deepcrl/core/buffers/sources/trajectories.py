@@ -40,14 +40,33 @@ class Source(Protocol):
 
 
 def check(trajectories: Trajectories, path: str) -> Trajectories:
-    """Returns the trajectories; ValueError, in one line, if numbers or trajectories are none to learn from."""
-    for name, values in (("states", trajectories.state), ("actions", trajectories.action)):
-        bad = ~np.isfinite(values).all(axis=1)
+    """Returns the trajectories; ValueError, in one line, if numbers or trajectories are none to learn from.
+
+    What stands as the action at the last state of a trajectory was never taken: it may be anything.
+    """
+    last = trajectories.last
+    if last[:-1].all():
+        raise ValueError(f"buffer.path={path} has no trajectory of two states or more")
+    unusable = {
+        "states": ~np.isfinite(trajectories.state).all(axis=1),
+        "actions": ~np.isfinite(trajectories.action).all(axis=1) & ~last,
+    }
+    for name, bad in unusable.items():
         if bad.any():
-            raise ValueError(f"buffer.path={path} has {name} that are not finite, first in row {bad.argmax()}")
-    low, high = trajectories.action.min(), trajectories.action.max()
+            row = int(bad.argmax())
+            number, begin = int(last[:row].sum()), int(np.flatnonzero(last[:row])[-1]) + 1 if last[:row].any() else 0
+            place = f"row {row}, which is state {row - begin} of trajectory {number}"
+            raise ValueError(f"buffer.path={path} has {name} that are not finite, first in {place}")
+    taken = trajectories.action[~last]
+    low, high = taken.min(), taken.max()
     if low < -1.001 or high > 1.001:
         raise ValueError(f"buffer.path={path} has actions between {low:g} and {high:g}; scale them to [-1, 1]")
-    if trajectories.last[:-1].all():
-        raise ValueError(f"buffer.path={path} has no trajectory of two states or more")
     return trajectories
+
+
+def flags(values: np.ndarray, what: str) -> np.ndarray:
+    """Returns `values` [T] as booleans; ValueError that begins with `what` if one of them is neither 0 nor 1."""
+    bad = (values != 0) & (values != 1)
+    if bad.any():
+        raise ValueError(f"{what} that are neither 0 nor 1, first {values[bad][0]:g} in row {bad.argmax()}")
+    return values != 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,104 @@ def test_a_folder_names_a_dataset_too(minari_dataset, tmp_path: Path) -> None:
 def test_refuses_a_dataset_that_is_not_here(minari_dataset) -> None:
     with pytest.raises(ValueError, match=r"^buffer.path=point/maze-v0 is not there; it names a FILE.npz in [^\n]*$"):
         open_source("point/maze-v0")
+
+
+@pytest.fixture
+def damaged(minari_dataset, tmp_path: Path) -> Callable[..., str]:
+    """The path of a dataset of two episodes in whose HDF5 file `change` has been called on the second."""
+    import h5py
+
+    def damage(change: Callable[[Any], None]) -> str:
+        path = minari_dataset(episodes())
+        with h5py.File(tmp_path / "minari" / path / "data" / "main_data.hdf5", "r+") as file:
+            change(file["episode_1"])
+        return path
+
+    return damage
+
+
+def put(name: str, values: np.ndarray) -> Callable[[Any], None]:
+    def change(episode: Any) -> None:
+        del episode[name]
+        episode[name] = values
+
+    return change
+
+
+def without(name: str) -> Callable[[Any], None]:
+    return lambda episode: episode.__delitem__(name)
+
+
+NAN_ACTION = np.zeros((6, 2))
+NAN_ACTION[4] = np.nan
+DAMAGE = [
+    (put("observations/observation", np.zeros((6, 3))), "has 6 observations and 6 actions, not 7 and 6"),
+    (put("actions", np.zeros((5, 2))), "has 7 observations and 5 actions, not 6 and 5"),
+    (put("actions", np.zeros((6, 3))), "has actions of shape (6, 3), not (6, 2)"),
+    (put("actions", np.float32(0)), "has 7 observations and 1 actions, not 2 and 1"),
+    (put("actions", np.array([[b"up", b"down"]] * 6)), "cannot be read: ValueError: could not convert string to float"),
+    (put("observations/observation", np.zeros((7, 4))), "has observation of shape (7, 4), not (7, 3)"),
+    (put("observations/achieved_goal", np.zeros((6, 2))), "has achieved_goal of shape (6, 2), not (7, 2)"),
+    (put("terminations", np.zeros(5)), "has terminations of shape (5,), not (6,)"),
+    (put("terminations", np.full(6, np.nan)), "has terminations that are neither 0 nor 1, first nan in row 0"),
+    (without("observations/achieved_goal"), "lacks achieved_goal"),
+    (without("actions"), "cannot be read: KeyError: "),
+    (without("terminations"), "cannot be read: KeyError: "),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), DAMAGE)
+def test_an_episode_that_does_not_fit_is_named(damaged, change: Callable, message: str) -> None:
+    path = damaged(change)
+    with pytest.raises(ValueError, match=r"^[^\n]*$") as raised:
+        open_source(path).read(EnvSpec(3, 2, (1, 2)))
+    assert str(raised.value).startswith(f"buffer.path={path}: episode 1 {message}")
+
+
+def test_numbers_that_are_not_finite_are_placed(damaged) -> None:
+    with pytest.raises(
+        ValueError, match="has actions that are not finite, first in row 9, .* state 4 of trajectory 1$"
+    ):
+        open_source(damaged(put("actions", NAN_ACTION))).read(EnvSpec(3, 2, (1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"total_steps": 12}, r": the episodes have 10 steps together, the metadata says 12$"),
+        ({"total_episodes": 1}, r": the episodes have 4 steps together, the metadata says 10$"),
+        ({"total_episodes": 3}, r": episode 2 cannot be read: KeyError: "),
+        ({"total_steps": "many"}, r" cannot be read: its metadata has total_steps='many'$"),
+        ({"total_steps": None}, r" cannot be read: its metadata has total_steps=None$"),
+        ({"data_format": "xml"}, r" cannot be read: KeyError: 'xml'$"),
+        ({"dataset_id": 3}, r" cannot be read: AssertionError$"),
+        ({"minari_version": "0.0.1"}, r" cannot be read: ValueError: The installed Minari version .* 0.0.1"),
+    ],
+)
+def test_metadata_that_lie(minari_dataset, tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    path = minari_dataset(episodes())
+    metadata = tmp_path / "minari" / path / "data" / "metadata.json"
+    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | change))
+    with pytest.raises(ValueError, match=f"^buffer.path={path}{message}") as raised:
+        open_source(path).read(EnvSpec(3, 2, (1, 2)))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("name", "keep"), [("metadata.json", 100), ("metadata.json", 0), ("main_data.hdf5", 3000)])
+def test_a_truncated_file(minari_dataset, tmp_path: Path, name: str, keep: int) -> None:
+    path = minari_dataset(episodes())
+    file = tmp_path / "minari" / path / "data" / name
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=rf"^buffer.path={path}(: episode 0)? cannot be read: [^\n]*$"):
+        open_source(path).read(EnvSpec(3, 2, (1, 2)))
+
+
+def test_what_is_not_read_may_have_any_form(minari_dataset) -> None:
+    made = episodes()
+    for episode in made:
+        episode["observations"]["image"] = np.zeros((len(episode["actions"]) + 1, 8, 8, 3))
+    data = open_source(minari_dataset(made)).read(EnvSpec(3, 2, (1, 2)))
+    assert np.array_equal(data.state, states(made, "observation"))
 
 
 def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,14 @@ def test_reads_what_is_in_it(ogbench) -> None:
     assert (data.state.dtype, data.action.dtype) == (np.float32, np.float32)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -7.0])
+def test_an_action_that_was_never_taken_may_be_anything(ogbench, value: float) -> None:
+    actions = np.full((17, 2), 0.5)
+    actions[[4, 5, 13, 16]] = value
+    data = read(ogbench(actions=actions))
+    assert (data.action[~data.last] == 0.5).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float16])
 def test_other_number_types_become_float32(ogbench, dtype: type) -> None:
     states = np.ones((17, 3), dtype)
@@ -49,6 +57,8 @@ def test_an_uncompressed_file_of_format_two(ogbench, tmp_path: Path) -> None:
 ZEROS = np.zeros(17, np.float32)
 WRONG_ACTION, NOT_FINITE = np.full((17, 2), 0.5), np.zeros((17, 3))
 WRONG_ACTION[3, 1], NOT_FINITE[6, 0] = -2, np.nan
+UNSURE = np.where(np.arange(17) % 4 == 3, 1, 0).astype(np.float32)
+UNSURE[7] = np.nan
 BAD = [
     (
         {"terminals": None},
@@ -59,8 +69,15 @@ BAD = [
     ({"terminals": ZEROS[1:]}, "of shapes (17, 3), (17, 2), (16,), not [T, S], [T, A], [T]"),
     ({"observations": np.zeros((17, 8, 8, 3))}, "of shapes (17, 8, 8, 3), (17, 2), (17,), not [T, S], [T, A], [T]"),
     ({"actions": WRONG_ACTION}, "has actions between -2 and 0.5; scale them to [-1, 1]"),
-    ({"actions": WRONG_ACTION * np.nan}, "has actions that are not finite, first in row 0"),
-    ({"observations": NOT_FINITE}, "has states that are not finite, first in row 6"),
+    (
+        {"actions": WRONG_ACTION * np.nan},
+        "has actions that are not finite, first in row 0, which is state 0 of trajectory 0",
+    ),
+    ({"observations": NOT_FINITE}, "has states that are not finite, first in row 6, which is state 0 of trajectory 2"),
+    ({"terminals": UNSURE}, "has terminals that are neither 0 nor 1, first nan in row 7"),
+    ({"terminals": ZEROS - 1}, "has terminals that are neither 0 nor 1, first -1 in row 0"),
+    ({"actions": np.full((17, 2), "left")}, "cannot be read: could not convert string to float: "),
+    ({"actions": np.array([None] * 34).reshape(17, 2)}, "cannot be read: Object arrays cannot be loaded"),
     ({"terminals": ZEROS + 1}, "has no trajectory of two states or more"),
     ({"lengths": ()}, "is empty: it has no states"),
 ]

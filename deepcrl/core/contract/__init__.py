@@ -1,0 +1,1 @@
+"""A user's own components: what they take and return, checked once. May import only `core`."""
