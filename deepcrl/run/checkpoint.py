@@ -113,7 +113,11 @@ def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps
         kept = list_checkpoints(directory)
         raise CheckpointError(
             f"Could not save checkpoint {path}: {_reason(error)}. "
-            + (f"Go on from the last whole one with resume={kept[-1].path}" if kept else "There is no earlier one")
+            + (
+                f"Go on from the last whole one with resume={kept[-1].path}"
+                if kept
+                else f"There is no earlier one: resume={directory.parent} starts anew"
+            )
         ) from error
     try:
         for old in list_checkpoints(directory)[:-keep]:
@@ -164,7 +168,7 @@ def find(where: str | Path) -> Checkpoint:
     found = list_checkpoints(where / "checkpoints")
     if not found:
         raise CheckpointError(
-            f"There is no checkpoint to read: {where} holds none (before its first one, a run can only start anew)"
+            f"There is no checkpoint to read: {where} holds none (before its first one, train resume= starts a run anew)"
         )
     return found[-1]
 

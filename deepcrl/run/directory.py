@@ -110,6 +110,19 @@ def _earlier_starts(path: Path) -> list[Any]:
         return []
 
 
+def clear(run: RunDir) -> bool:
+    """Makes room for a run that starts anew where one stopped before its first checkpoint; returns whether it had rows.
+
+    Those are kept in `aside_metrics.jsonl`: perhaps the checkpoints were removed by hand.
+    """
+    had_rows = run.metrics_path.exists() and run.metrics_path.stat().st_size > 0
+    if had_rows:
+        run.metrics_path.replace(run.path / "aside_metrics.jsonl")
+    run.metrics_path.unlink(missing_ok=True)
+    run.config_path.unlink(missing_ok=True)
+    return had_rows
+
+
 def discard(run: RunDir, *, is_new: bool) -> None:
     """Removes a run directory that never became a run; of one that existed before, only what was put there."""
     if is_new:

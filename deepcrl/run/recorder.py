@@ -85,6 +85,8 @@ def open_loggers(config: RunConfig, directory: RunDir, mirror: Logger, terminal:
 
 
 def resume_hint(directory: RunDir) -> str:
-    """Returns the end of an error message: from where the run can be resumed, if it can."""
+    """Returns the end of an error message: from where the run can be resumed."""
     kept = checkpoint.list_checkpoints(directory.checkpoints_dir)
-    return f"; go on from the last checkpoint with resume={kept[-1].path}" if kept else ""
+    if not kept:
+        return f"; start it anew with resume={directory.path}"
+    return f"; go on from the last checkpoint with resume={kept[-1].path}"

@@ -29,11 +29,11 @@ from deepcrl.train.sizing.table import preflight
 from deepcrl.train.validate import select_device
 
 
-def train_run(start: Start) -> float | None:
-    """Trains a run to the end of its schedule, or until a signal; returns the last time_at_goal.
+def train_run(start: Start, interrupt: Interrupt | None = None) -> float | None:
+    """Trains a run to the end of its schedule, or until `interrupt` asks to stop; returns the last time_at_goal.
 
-    Raises StartError or CheckpointError, and leaves the disk as it was, if the run cannot work. After SIGINT or SIGTERM
-    the run is saved and SystemExit carries 128 + the signal's number.
+    Raises StartError or CheckpointError, and leaves the disk as it was, if the run cannot work. After a signal the run
+    is saved and SystemExit carries 128 + the signal's number.
     """
     terminal, directory = RichConsole(highlight=False), start.directory
     if start.score is not None:
@@ -47,7 +47,7 @@ def train_run(start: Start) -> float | None:
             return None
         command = f"deepcrl train resume={directory.path}"
         print_line(terminal, f"Ctrl-C saves and stops; go on with: {command}")
-        stopped_by = _fit(run, recorder, directory, terminal)
+        stopped_by = _fit(run, recorder, directory, interrupt or Interrupt(), terminal)
         try:
             lines = _draw(run, directory, with_video=run.config.video and stopped_by is None)
         except KeyboardInterrupt:  # a film may take long, and everything else is on disk
@@ -71,8 +71,8 @@ def _open(start: Start, terminal: RichConsole) -> tuple[Run, RunRecorder, IO[str
         with ExitStack() as undo:
             is_new = run_directory.create(directory)
             held = undo.enter_context(lock(directory.path))
-            if start.checkpoint is None:
-                run_directory.check_unused(directory)  # again, now that no other process writes here
+            start.check_unchanged()  # now that no other process writes here
+            if start.checkpoint is None and not start.anew:
                 undo.callback(run_directory.discard, directory, is_new=is_new)
             print_table(terminal, [("run", "", config.run_dir), ("device", "", str(device)), *sizes.rows()])
             run = _build(start)
@@ -98,6 +98,8 @@ def _open_recorder(start: Start, run: Run, terminal: RichConsole) -> RunRecorder
     """Writes what the run is into its directory; what is later than the checkpoint goes, to be computed again."""
     config, directory = start.config, start.directory
     mirror = None if run.finished else build_mirror(config, directory)
+    if start.anew and run_directory.clear(directory):
+        print_line(terminal, "Starts anew, for want of a checkpoint; the old rows are in aside_metrics.jsonl")
     run_directory.prepare(directory.path, config.to_dict(), resume=start.checkpoint is not None)
     truncate_after(directory.metrics_path, run.progress.env_steps, run.progress.grad_steps)
     for aside in set_aside_after(start.checkpoint) if start.checkpoint else ():
@@ -105,9 +107,9 @@ def _open_recorder(start: Start, run: Run, terminal: RichConsole) -> RunRecorder
     return RunRecorder(config, directory, open_loggers(config, directory, mirror, terminal) if mirror else [])
 
 
-def _fit(run: Run, recorder: RunRecorder, directory: RunDir, terminal: RichConsole) -> int | None:
+def _fit(run: Run, recorder: RunRecorder, directory: RunDir, interrupt: Interrupt, terminal: RichConsole) -> int | None:
     """Trains, and closes the recorder; returns the number of the signal that stopped it, if one did."""
-    with Interrupt() as interrupt:
+    with interrupt:
         try:
             fit(run, recorder, interrupt)
         except OSError as error:  # a buffer that keeps files found no room for them
@@ -115,6 +117,8 @@ def _fit(run: Run, recorder: RunRecorder, directory: RunDir, terminal: RichConso
         finally:
             for line in recorder.close():
                 print_line(terminal, line)
+    if interrupt.requested:
+        interrupt.hand_on()  # does not return where the launcher puts the run back into its queue
     return interrupt.signal_number
 
 

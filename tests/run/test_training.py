@@ -13,8 +13,9 @@ from deepcrl.envs.pictures import renderer
 from deepcrl.run import checkpoint
 from deepcrl.run import training as module
 from deepcrl.run.directory import RunDir
-from deepcrl.run.start import Start
+from deepcrl.run.start import Start, resumed
 from deepcrl.run.training import train_run
+from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.run import Run
 from tests.train_fixture import at_grad_step, final_state, rows
 
@@ -33,10 +34,10 @@ def test_leaves_a_complete_directory(trained, tmp_path: Path, capsys: pytest.Cap
     def explained(model: Run) -> None:
         evaluate = model.evaluate
 
-        def checked() -> dict[str, float]:  # called before the first step
+        def checked(interrupt: Interrupt) -> dict[str, float]:  # called before the first step
             assert (run / "config.yaml").exists()
             assert (run / "environment.json").exists()
-            return evaluate()
+            return evaluate(interrupt)
 
         model.evaluate = checked
 
@@ -185,3 +186,31 @@ def test_a_ring_on_disk_gives_the_same_run_also_after_a_kill(trained, tmp_path: 
     ends = [final_state(tmp_path / name) for name in ("run", "straight")]
     same(*({key: value for key, value in end.items() if key != "buffer"} for end in ends))
     assert set(ends[0]["buffer"]) == {"num_rows", "num_steps", "checksums", "generator"}
+
+
+def test_a_run_that_stopped_before_its_first_checkpoint_starts_anew(
+    tiny, trained, tmp_path: Path, same, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    settings = {"total_env_steps": 100, "seed": 7}
+    with pytest.raises(Killed):
+        trained("run", lambda model: setattr(model, "evaluate", kill), **settings)
+    (run / "metrics.jsonl").write_text('{"env_steps": 0, "grad_steps": 0, "wall_seconds": 0.0}\n')
+    assert checkpoint.list_checkpoints(run / "checkpoints") == []
+    train_run(resumed(run, {}, {}))
+    assert "Starts anew" in capsys.readouterr().out
+    assert len((run / "aside_metrics.jsonl").read_text().splitlines()) == 1
+    trained("straight", **settings)
+    same(rows(run), rows(tmp_path / "straight"))
+    same(final_state(run), final_state(tmp_path / "straight"))
+
+
+def test_the_first_checkpoint_follows_the_first_evaluation(trained, tmp_path: Path, same) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(Killed):
+        trained("run", at_grad_step(1, kill), total_env_steps=100)
+    assert checkpoint.find(run).path.name == "step_0000000000000_00000000000"
+    trained(total_env_steps=100)
+    trained("straight", total_env_steps=100)
+    same(rows(run), rows(tmp_path / "straight"))
+    same(final_state(run), final_state(tmp_path / "straight"))
