@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from deepcrl.core.files import write_atomic
+from deepcrl.core.files import UNFINISHED, write_atomic
 from deepcrl.run.environment import describe_environment
 from deepcrl.run.lock import NAME as LOCK
 
@@ -96,6 +96,8 @@ def prepare(run_dir: str | Path, config: Mapping[str, Any], *, resume: bool) -> 
     try:
         for directory in (run.path, run.checkpoints_dir, run.plots_dir, run.videos_dir):
             directory.mkdir(parents=True, exist_ok=True)
+        for left_by_a_killed_process in (*run.plots_dir.glob(UNFINISHED), *run.videos_dir.glob(UNFINISHED)):
+            left_by_a_killed_process.unlink()
         write_atomic(run.config_path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120))
         write_atomic(run.environment_path, json.dumps({"starts": starts}, indent=2) + "\n")
     except OSError as error:

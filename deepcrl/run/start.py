@@ -48,7 +48,7 @@ class Start:
     anew: bool = False
     """Whether a run that stopped before its first checkpoint is in the directory, and is to be replaced."""
     newest: Checkpoint | None = field(init=False, compare=False)
-    """The last checkpoint there is, to be compared once the directory is locked: another process may write meanwhile."""
+    """The last checkpoint there is, compared again under the lock: another process may have written meanwhile."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "newest", newest_checkpoint(self.directory))

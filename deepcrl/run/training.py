@@ -22,6 +22,7 @@ from deepcrl.run.policy import policy_of
 from deepcrl.run.recorder import RecordError, RunRecorder, build_mirror, open_loggers, resume_hint
 from deepcrl.run.start import Start, StartError
 from deepcrl.train.build import build_run, env_spec
+from deepcrl.train.config import RunConfig
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.loop import fit
 from deepcrl.train.run import Run
@@ -36,11 +37,15 @@ def train_run(start: Start, interrupt: Interrupt | None = None) -> float | None:
     is saved and SystemExit carries 128 + the signal's number.
     """
     terminal, directory = RichConsole(highlight=False), start.directory
-    if start.score is not None:
+    if start.score is not None and not _undrawn(start):
         print_line(terminal, f"Already complete: {directory.path}")
         return start.score
     run, recorder, held = _open(start, terminal)
     with held:
+        if run.finished and _undrawn(start):  # it was killed while drawing
+            print_line(terminal, "\n".join(_draw(run, directory, with_video=run.config.video)))
+            print_line(terminal, f"Done: {directory.path}")
+            return start.score
         if run.finished:
             total = f"total_{run.schedule.counter}"
             print_line(terminal, f"Already finished: {directory.path} (a larger {total} would go on)")
@@ -122,17 +127,30 @@ def _fit(run: Run, recorder: RunRecorder, directory: RunDir, interrupt: Interrup
     return interrupt.signal_number
 
 
+def _undrawn(start: Start) -> bool:
+    """Whether a run that is at its end lacks pictures, or has older ones than its metrics."""
+    metrics, curves = start.directory.metrics_path, start.directory.plots_dir / "curves.png"
+    if start.checkpoint is None or not metrics.exists():
+        return False
+    if not curves.exists() or curves.stat().st_mtime < metrics.stat().st_mtime:
+        return True
+    return start.config.video and not _video_path(start.directory, start.config, start.checkpoint.steps).exists()
+
+
+def _video_path(directory: RunDir, config: RunConfig, steps: int) -> Path:
+    return directory.videos_dir / f"{config.evaluation_env['name']}_{steps}.mp4"
+
+
 def _draw(run: Run, directory: RunDir, *, with_video: bool) -> list[str]:
     """Draws the curves, the blocks and the film; returns lines that say which files these are."""
     config, no_video = run.config, []
-    name = f"{config.evaluation_env['name']}_{run.steps}.mp4"
     try:
         pictures: list[Path] = plot_run(directory.path)
         blocks = plot_blocks({"": directory.path}, directory.plots_dir / "blocks.png")
         pictures += [blocks] if blocks else []
         if with_video:
             try:
-                pictures += film(policy_of(run.agent), config, directory.videos_dir / name)
+                pictures += film(policy_of(run.agent), config, _video_path(directory, config, run.steps))
             except RuntimeError as error:  # nothing can be drawn here
                 no_video = [f"No video: {error}"]
     except OSError as error:

@@ -108,9 +108,9 @@ def unroll(run: Run, envs: VectorEnv, interrupt: Interrupt) -> dict[str, float] 
     device = observation.state.device
     sums = torch.zeros(3, device=device) if progress.unroll_sums is None else progress.unroll_sums.to(device)
     num_successes, num_terminated, distance = sums.unbind()
-    for progress.unroll_step in range(progress.unroll_step, run.config.unroll_length):
+    for taken in range(progress.unroll_step, run.config.unroll_length):
         if interrupt.requested:
-            progress.unroll_sums = sums
+            progress.unroll_step, progress.unroll_sums = taken, sums
             return None
         action = run.agent.act(observation, explore=True)
         step = envs.step(action)

@@ -70,7 +70,7 @@ class Run:
         }
 
     def _touched_by_evaluation(self) -> dict[str, Any]:
-        """The state of what acts and draws random numbers in an evaluation; networks by reference, none learns in it."""
+        """The state of what acts and draws in an evaluation; networks by reference, for none learns in it."""
         return {
             "eval_envs": self.eval_envs.state_dict(),
             "agent": self.agent.state_dict(),

@@ -13,7 +13,7 @@ from deepcrl.envs.pictures import renderer
 from deepcrl.run import checkpoint
 from deepcrl.run import training as module
 from deepcrl.run.directory import RunDir
-from deepcrl.run.start import Start, resumed
+from deepcrl.run.start import Start, continued, resumed
 from deepcrl.run.training import train_run
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.run import Run
@@ -214,3 +214,28 @@ def test_the_first_checkpoint_follows_the_first_evaluation(trained, tmp_path: Pa
     trained("straight", total_env_steps=100)
     same(rows(run), rows(tmp_path / "straight"))
     same(final_state(run), final_state(tmp_path / "straight"))
+
+
+def test_a_run_killed_while_drawing_is_drawn_on_resume(
+    tiny, trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    filmed: list[Path] = []
+    monkeypatch.setattr(module, "film", lambda act, config, path: filmed.append(path) or path.touch() or [path])
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(module, "plot_run", kill)
+        trained("run", total_env_steps=100, video=True)
+    (run / "videos" / ".unfinished.point_u_maze_100.mp4").touch()
+    config = tiny(run_dir=str(run), total_env_steps=100, video=True)
+    start = continued(config)
+    assert start.score is not None
+    assert train_run(start) == start.score  # of a sweep, which knows that it is complete
+    assert (run / "plots" / "curves.png").exists()
+    assert [path.name for path in (run / "videos").iterdir()] == ["point_u_maze_100.mp4"]
+    filmed[0].unlink()
+    assert trained(total_env_steps=100, video=True) is None  # by resume=
+    assert len(filmed) == 2
+    capsys.readouterr()
+    trained(total_env_steps=100, video=True)
+    assert "Already finished" in capsys.readouterr().out
+    assert len(filmed) == 2
