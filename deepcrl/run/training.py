@@ -134,11 +134,17 @@ def _undrawn(start: Start) -> bool:
         return False
     if not curves.exists() or curves.stat().st_mtime < metrics.stat().st_mtime:
         return True
-    return start.config.video and not _video_path(start.directory, start.config, start.checkpoint.steps).exists()
+    video = _video_path(start.directory, start.config, start.checkpoint.steps)
+    return start.config.video and not video.exists() and not _no_video_path(start.directory).exists()
 
 
 def _video_path(directory: RunDir, config: RunConfig, steps: int) -> Path:
     return directory.videos_dir / f"{config.evaluation_env['name']}_{steps}.mp4"
+
+
+def _no_video_path(directory: RunDir) -> Path:
+    """Says why there is no video, so that it is not tried at each resume."""
+    return directory.videos_dir / "no_video.txt"
 
 
 def _draw(run: Run, directory: RunDir, *, with_video: bool) -> list[str]:
@@ -153,6 +159,7 @@ def _draw(run: Run, directory: RunDir, *, with_video: bool) -> list[str]:
                 pictures += film(policy_of(run.agent), config, _video_path(directory, config, run.steps))
             except RuntimeError as error:  # nothing can be drawn here
                 no_video = [f"No video: {error}"]
+                _no_video_path(directory).write_text(f"{error}\n")
     except OSError as error:
         raise RecordError(f"The run is saved, but its pictures are not: {error}") from error
     return [*no_video, *map(str, pictures)]

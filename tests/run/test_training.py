@@ -77,6 +77,8 @@ def test_a_machine_without_opengl_succeeds(
     out = capsys.readouterr().out.splitlines()
     assert out[-2:] == [f"{tmp_path}/run/plots/curves.png", f"Done: {tmp_path}/run"]
     assert out[-3] == "No video: Cannot render: no OpenGL without a display"
+    trained(video=True)
+    assert "Already finished" in capsys.readouterr().out  # and does not try again
 
 
 def test_ctrl_c_while_filming(trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
@@ -101,7 +103,7 @@ def test_a_mistake_in_filming_is_not_hidden(trained, monkeypatch: pytest.MonkeyP
         trained(video=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", Interrupt.SIGNALS)
 def test_a_signal_saves_draws_and_exits(
     trained, tmp_path: Path, same, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
@@ -222,9 +224,10 @@ def test_a_run_killed_while_drawing_is_drawn_on_resume(
     run = tmp_path / "run"
     filmed: list[Path] = []
     monkeypatch.setattr(module, "film", lambda act, config, path: filmed.append(path) or path.touch() or [path])
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(module, "plot_run", kill)
-        trained("run", total_env_steps=100, video=True)
+        with pytest.raises(Killed):
+            trained("run", total_env_steps=100, video=True)
     (run / "videos" / ".unfinished.point_u_maze_100.mp4").touch()
     config = tiny(run_dir=str(run), total_env_steps=100, video=True)
     start = continued(config)

@@ -56,12 +56,11 @@ def test_the_handlers_of_before_come_back() -> None:
 
 
 def test_five_times_ctrl_c_raise_once() -> None:
-    with pytest.raises(KeyboardInterrupt), Interrupt():
+    with Interrupt():
         signal.raise_signal(signal.SIGINT)
-        try:
+        with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        finally:
-            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
     signal.raise_signal(signal.SIGINT)  # on the way out, too
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
