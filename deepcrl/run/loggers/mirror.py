@@ -51,7 +51,7 @@ class Tolerant:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 with contextlib.suppress(OSError):  # of a terminal that is gone
                     self._tell(
-                        f"{type(self.mirror).__name__} fails ({reason}): training goes on; it is tried again each minute"
+                        f"{type(self.mirror).__name__} fails ({reason}): training goes on, tried again each minute"
                     )
 
     def close(self) -> None:
