@@ -31,7 +31,7 @@ def prefilled_run(precision: str, overrides: list[str]) -> Run:
     """Returns a run that has taken its prefill and one training unroll."""
     run = build_run(validated(compose_values([*SETTINGS, f"precision={precision}", *overrides])))
     for _ in range(run.schedule.prefill_unrolls + 1):
-        collect(run)
+        collect(run, Interrupt())
     learn(run, Interrupt())
     return run
 
@@ -39,7 +39,7 @@ def prefilled_run(precision: str, overrides: list[str]) -> Run:
 def timed_unroll(run: Run) -> tuple[float, float]:
     """Takes one training unroll; returns the seconds of collecting and of learning."""
     start = time.perf_counter()
-    collect(run)
+    collect(run, Interrupt())
     collected = time.perf_counter()
     learn(run, Interrupt())
     return collected - start, time.perf_counter() - collected

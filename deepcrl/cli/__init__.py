@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+
+from deepcrl.cli import supervisor
 
 VERBS = {
     "train": "train an agent, sweep over settings (-m), or go on with a run (resume=RUN_DIR)",
@@ -29,7 +32,15 @@ USAGE = "\n".join(
 
 def main() -> None:
     """Runs `deepcrl VERB ...`; an error of the user's is one line and exit status 2."""
-    arguments = sys.argv[1:]
+    try:
+        _main(sys.argv[1:])
+    except KeyboardInterrupt:  # while importing, too
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is to end
+        print("deepcrl: stopped at once, without saving", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
+
+
+def _main(arguments: list[str]) -> None:
     # These need no torch, so they answer at once
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE)
@@ -55,6 +66,8 @@ def _run(verb: str, *arguments: str) -> None:
     if verb not in VERBS:
         print(f"deepcrl: {suggest('verb', verb, VERBS)}", file=sys.stderr)
         raise SystemExit(2)
+    if supervisor.is_parallel(verb, [*arguments]):
+        supervisor.supervise([sys.executable, "-P", "-m", "deepcrl", verb, *arguments])
     from deepcrl.cli.hydra.errors import one_line_errors
 
     with one_line_errors():

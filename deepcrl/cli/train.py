@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
         arguments = overrides.translate_ids(arguments)
     arguments = overrides.to_hydra_syntax(arguments)
     if overrides.is_sweep(arguments):
-        extra = overrides.name_runs_by_swept_settings(arguments)
+        extra = [*overrides.name_runs_by_swept_settings(arguments), *overrides.requeued_by_default(arguments)]
     else:
         extra = saved_choices(arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print errors itself; `one_line_errors` does it better

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+UNFINISHED = ".unfinished.*"
+"""What a file is called until it is whole; a killed process leaves it."""
+
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -19,7 +22,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     # Beside `path`, for os.replace cannot cross file systems; one fixed name, so that a killed process leaves at
     # most one stray file, which the next write replaces. The ending stays: encoders choose the format by it.
-    unfinished = path.with_name(f".unfinished.{path.name}")
+    unfinished = path.with_name(UNFINISHED.replace("*", path.name))
     try:
         yield unfinished
         with open(unfinished, "rb+") as file:

@@ -110,10 +110,13 @@ def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps
         _sync(directory)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error.__context__, KeyboardInterrupt):  # torch's answer to a second Ctrl-C
+            raise error.__context__ from None
         kept = list_checkpoints(directory)
+        anew = f"There is no earlier one: resume={directory.parent} starts anew"
         raise CheckpointError(
             f"Could not save checkpoint {path}: {_reason(error)}. "
-            + (f"Go on from the last whole one with resume={kept[-1].path}" if kept else "There is no earlier one")
+            + (f"Go on from the last whole one with resume={kept[-1].path}" if kept else anew)
         ) from error
     try:
         for old in list_checkpoints(directory)[:-keep]:
@@ -164,7 +167,7 @@ def find(where: str | Path) -> Checkpoint:
     found = list_checkpoints(where / "checkpoints")
     if not found:
         raise CheckpointError(
-            f"There is no checkpoint to read: {where} holds none (before its first one, a run can only start anew)"
+            f"There is no checkpoint to read: {where} holds none (before its first one, resume= starts a run anew)"
         )
     return found[-1]
 

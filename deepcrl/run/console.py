@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -24,8 +25,12 @@ MAX_BAR_WIDTH = 100
 
 
 def print_line(terminal: RichConsole, line: str) -> None:
-    """Prints a line unwrapped and without markup: a path in it is to be copied."""
-    terminal.print(line, soft_wrap=True, markup=False)
+    """Prints a line unwrapped and without markup: a path in it is to be copied. A terminal that is closed is no error."""
+    try:
+        terminal.print(line, soft_wrap=True, markup=False)
+    except OSError as error:
+        if error.errno != errno.EIO:  # what a closed terminal answers; the run is to be saved and drawn all the same
+            raise
 
 
 def print_table(terminal: RichConsole, rows: Iterable[tuple[str, str, str]]) -> None:

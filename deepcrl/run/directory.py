@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from deepcrl.core.files import write_atomic
+from deepcrl.core.files import UNFINISHED, write_atomic
 from deepcrl.run.environment import describe_environment
 from deepcrl.run.lock import NAME as LOCK
 
@@ -96,6 +96,8 @@ def prepare(run_dir: str | Path, config: Mapping[str, Any], *, resume: bool) -> 
     try:
         for directory in (run.path, run.checkpoints_dir, run.plots_dir, run.videos_dir):
             directory.mkdir(parents=True, exist_ok=True)
+        for left_by_a_killed_process in (*run.plots_dir.glob(UNFINISHED), *run.videos_dir.glob(UNFINISHED)):
+            left_by_a_killed_process.unlink()
         write_atomic(run.config_path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120))
         write_atomic(run.environment_path, json.dumps({"starts": starts}, indent=2) + "\n")
     except OSError as error:
@@ -108,6 +110,19 @@ def _earlier_starts(path: Path) -> list[Any]:
         return list(json.loads(path.read_text())["starts"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def clear(run: RunDir) -> bool:
+    """Makes room for a run that starts anew where one stopped before its first checkpoint; returns whether it had rows.
+
+    Those are kept in `aside_metrics.jsonl`: perhaps the checkpoints were removed by hand.
+    """
+    had_rows = run.metrics_path.exists() and run.metrics_path.stat().st_size > 0
+    if had_rows:
+        run.metrics_path.replace(run.path / "aside_metrics.jsonl")
+    run.metrics_path.unlink(missing_ok=True)
+    run.config_path.unlink(missing_ok=True)
+    return had_rows
 
 
 def discard(run: RunDir, *, is_new: bool) -> None:

@@ -10,10 +10,10 @@ from deepcrl.core.components import LOGGERS
 from deepcrl.core.contract.build import checked_build
 from deepcrl.run import checkpoint
 from deepcrl.run.checkpoint import Checkpoint
-from deepcrl.run.console import Console
+from deepcrl.run.console import Console, print_line
 from deepcrl.run.directory import RunDir
 from deepcrl.run.environment import git_revision
-from deepcrl.run.loggers.mirror import Logger, LoggerInputs
+from deepcrl.run.loggers.mirror import Logger, LoggerInputs, Tolerant
 from deepcrl.run.metrics import JsonlLogger
 from deepcrl.train.config import RunConfig
 from deepcrl.train.run import Run
@@ -64,7 +64,8 @@ class RunRecorder:
             except OSError:  # a full disk has been reported by `log`
                 pass
             except Exception as error:
-                complaints.append(f"{type(logger).__name__} did not close: {' '.join(str(error).split())}")
+                name = type(logger.mirror if isinstance(logger, Tolerant) else logger).__name__
+                complaints.append(f"{name} did not close: {' '.join(str(error).split())}")
         return complaints
 
     def _save(self, run: Run, directory: Path) -> Checkpoint:
@@ -82,10 +83,13 @@ def open_loggers(config: RunConfig, directory: RunDir, mirror: Logger, terminal:
     """Opens metrics.jsonl, which goes before all others, and the view for people."""
     schedule, title = Schedule.of(config), config.env["name"]
     console = Console(schedule.total_steps, counter=schedule.counter, title=title, console=terminal)
-    return [JsonlLogger(directory.metrics_path), mirror, console]
+    loggers = [Tolerant(logger, lambda line: print_line(terminal, line)) for logger in (mirror, console)]
+    return [JsonlLogger(directory.metrics_path), *loggers]
 
 
 def resume_hint(directory: RunDir) -> str:
-    """Returns the end of an error message: from where the run can be resumed, if it can."""
+    """Returns the end of an error message: from where the run can be resumed."""
     kept = checkpoint.list_checkpoints(directory.checkpoints_dir)
-    return f"; go on from the last checkpoint with resume={kept[-1].path}" if kept else ""
+    if not kept:
+        return f"; start it anew with resume={directory.path}"
+    return f"; go on from the last checkpoint with resume={kept[-1].path}"

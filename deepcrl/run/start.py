@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ import yaml
 
 from deepcrl.core.settings import flatten, lookup, split_key, updated
 from deepcrl.run.checkpoint import Checkpoint, find, list_checkpoints
-from deepcrl.run.directory import RunDir, check_unused, discard
-from deepcrl.run.lock import lock
+from deepcrl.run.directory import RunDir, check_unused
 from deepcrl.run.metrics import read_rows
 from deepcrl.train.config import RunConfig
 from deepcrl.train.schedule import Schedule
@@ -46,6 +45,26 @@ class Start:
     directory: RunDir
     score: float | None = None
     """The score of a run that is complete already, for which there is nothing left to do."""
+    anew: bool = False
+    """Whether a run that stopped before its first checkpoint is in the directory, and is to be replaced."""
+    newest: Checkpoint | None = field(init=False, compare=False)
+    """The last checkpoint there is, compared again under the lock: another process may have written meanwhile."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "newest", newest_checkpoint(self.directory))
+
+    def check_unchanged(self) -> None:
+        """Raises ValueError if another process has written to the directory since; called under the lock."""
+        if newest_checkpoint(self.directory) != self.newest:
+            raise ValueError(f"{self.directory.path} was written by another deepcrl run meanwhile; ask again")
+        if self.checkpoint is None and not self.anew:
+            check_unused(self.directory)
+
+
+def newest_checkpoint(directory: RunDir) -> Checkpoint | None:
+    """Returns the last checkpoint of a run, None before its first one."""
+    checkpoints = list_checkpoints(directory.checkpoints_dir)
+    return checkpoints[-1] if checkpoints else None
 
 
 def fresh(config: RunConfig) -> Start:
@@ -59,11 +78,17 @@ def resumed(where: str | Path, asked: Mapping[str, Any], experiment: Mapping[str
     """Resumes the run of the checkpoint that `where` names, in its own directory, with its own settings.
 
     `asked` are the settings that the user named beside it, by dotted key; those that are free to change are taken over.
-    `experiment` are those of an experiment that the user named, which change nothing. Raises CheckpointError if there
-    is nothing to resume, and ValueError for a setting, or a `run_dir`, that contradicts the saved run.
+    `experiment` are those of an experiment that the user named, which change nothing. A run that stopped before its
+    first checkpoint starts anew. Raises CheckpointError if there is nothing to resume, and ValueError for a setting, or
+    a `run_dir`, that contradicts the saved run.
     """
-    checkpoint = find(where)
-    saved, directory = checkpoint.config, RunDir(checkpoint.run_dir)
+    directory = RunDir(Path(where))
+    anew = directory.config_path.exists() and newest_checkpoint(directory) is None
+    checkpoint = None if anew else find(where)
+    if checkpoint is None:
+        saved = _saved_settings(directory)
+    else:
+        saved, directory = checkpoint.config, RunDir(checkpoint.run_dir)
     if run_dir and Path(run_dir).resolve() != directory.path.resolve():
         raise ValueError(f"resume: a run goes on in its own directory, {directory.path}; leave out run_dir={run_dir}")
     check_resume(saved, {**experiment, **asked})
@@ -71,26 +96,23 @@ def resumed(where: str | Path, asked: Mapping[str, Any], experiment: Mapping[str
     if "logger" in free and free["logger"]["name"] == saved["logger"]["name"]:
         del free["logger"]  # chosen as it was: what is not named of it stays
     values = updated(saved, free) | {"run_dir": str(directory.path)}
-    return Start(validated(values), checkpoint, directory)
+    return Start(validated(values), checkpoint, directory, anew=anew)
 
 
 def continued(config: RunConfig) -> Start:
     """Starts the run of a sweep in `config.run_dir`: from the newest checkpoint there, or at its beginning.
 
-    The same command started it before, perhaps: it may be complete. What a run left that stopped before its first
-    checkpoint is removed, unless it is still running. Raises ValueError if the run there has other settings.
+    The same command started it before, perhaps: it may be complete. A run that stopped before its first checkpoint
+    starts anew. Raises ValueError if the run there has other settings.
     """
     directory = RunDir(Path(config.run_dir))
     if directory.holds_run():
         asked = flatten(config.to_dict())
         check_resume(_saved_settings(directory), {k: v for k, v in asked.items() if k not in ("run_dir", "resume")})
-    checkpoints = list_checkpoints(directory.checkpoints_dir)
-    if checkpoints:
-        return Start(config, checkpoints[-1], directory, final_score(directory, config))
-    if directory.holds_run():
-        with lock(directory.path):
-            discard(directory, is_new=False)
-    return Start(config, None, directory)
+    checkpoint = newest_checkpoint(directory)
+    if checkpoint is None:
+        return Start(config, None, directory, anew=directory.holds_run())
+    return Start(config, checkpoint, directory, final_score(directory, config))
 
 
 def check_resume(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

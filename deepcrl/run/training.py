@@ -23,6 +23,7 @@ from deepcrl.run.policy import policy_of
 from deepcrl.run.recorder import RecordError, RunRecorder, build_mirror, open_loggers, resume_hint
 from deepcrl.run.start import Start, StartError
 from deepcrl.train.build import build_run, env_spec
+from deepcrl.train.config import RunConfig
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.loop import fit
 from deepcrl.train.run import Run
@@ -30,25 +31,29 @@ from deepcrl.train.sizing.table import preflight
 from deepcrl.train.validate import select_device
 
 
-def train_run(start: Start) -> float | None:
-    """Trains a run to the end of its schedule, or until a signal; returns the last time_at_goal.
+def train_run(start: Start, interrupt: Interrupt | None = None) -> float | None:
+    """Trains a run to the end of its schedule, or until `interrupt` asks to stop; returns the last time_at_goal.
 
-    Raises StartError or CheckpointError, and leaves the disk as it was, if the run cannot work. After SIGINT or SIGTERM
-    the run is saved and SystemExit carries 128 + the signal's number.
+    Raises StartError or CheckpointError, and leaves the disk as it was, if the run cannot work. After a signal the run
+    is saved and SystemExit carries 128 + the signal's number.
     """
     terminal, directory = RichConsole(highlight=False), start.directory
-    if start.score is not None:
+    if start.score is not None and not _undrawn(start):
         print_line(terminal, f"Already complete: {directory.path}")
         return start.score
     run, recorder, held = _open(start, terminal)
     with held:
+        if run.finished and _undrawn(start):  # it was killed while drawing
+            print_line(terminal, "\n".join(_draw(run, directory, with_video=run.config.video)))
+            print_line(terminal, f"Done: {directory.path}")
+            return start.score
         if run.finished:
             total = f"total_{run.schedule.counter}"
             print_line(terminal, f"Already finished: {directory.path} (a larger {total} would go on)")
             return None
         command = f"deepcrl train resume={directory.path}"
         print_line(terminal, f"Ctrl-C saves and stops; go on with: {command}")
-        stopped_by = _fit(run, recorder, directory, terminal)
+        stopped_by = _fit(run, recorder, directory, interrupt or Interrupt(), terminal)
         try:
             lines = _draw(run, directory, with_video=run.config.video and stopped_by is None)
         except KeyboardInterrupt:  # a film may take long, and everything else is on disk
@@ -73,8 +78,8 @@ def _open(start: Start, terminal: RichConsole) -> tuple[Run, RunRecorder, IO[str
         with ExitStack() as undo:
             is_new = run_directory.create(directory)
             held = undo.enter_context(lock(directory.path))
-            if start.checkpoint is None:
-                run_directory.check_unused(directory)  # again, now that no other process writes here
+            start.check_unchanged()  # now that no other process writes here
+            if start.checkpoint is None and not start.anew:
                 undo.callback(run_directory.discard, directory, is_new=is_new)
             print_table(terminal, [("run", "", config.run_dir), ("device", "", str(device)), *sizes.rows()])
             run = _build(start)
@@ -100,6 +105,8 @@ def _open_recorder(start: Start, run: Run, terminal: RichConsole) -> RunRecorder
     """Writes what the run is into its directory; what is later than the checkpoint goes, to be computed again."""
     config, directory = start.config, start.directory
     mirror = None if run.finished else build_mirror(config, directory)
+    if start.anew and run_directory.clear(directory):
+        print_line(terminal, "Starts anew, for want of a checkpoint; the old rows are in aside_metrics.jsonl")
     run_directory.prepare(directory.path, config.to_dict(), resume=start.checkpoint is not None)
     truncate_after(directory.metrics_path, run.progress.env_steps, run.progress.grad_steps)
     for aside in set_aside_after(start.checkpoint) if start.checkpoint else ():
@@ -107,9 +114,9 @@ def _open_recorder(start: Start, run: Run, terminal: RichConsole) -> RunRecorder
     return RunRecorder(config, directory, open_loggers(config, directory, mirror, terminal) if mirror else [])
 
 
-def _fit(run: Run, recorder: RunRecorder, directory: RunDir, terminal: RichConsole) -> int | None:
+def _fit(run: Run, recorder: RunRecorder, directory: RunDir, interrupt: Interrupt, terminal: RichConsole) -> int | None:
     """Trains, and closes the recorder; returns the number of the signal that stopped it, if one did."""
-    with Interrupt() as interrupt:
+    with interrupt:
         try:
             fit(run, recorder, interrupt)
         except EnvError as error:
@@ -119,22 +126,44 @@ def _fit(run: Run, recorder: RunRecorder, directory: RunDir, terminal: RichConso
         finally:
             for line in recorder.close():
                 print_line(terminal, line)
+    if interrupt.requested:
+        interrupt.hand_on()  # does not return where the launcher puts the run back into its queue
     return interrupt.signal_number
+
+
+def _undrawn(start: Start) -> bool:
+    """Whether a run that is at its end lacks pictures, or has older ones than its metrics."""
+    metrics, curves = start.directory.metrics_path, start.directory.plots_dir / "curves.png"
+    if start.checkpoint is None or not metrics.exists():
+        return False
+    if not curves.exists() or curves.stat().st_mtime < metrics.stat().st_mtime:
+        return True
+    video = _video_path(start.directory, start.config, start.checkpoint.steps)
+    return start.config.video and not video.exists() and not _no_video_path(start.directory).exists()
+
+
+def _video_path(directory: RunDir, config: RunConfig, steps: int) -> Path:
+    return directory.videos_dir / f"{config.evaluation_env['name']}_{steps}.mp4"
+
+
+def _no_video_path(directory: RunDir) -> Path:
+    """Says why there is no video, so that it is not tried at each resume."""
+    return directory.videos_dir / "no_video.txt"
 
 
 def _draw(run: Run, directory: RunDir, *, with_video: bool) -> list[str]:
     """Draws the curves, the blocks and the film; returns lines that say which files these are."""
     config, no_video = run.config, []
-    name = f"{config.evaluation_env['name']}_{run.steps}.mp4"
     try:
         pictures: list[Path] = plot_run(directory.path)
         blocks = plot_blocks({"": directory.path}, directory.plots_dir / "blocks.png")
         pictures += [blocks] if blocks else []
         if with_video:
             try:
-                pictures += film(policy_of(run.agent), config, directory.videos_dir / name)
+                pictures += film(policy_of(run.agent), config, _video_path(directory, config, run.steps))
             except RuntimeError as error:  # nothing can be drawn here
                 no_video = [f"No video: {error}"]
+                _no_video_path(directory).write_text(f"{error}\n")
     except OSError as error:
         raise RecordError(f"The run is saved, but its pictures are not: {error}") from error
     return [*no_video, *map(str, pictures)]

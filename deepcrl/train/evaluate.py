@@ -7,10 +7,11 @@ import math
 import torch
 
 from deepcrl.core.types import Agent, Step, VectorEnv
+from deepcrl.train.interrupt import Interrupt
 
 
 @torch.no_grad()
-def evaluate(agent: Agent, envs: VectorEnv) -> dict[str, float]:
+def evaluate(agent: Agent, envs: VectorEnv, interrupt: Interrupt | None = None) -> dict[str, float]:
     """Runs one fresh episode per environment and returns the mean and the standard error of each score.
 
     `eval/time_at_goal`    steps at the goal before the episode first ends, out of `episode_length` (paper section 4.1)
@@ -19,7 +20,7 @@ def evaluate(agent: Agent, envs: VectorEnv) -> dict[str, float]:
     `eval/success_any`     share of episodes that touched the goal at least once
     `eval/final_distance`  distance to the goal after the episode's last step, in the task's unit
     `eval/episode_length`  steps until the episode ended by a fall or by its time limit
-    Standard errors, over episodes, carry the suffix `_stderr`.
+    Standard errors, over episodes, carry the suffix `_stderr`. Raises Interrupted as soon as `interrupt` asks to stop.
     """
     observation = envs.reset()
     device = observation.state.device
@@ -28,6 +29,8 @@ def evaluate(agent: Agent, envs: VectorEnv) -> dict[str, float]:
     length, final_distance = zeros.clone(), zeros
     at_goal: dict[str, torch.Tensor] = {}
     for _ in range(envs.episode_length):
+        if interrupt is not None:
+            interrupt.raise_if_requested()
         step = envs.step(agent.act(observation, explore=False))
         observation = step.observation
         for name, success in _successes(step):

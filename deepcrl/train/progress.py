@@ -24,6 +24,10 @@ class Progress:
     """Before this process started; `elapsed` is the whole."""
     row_begun: bool = False
     """Whether an iteration has begun and its row is not written yet."""
+    unroll_step: int = 0
+    """Steps already taken of an unroll that a signal cut short."""
+    unroll_sums: Tensor | None = None
+    """What that unroll has measured so far; None between unrolls."""
     row: dict[str, float] = field(default_factory=dict)
     """The metrics of this iteration that are known already."""
     sums: dict[str, Tensor] = field(default_factory=dict)
@@ -46,11 +50,15 @@ class Progress:
         self.num_summed += 1
 
     def take_row(self) -> dict[str, float]:
-        """Returns the iteration's metrics, the gradient steps' averaged, in one transfer; starts the next iteration."""
-        row = self.row | self.means()
+        """Returns `whole_row` and starts the next iteration."""
+        row = self.whole_row()
         self.row_begun, self.row, self.sums, self.num_summed = False, {}, {}, 0
+        return row
+
+    def whole_row(self) -> dict[str, float]:
+        """Returns the iteration's metrics, the gradient steps' averaged, in one transfer."""
         counters = {"env_steps": self.env_steps, "grad_steps": self.grad_steps, "wall_seconds": round(self.elapsed, 3)}
-        return counters | row
+        return counters | self.row | self.means()
 
     def means(self) -> dict[str, float]:
         """Returns the averages of the gradient steps' metrics in this iteration so far, in one transfer."""
@@ -61,11 +69,14 @@ class Progress:
 
     def state_dict(self) -> dict[str, Any]:
         names = ("env_steps", "grad_steps", "unrolls", "pending_grad_steps", "started", "row_begun", "num_summed")
-        state = {name: getattr(self, name) for name in names}
+        state = {name: getattr(self, name) for name in (*names, "unroll_step", "unroll_sums")}
         return state | {"wall_seconds": self.elapsed, "row": dict(self.row), "sums": dict(self.sums)}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Takes over a saved state. One from before `row_begun` was saved has a row exactly if it was begun."""
+        """Takes over a saved state. One from before `row_begun` was saved has a row exactly if it was begun.
+
+        One from before `unroll_step` was saved stands between two unrolls.
+        """
         self.row_begun = bool(state["row"])
         for name, value in state.items():
             setattr(self, name, value)

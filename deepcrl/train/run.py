@@ -14,6 +14,7 @@ from deepcrl.core.contract.first_call import ContractError
 from deepcrl.core.types import Agent, Batch, Buffer, Observation, VectorEnv
 from deepcrl.train.config import RunConfig
 from deepcrl.train.evaluate import evaluate
+from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.progress import Progress
 from deepcrl.train.schedule import Schedule
 
@@ -35,6 +36,8 @@ class Run:
     """What the agent acts on next; None offline."""
     learners: dict[str, Agent] = field(default_factory=dict)
     """Agents that learn from the same batches and never act."""
+    _before_evaluation: dict[str, Any] | None = None
+    """What an evaluation that was given up has changed, as it was before; see `evaluate`."""
 
     @property
     def finished(self) -> bool:
@@ -63,12 +66,18 @@ class Run:
     def state_dict(self) -> dict[str, Any]:
         return {
             "envs": self.envs and self.envs.state_dict(),
-            "eval_envs": self.eval_envs.state_dict(),
-            "agent": self.agent.state_dict(),
-            "learners": {name: learner.state_dict() for name, learner in self.learners.items()},
+            **(self._before_evaluation or self._touched_by_evaluation()),
             "buffer": self.buffer.state_dict(),
             "progress": self.progress.state_dict(),
             "observation": self.observation and {"state": self.observation.state, "goal": self.observation.goal},
+        }
+
+    def _touched_by_evaluation(self) -> dict[str, Any]:
+        """The state of what acts and draws in an evaluation; networks by reference, for none learns in it."""
+        return {
+            "eval_envs": self.eval_envs.state_dict(),
+            "agent": self.agent.state_dict(),
+            "learners": {name: learner.state_dict() for name, learner in self.learners.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -106,9 +115,16 @@ class Run:
             raise ContractError(f"{whose}: update returned other metrics than at the step before: {changed}")
         self.progress.add(metrics)
 
-    def evaluate(self) -> dict[str, float]:
-        """Returns the scores of the agent and of each learner, every one on episodes of its own."""
-        scores = evaluate(self.agent, self.eval_envs)
+    def evaluate(self, interrupt: Interrupt) -> dict[str, float]:
+        """Returns the scores of the agent and of each learner, every one on episodes of its own.
+
+        Raises Interrupted if a signal comes meanwhile. The state of the run is then still that from before, so that the
+        resumed run repeats the evaluation with the same draws; this process can only save it and end.
+        """
+        self._before_evaluation = self._touched_by_evaluation()
+        scores = evaluate(self.agent, self.eval_envs, interrupt)
         for name, learner in self.learners.items():
-            scores |= {f"{name}/{key}": value for key, value in evaluate(learner, self.eval_envs).items()}
+            of_learner = evaluate(learner, self.eval_envs, interrupt)
+            scores |= {f"{name}/{key}": value for key, value in of_learner.items()}
+        self._before_evaluation = None
         return scores

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -163,3 +166,18 @@ def test_a_plugin_that_does_not_import(process, tmp_path: Path, verb: str, sourc
     assert error.startswith("Plugin 'my_loss' (named in DEEPCRL_PLUGINS) failed to import: ")
     assert error.endswith(reason)
     assert not (tmp_path / "runs").exists()
+
+
+def test_of_two_processes_on_one_directory_the_loser_changes_nothing(tiny, tmp_path: Path) -> None:
+    program = [str(Path(sys.executable).with_name("deepcrl")), "train", *tiny, "run_dir=run", "total_env_steps=100"]
+    started = [
+        subprocess.Popen([*program, f"seed={seed}"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for seed in (0, 1)
+    ]
+    errors = [process.communicate(timeout=600)[1].decode() for process in started]
+    assert sorted(process.returncode for process in started) == [0, 2]
+    (winner,) = (seed for seed in (0, 1) if started[seed].returncode == 0)
+    refused = r"deepcrl: run (is being written by another deepcrl run, process \d+|already holds a run; .*)\n"
+    assert re.fullmatch(refused, errors[1 - winner])
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["seed"] == winner
+    assert checkpoint.find(tmp_path / "run").config["seed"] == winner

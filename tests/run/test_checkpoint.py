@@ -7,7 +7,7 @@ import json
 import os
 import resource
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
@@ -211,6 +211,27 @@ def test_an_error_without_a_reason_of_the_disk(
     monkeypatch.setattr(checkpoint.torch, "save", refuse)
     with pytest.raises(CheckpointError, match=reason):
         save(tmp_path, 100)
+
+
+def test_a_second_ctrl_c_while_writing_is_no_error_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = save(tmp_path, 50)
+    torch_save = torch.save
+
+    class Stopping:
+        def __init__(self, file: IO[bytes]) -> None:
+            self.flush, self._file, self._calls = file.flush, file, 0
+
+        def write(self, data: bytes) -> int:
+            self._calls += 1
+            if self._calls == 3:
+                raise KeyboardInterrupt  # which torch answers with a RuntimeError of its own
+            return self._file.write(data)
+
+    monkeypatch.setattr(checkpoint.torch, "save", lambda content, file: torch_save(content, Stopping(file)))
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path, 100)
+    assert [path.name for path in tmp_path.iterdir()] == [older.name]
+    assert Checkpoint(older).content
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename"])

@@ -13,6 +13,7 @@ import torch
 from deepcrl.run.checkpoint import CheckpointError, find
 from deepcrl.run.export import export
 from deepcrl.train.build import build_run
+from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.run import Run
 
 RINGS = ("ring", "disk_ring")
@@ -81,9 +82,9 @@ def test_a_checkpoint_before_the_first_step(tiny, train, tmp_path: Path) -> None
     def stop(run: Run) -> None:
         evaluate = run.evaluate
 
-        def interrupted() -> dict[str, float]:  # of the untrained policy
+        def interrupted(interrupt: Interrupt) -> dict[str, float]:  # of the untrained policy
             signal.raise_signal(signal.SIGINT)
-            return evaluate()
+            return evaluate(interrupt)
 
         run.evaluate = interrupted
 

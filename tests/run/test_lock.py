@@ -2,9 +2,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from deepcrl.run import lock as module
 from deepcrl.run.lock import lock
 
 
@@ -28,3 +30,20 @@ def test_a_killed_process_frees_the_directory(tmp_path: Path) -> None:
 def test_a_missing_directory_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Cannot write to run_dir .*/none: No such file"):
         lock(tmp_path / "none")
+
+
+def test_a_file_that_its_holder_removed_meanwhile_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take, calls = module._take, 0
+
+    def removed_before(file: IO[str], directory: Path) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            (tmp_path / module.NAME).unlink()
+        take(file, directory)
+
+    monkeypatch.setattr(module, "_take", removed_before)
+    with lock(tmp_path):
+        assert calls == 2
+        with pytest.raises(ValueError, match="is being written by another"):
+            lock(tmp_path)

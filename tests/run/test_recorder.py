@@ -76,7 +76,7 @@ def test_a_full_disk_says_from_where_the_run_can_be_resumed(tiny, tmp_path: Path
     where = f"Cannot write metrics to {tmp_path}/metrics.jsonl: No space left on device"
     with pytest.raises(RecordError) as raised:
         recorder.log(ROW)
-    assert str(raised.value) == where  # there is no checkpoint yet
+    assert str(raised.value) == f"{where}; start it anew with resume={tmp_path}"  # there is no checkpoint yet
     recorder.save(build_run(tiny()))
     hint = f"; go on from the last checkpoint with resume={tmp_path}/checkpoints/step_0000000000000_00000000000"
     assert resume_hint(RunDir(tmp_path)) == hint

@@ -11,7 +11,6 @@ import yaml
 
 from deepcrl.run.checkpoint import CheckpointError, find, list_checkpoints
 from deepcrl.run.directory import RunDir, prepare
-from deepcrl.run.lock import lock
 from deepcrl.run.metrics import JsonlLogger
 from deepcrl.run.start import FREE_ON_RESUME, Start, check_resume, continued, final_score, fresh, resumed
 from deepcrl.train.validate import validated
@@ -91,14 +90,30 @@ def test_continued_knows_a_complete_run(run: Path, tiny) -> None:
     assert continued(config).score == final_score(RunDir(run), config) is not None
 
 
-def test_continued_removes_what_stopped_before_its_first_checkpoint(tiny, tmp_path: Path) -> None:
+def test_continued_starts_anew_what_stopped_before_its_first_checkpoint(tiny, tmp_path: Path) -> None:
     config = tiny(run_dir=str(tmp_path / "run"))
     directory = prepare(tmp_path / "run", config.to_dict(), resume=False)
-    with lock(directory.path), pytest.raises(ValueError, match="is being written by another deepcrl run"):
-        continued(config)
-    assert directory.holds_run()
-    assert continued(config) == Start(config, None, directory)
-    assert not directory.holds_run()
+    assert continued(config) == Start(config, None, directory, anew=True)
+    assert directory.holds_run()  # until it is locked
+
+
+def test_resumed_starts_a_run_without_a_checkpoint_anew_with_its_own_settings(tiny, tmp_path: Path) -> None:
+    config = tiny(run_dir=str(tmp_path / "run"), seed=7)
+    directory = prepare(tmp_path / "run", config.to_dict(), resume=False)
+    assert resumed(directory.path, {"total_env_steps": 200}, {}) == Start(
+        tiny(run_dir=str(tmp_path / "run"), seed=7, total_env_steps=200), None, directory, anew=True
+    )
+    with pytest.raises(ValueError, match="resume: seed=5 contradicts the saved run"):
+        resumed(directory.path, {"seed": 5}, {})
+
+
+def test_a_start_knows_that_another_process_wrote_meanwhile(run: Path, tiny) -> None:
+    start = resumed(run, {}, {})
+    start.check_unchanged()
+    newest = find(run).path
+    newest.rename(newest.with_name("step_0000000000999_00000000999"))
+    with pytest.raises(ValueError, match="run was written by another deepcrl run meanwhile; ask again"):
+        start.check_unchanged()
 
 
 def test_continued_leaves_alone_what_cannot_be_read(tiny, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from deepcrl.envs.pictures import renderer
 from deepcrl.run import checkpoint
 from deepcrl.run import training as module
 from deepcrl.run.directory import RunDir
-from deepcrl.run.start import Start
+from deepcrl.run.start import Start, continued, resumed
 from deepcrl.run.training import train_run
+from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.run import Run
 from tests.train_fixture import at_grad_step, final_state, rows
 
@@ -33,10 +34,10 @@ def test_leaves_a_complete_directory(trained, tmp_path: Path, capsys: pytest.Cap
     def explained(model: Run) -> None:
         evaluate = model.evaluate
 
-        def checked() -> dict[str, float]:  # called before the first step
+        def checked(interrupt: Interrupt) -> dict[str, float]:  # called before the first step
             assert (run / "config.yaml").exists()
             assert (run / "environment.json").exists()
-            return evaluate()
+            return evaluate(interrupt)
 
         model.evaluate = checked
 
@@ -76,6 +77,8 @@ def test_a_machine_without_opengl_succeeds(
     out = capsys.readouterr().out.splitlines()
     assert out[-2:] == [f"{tmp_path}/run/plots/curves.png", f"Done: {tmp_path}/run"]
     assert out[-3] == "No video: Cannot render: no OpenGL without a display"
+    trained(video=True)
+    assert "Already finished" in capsys.readouterr().out  # and does not try again
 
 
 def test_ctrl_c_while_filming(trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
@@ -100,7 +103,7 @@ def test_a_mistake_in_filming_is_not_hidden(trained, monkeypatch: pytest.MonkeyP
         trained(video=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", Interrupt.SIGNALS)
 def test_a_signal_saves_draws_and_exits(
     trained, tmp_path: Path, same, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
@@ -185,3 +188,57 @@ def test_a_ring_on_disk_gives_the_same_run_also_after_a_kill(trained, tmp_path: 
     ends = [final_state(tmp_path / name) for name in ("run", "straight")]
     same(*({key: value for key, value in end.items() if key != "buffer"} for end in ends))
     assert set(ends[0]["buffer"]) == {"num_rows", "num_steps", "checksums", "generator"}
+
+
+def test_a_run_that_stopped_before_its_first_checkpoint_starts_anew(
+    tiny, trained, tmp_path: Path, same, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    settings = {"total_env_steps": 100, "seed": 7}
+    with pytest.raises(Killed):
+        trained("run", lambda model: setattr(model, "evaluate", kill), **settings)
+    (run / "metrics.jsonl").write_text('{"env_steps": 0, "grad_steps": 0, "wall_seconds": 0.0}\n')
+    assert checkpoint.list_checkpoints(run / "checkpoints") == []
+    train_run(resumed(run, {}, {}))
+    assert "Starts anew" in capsys.readouterr().out
+    assert len((run / "aside_metrics.jsonl").read_text().splitlines()) == 1
+    trained("straight", **settings)
+    same(rows(run), rows(tmp_path / "straight"))
+    same(final_state(run), final_state(tmp_path / "straight"))
+
+
+def test_the_first_checkpoint_follows_the_first_evaluation(trained, tmp_path: Path, same) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(Killed):
+        trained("run", at_grad_step(1, kill), total_env_steps=100)
+    assert checkpoint.find(run).path.name == "step_0000000000000_00000000000"
+    trained(total_env_steps=100)
+    trained("straight", total_env_steps=100)
+    same(rows(run), rows(tmp_path / "straight"))
+    same(final_state(run), final_state(tmp_path / "straight"))
+
+
+def test_a_run_killed_while_drawing_is_drawn_on_resume(
+    tiny, trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    filmed: list[Path] = []
+    monkeypatch.setattr(module, "film", lambda act, config, path: filmed.append(path) or path.touch() or [path])
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "plot_run", kill)
+        with pytest.raises(Killed):
+            trained("run", total_env_steps=100, video=True)
+    (run / "videos" / ".unfinished.point_u_maze_100.mp4").touch()
+    config = tiny(run_dir=str(run), total_env_steps=100, video=True)
+    start = continued(config)
+    assert start.score is not None
+    assert train_run(start) == start.score  # of a sweep, which knows that it is complete
+    assert (run / "plots" / "curves.png").exists()
+    assert [path.name for path in (run / "videos").iterdir()] == ["point_u_maze_100.mp4"]
+    filmed[0].unlink()
+    assert trained(total_env_steps=100, video=True) is None  # by resume=
+    assert len(filmed) == 2
+    capsys.readouterr()
+    trained(total_env_steps=100, video=True)
+    assert "Already finished" in capsys.readouterr().out
+    assert len(filmed) == 2

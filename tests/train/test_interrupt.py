@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from deepcrl.train.interrupt import Interrupt
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.fixture(autouse=True)
+def handlers_come_back() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in Interrupt.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", Interrupt.SIGNALS)
 def test_a_signal_asks(number: signal.Signals) -> None:
     with Interrupt() as interrupt:
         assert not interrupt.requested
@@ -44,3 +53,47 @@ def test_the_handlers_of_before_come_back() -> None:
     with Interrupt():
         assert [signal.getsignal(number) for number in Interrupt.SIGNALS] != before
     assert [signal.getsignal(number) for number in Interrupt.SIGNALS] == before
+
+
+def test_five_times_ctrl_c_raise_once() -> None:
+    with Interrupt():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)  # on the way out, too
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_nohup_stays_in_force(ignored: bool) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGHUP)
+        assert interrupt.requested != ignored
+
+
+def test_the_launcher_gets_its_own_signal_afterwards() -> None:
+    got: list[int] = []
+    signal.signal(signal.SIGUSR2, lambda number, frame: got.append(number))
+    with Interrupt() as interrupt:
+        interrupt.hand_on()
+        signal.raise_signal(signal.SIGUSR2)
+        assert got == []
+    interrupt.hand_on()
+    assert got == [signal.SIGUSR2]
+
+
+def test_python_s_own_answer_to_ctrl_c_is_not_given_afterwards() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGINT)
+    interrupt.hand_on()
+
+
+def test_inside_itself_it_stays_in_force() -> None:
+    with Interrupt() as interrupt:
+        with interrupt:
+            pass
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.signal_number == signal.SIGTERM

@@ -143,7 +143,7 @@ def test_the_schedule_is_kept(tiny) -> None:
     assert run.buffer.sampled == [16] * 64
     assert run.agent.explored == 100
     assert memory.evaluated() == [0, 100, 200, 300, 400]
-    assert memory.saves == [(100, 4), (200, 24), (300, 44), (400, 64), (400, 64)]
+    assert memory.saves == [(0, 0), (100, 4), (200, 24), (300, 44), (400, 64), (400, 64)]
     assert run.finished
 
 
@@ -166,7 +166,7 @@ def test_an_offline_run_collects_nothing(tiny) -> None:
     assert {row["env_steps"] for row in memory.rows} == {0}
     assert (run.agent.updates, run.agent.explored) == (64, 0)
     assert [row["grad_steps"] for row in memory.rows if "eval/time_at_goal" in row] == [0, 20, 40, 60, 64]
-    assert memory.saves == [(0, 32), (0, 64), (0, 64)]
+    assert memory.saves == [(0, 0), (0, 32), (0, 64), (0, 64)]
     assert not any(name.startswith(("train/", "env/", "time/collect")) for row in memory.rows for name in row)
 
 
@@ -241,7 +241,7 @@ def test_a_metric_that_is_not_finite_stops_the_run(tiny, value: float) -> None:
     run.agent.loss = value
     with pytest.raises(NonFiniteError, match=f"after 4 gradient steps: critic/loss={value}. State dumped to nan_dump"):
         fit(run, memory, Interrupt())
-    assert (memory.dumps, memory.saves) == (1, [])
+    assert (memory.dumps, memory.saves) == (1, [(0, 0)])
 
 
 @pytest.mark.parametrize("which", ["envs", "eval_envs"])
@@ -262,7 +262,7 @@ def test_an_interrupt_does_not_save_garbage(tiny) -> None:
     run.agent.loss = float("nan")
     with pytest.raises(NonFiniteError, match="after 2 gradient steps"):
         fit(run, memory, StopAt(run, grad_steps=2))
-    assert (memory.dumps, memory.saves) == (1, [])
+    assert (memory.dumps, memory.saves) == (1, [(0, 0)])
 
 
 def test_the_loop_names_no_component() -> None:

@@ -70,7 +70,7 @@ SAMPLED = {
 def test_every_checkpoint_goes_on_bit_by_bit(tiny, same) -> None:
     config = tiny(**SAMPLED)
     straight = trained(config)
-    assert len(straight.states) == 4
+    assert len(straight.states) == 5
     end = load(straight.states[400, 64])
     for (env_steps, grad_steps), state in straight.states.items():
         run, memory = build_run(config), Snapshots()
@@ -93,6 +93,45 @@ def test_an_interrupt_anywhere_changes_nothing(tiny, same, at: tuple[int, int]) 
     fit(again, memory, Interrupt())
     same(memory.rows, straight.rows)
     same(load(memory.states[400, 64]), load(straight.states[400, 64]))
+
+
+class StopAtCheck(Interrupt):
+    """Asks to stop when it is looked at for the `number`-th time."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._left = number
+
+    @property
+    def requested(self) -> bool:
+        self._left -= 1
+        return self._left <= 0
+
+
+# The first evaluation, its last step, an unroll, an evaluation after gradient steps; 33 checks or so are 20 env steps
+@pytest.mark.parametrize("number", [2, 20, 23, 26, 69, 71, 80, 301])
+def test_an_evaluation_or_an_unroll_cut_short_is_repeated_or_goes_on(tiny, same, number: int) -> None:
+    config = tiny(**SAMPLED)
+    straight = trained(config)
+    run, memory = build_run(config), Snapshots()
+    fit(run, memory, StopAtCheck(number))
+    again = build_run(config)
+    again.load_state_dict(load(list(memory.states.values())[-1]))
+    fit(again, memory, Interrupt())
+    same(memory.rows, straight.rows)
+    same(load(memory.states[400, 64]), load(straight.states[400, 64]))
+
+
+def test_when_it_is_saved_changes_nothing(tiny, same, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny(**SAMPLED)
+    straight = trained(config)
+    now = iter(range(0, 10**9, 400))  # two looks at the clock are less than ten minutes apart, three are more
+    monkeypatch.setattr("deepcrl.train.loop.time.monotonic", lambda: next(now))
+    often = trained(config)
+    assert len(often.states) > 2 * len(straight.states)
+    assert any(grad_steps % 4 for _, grad_steps in often.states)  # between gradient steps too
+    same(often.rows, straight.rows)
+    same(load(often.states[400, 64]), load(straight.states[400, 64]))
 
 
 @pytest.mark.parametrize("name", sorted(AGENTS))

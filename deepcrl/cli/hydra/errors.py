@@ -80,15 +80,12 @@ def user_errors() -> Iterator[None]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turns errors that the user can correct into one line and exit status 2, and a second Ctrl-C into status 130."""
+    """Turns errors that the user can correct into one line and exit status 2."""
     try:
         yield
     except BrokenPipeError:  # the reader of our output, such as `head`, closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
-    except KeyboardInterrupt:
-        print("deepcrl: stopped at once, without saving", file=sys.stderr)
-        raise SystemExit(128 + signal.SIGINT) from None
     except Exception as error:
         told = plugin_fault(cause_of(error))
         if os.environ.get("DEEPCRL_DEBUG") or not (told or isinstance(error, USER_ERRORS)):

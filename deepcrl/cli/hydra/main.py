@@ -18,6 +18,7 @@ from deepcrl.cli.hydra.resume import resumed
 from deepcrl.cli.hydra.schema import register_schema
 from deepcrl.run.start import Start, continued, fresh
 from deepcrl.run.training import train_run
+from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.validate import validated
 
 # At import: a joblib worker imports this module to find `_train`, and needs the registries filled
@@ -29,15 +30,15 @@ with user_errors():
 def train(cfg: DictConfig) -> float | None:
     """Trains one run; returns its last time_at_goal, which is what a sweeper maximises."""
     if _in_a_sweep():
-        return sweep.guarded(lambda: _train(cfg), Path(HydraConfig.get().runtime.output_dir))
+        return sweep.guarded(lambda interrupt: _train(cfg, interrupt), Path(HydraConfig.get().runtime.output_dir))
     with one_line_errors():
-        return _train(cfg)
+        return _train(cfg, Interrupt())
 
 
-def _train(cfg: DictConfig) -> float | None:
+def _train(cfg: DictConfig, interrupt: Interrupt) -> float | None:
     with user_errors():
         start = _start(plain_values(cfg), HydraConfig.get().overrides.task)
-    return train_run(start)
+    return train_run(start, interrupt)
 
 
 def _start(values: dict[str, Any], given: list[str]) -> Start:

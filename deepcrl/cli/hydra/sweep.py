@@ -17,24 +17,41 @@ import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from deepcrl.cli import supervisor
 from deepcrl.cli.hydra.errors import USER_ERRORS, cause_of, fail, one_line
 from deepcrl.cli.plugin_fault import plugin_fault
 from deepcrl.core.files import write_atomic
 from deepcrl.run.directory import RunDir
 from deepcrl.run.start import final_score
+from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.validate import validated
 
 ERROR = "error.txt"
 
 
-def guarded(start: Callable[[], float | None], directory: Path) -> float | None:
+def guarded(start: Callable[[Interrupt], float | None], directory: Path) -> float | None:
     """Calls `start`, one run of a sweep. If it fails, the reason is left in `directory`, and its score is None.
 
-    Sweepers that want a score, such as Optuna, count None as a failed trial.
+    Sweepers that want a score, such as Optuna, count None as a failed trial. In a process of a supervised sweep, so is
+    a run that a signal stopped: its exit would have the launcher kill the others while they save.
     """
+    if not supervisor.is_supervised():
+        return _guarded(start, directory, Interrupt())
+    with Interrupt() as interrupt, supervisor.announced():
+        if supervisor.is_stopped():
+            return None
+        try:
+            return _guarded(start, directory, interrupt)
+        except SystemExit as exited:
+            if interrupt.signal_number is None or exited.code != 128 + interrupt.signal_number:
+                raise  # a launcher's own way to put the run back into its queue
+            return None
+
+
+def _guarded(start: Callable[[Interrupt], float | None], directory: Path, interrupt: Interrupt) -> float | None:
     (directory / ERROR).unlink(missing_ok=True)
     try:
-        score = start()
+        score = start(interrupt)
     except Exception as error:
         told = plugin_fault(cause_of(error))
         line = told.splitlines()[0] if told else one_line(error)
@@ -43,7 +60,8 @@ def guarded(start: Callable[[], float | None], directory: Path) -> float | None:
         print(f"deepcrl: {directory.name}: {line}", file=sys.stderr)
         return None
     except SystemExit:  # a signal, after which the run has been saved
-        print(f"The sweep stops here. The same command goes on, with hydra.sweep.dir={directory.parent}")
+        if not supervisor.is_supervised():
+            print(f"The sweep stops here. The same command goes on, with hydra.sweep.dir={directory.parent}")
         raise
     (directory / ERROR).unlink(missing_ok=True)  # of another process, which found this one at work
     return score
@@ -55,6 +73,9 @@ class Summary(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra after the last run, in the process that was started."""
         directory = Path(config.hydra.sweep.dir)
+        if supervisor.is_stopped():
+            print(f"The sweep stops here. The same command goes on, with hydra.sweep.dir={directory}")
+            return
         standings = {path.name: standing(path) for path in _runs(directory)}
         width = max(map(len, standings), default=0)
         print(f"\nSweep {directory}:")

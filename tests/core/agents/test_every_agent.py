@@ -34,7 +34,7 @@ def filled(config: Any) -> Run:
     """A run whose ring holds something to learn from."""
     run = build_run(config)
     for _ in range(2):
-        collect(run)
+        collect(run, Interrupt())
     return run
 
 
