@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 
+from deepcrl.core.pipes import quiet_without_reader
+
 VERBS = {
     "train": "train an agent, sweep over settings (-m), or go on with a run (resume=RUN_DIR)",
     "eval": "score a trained policy, also in another environment",
@@ -29,7 +31,11 @@ USAGE = "\n".join(
 
 def main() -> None:
     """Runs `deepcrl VERB ...`; an error of the user's is one line and exit status 2."""
-    arguments = sys.argv[1:]
+    with quiet_without_reader():
+        _main(sys.argv[1:])
+
+
+def _main(arguments: list[str]) -> None:
     # These need no torch, so they answer at once
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE)

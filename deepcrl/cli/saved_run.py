@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.hydra.overrides import translate_ids
+from deepcrl.cli.hydra.paths import hydra_value
 from deepcrl.core.checks import suggest
 from deepcrl.core.settings import flatten, split_key
 from deepcrl.train.config import RunConfig
@@ -53,10 +53,14 @@ def _check(overrides: list[str], known: tuple[str, ...]) -> None:
         key = override.partition("=")[0]
         if "=" not in override:
             raise ValueError(f"Cannot read the override {override!r}; an override is KEY=VALUE, such as seed=3")
-        if split_key(key)[0] not in known or key == "agent":
+        if key == "agent" and key in known:
+            raise ValueError(
+                f"{override}: an evaluation keeps the run's agent; its settings can be changed: agent.evaluation=sample"
+            )
+        if split_key(key)[0] not in known:
             raise ValueError(suggest("setting of an evaluation", key, known))
 
 
 def _to_overrides(values: dict[str, Any]) -> list[str]:
     """Returns the overrides that give these values, a dict's entry by entry: Hydra cannot read a whole one."""
-    return [f"{key}={json.dumps(value)}" for key, value in flatten(values).items()]
+    return [f"{key}={hydra_value(value)}" for key, value in flatten(values).items()]

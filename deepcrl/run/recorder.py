@@ -12,6 +12,7 @@ from deepcrl.run.checkpoint import Checkpoint
 from deepcrl.run.console import Console
 from deepcrl.run.directory import RunDir
 from deepcrl.run.environment import git_revision
+from deepcrl.run.hints import setting
 from deepcrl.run.loggers.mirror import Logger, LoggerInputs
 from deepcrl.run.metrics import JsonlLogger
 from deepcrl.train.config import RunConfig
@@ -87,4 +88,4 @@ def open_loggers(config: RunConfig, directory: RunDir, mirror: Logger, terminal:
 def resume_hint(directory: RunDir) -> str:
     """Returns the end of an error message: from where the run can be resumed, if it can."""
     kept = checkpoint.list_checkpoints(directory.checkpoints_dir)
-    return f"; go on from the last checkpoint with resume={kept[-1].path}" if kept else ""
+    return f"; go on from the last checkpoint with {setting('resume', kept[-1].path)}" if kept else ""

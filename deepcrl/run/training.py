@@ -11,9 +11,10 @@ from rich.console import Console as RichConsole
 
 from deepcrl.run import directory as run_directory
 from deepcrl.run.checkpoint import CheckpointError, fitting, set_aside_after
-from deepcrl.run.console import print_line, print_table
+from deepcrl.run.console import Terminal, print_line, print_table
 from deepcrl.run.directory import RunDir
 from deepcrl.run.film import film
+from deepcrl.run.hints import setting
 from deepcrl.run.lock import lock
 from deepcrl.run.metrics import truncate_after
 from deepcrl.run.plots.blocks import plot_blocks
@@ -35,7 +36,7 @@ def train_run(start: Start) -> float | None:
     Raises StartError or CheckpointError, and leaves the disk as it was, if the run cannot work. After SIGINT or SIGTERM
     the run is saved and SystemExit carries 128 + the signal's number.
     """
-    terminal, directory = RichConsole(highlight=False), start.directory
+    terminal, directory = Terminal(highlight=False), start.directory
     if start.score is not None:
         print_line(terminal, f"Already complete: {directory.path}")
         return start.score
@@ -45,7 +46,7 @@ def train_run(start: Start) -> float | None:
             total = f"total_{run.schedule.counter}"
             print_line(terminal, f"Already finished: {directory.path} (a larger {total} would go on)")
             return None
-        command = f"deepcrl train resume={directory.path}"
+        command = f"deepcrl train {setting('resume', directory.path)}"
         print_line(terminal, f"Ctrl-C saves and stops; go on with: {command}")
         stopped_by = _fit(run, recorder, directory, terminal)
         try:

@@ -69,7 +69,7 @@ def user_errors() -> Iterator[None]:
     """Turns ValueError and OSError into UserError: before the first step they concern what the user set."""
     try:
         yield
-    except HydraException:  # some are OSErrors too; `one_line` words them
+    except (HydraException, BrokenPipeError):  # OSErrors too: the first are worded by `one_line`, see core/pipes.py
         raise
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
@@ -80,9 +80,6 @@ def one_line_errors() -> Iterator[None]:
     """Turns errors that the user can correct into one line and exit status 2, and a second Ctrl-C into status 130."""
     try:
         yield
-    except BrokenPipeError:  # the reader of our output, such as `head`, closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(128 + signal.SIGPIPE) from None
     except KeyboardInterrupt:
         print("deepcrl: stopped at once, without saving", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
@@ -130,9 +127,10 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
     if group == "learners":
         return f"{suggest('learner', key, known or ['none'])} (a + adds one: +learners.{key}.encoder.depth=4)"
     name = parent.get("name") if isinstance(parent, DictConfig) else None
-    of = f"{group}={name}" if name else group
+    of = f"{group}={name}" if name and not group.startswith("hydra") else group
     owners = [f"{group}={owner}" for owner in _options_with_setting(group, key)[:MAX_OWNERS]]
-    return suggest(f"setting of {of}:", key, known) + (f" ({key} belongs to {', '.join(owners)})" if owners else "")
+    unknown = suggest(f"setting of {of}:", key, known) if known else f"Unknown setting of {of}: {key!r}, which has none"
+    return unknown + (f" ({key} belongs to {', '.join(owners)})" if owners else "")
 
 
 def _options_with_setting(group: str, key: str) -> list[str]:
