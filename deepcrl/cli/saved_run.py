@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepcrl.cli.hydra.compose import compose_values
-from deepcrl.cli.hydra.overrides import translate_ids
+from deepcrl.cli.hydra.overrides import translate_ids, warn_of_repeated
 from deepcrl.cli.hydra.paths import hydra_value
 from deepcrl.core.checks import suggest
 from deepcrl.core.settings import flatten, split_key
@@ -26,6 +26,7 @@ def with_overrides(saved: dict[str, Any], overrides: list[str]) -> RunConfig:
     a setting that an evaluation cannot change.
     """
     overrides = translate_ids(overrides)
+    warn_of_repeated(overrides)
     _check(overrides, OVERRIDABLE)
     config = validated(saved)
     spelled = [f"agent={config.agent['name']}", *_to_overrides({"agent": config.agent})]
@@ -42,6 +43,7 @@ def with_overrides(saved: dict[str, Any], overrides: list[str]) -> RunConfig:
 def without_a_run(overrides: list[str]) -> RunConfig:
     """Returns the config of an evaluation in the environment that `overrides` name; ValueError as `with_overrides`."""
     overrides = translate_ids(overrides)
+    warn_of_repeated(overrides)
     _check(overrides, WITHOUT_A_RUN)
     if not any(override.startswith("env=") for override in overrides):
         raise ValueError("without a run, env=NAME says where to play, see `deepcrl list envs`")

@@ -22,8 +22,7 @@ def main(arguments: list[str]) -> None:
         os.environ[COMMAND] = command("train", *arguments)
         arguments = paths.quoted(arguments, sweep=overrides.is_sweep(arguments))
         overrides.check(arguments)
-        for line in overrides.repeated(arguments):
-            print(f"deepcrl: {line}", file=sys.stderr)
+        overrides.warn_of_repeated(arguments)
         arguments = overrides.translate_ids(arguments)
     arguments = overrides.to_hydra_syntax(arguments)
     if overrides.is_sweep(arguments):
@@ -40,14 +39,12 @@ def main(arguments: list[str]) -> None:
         if "Unexpected type" in str(error) and (message := overrides.setting_of_unchosen_group(arguments)):
             raise UserError(message) from error
         raise
-    except RuntimeError as error:
-        if type(error).__module__.startswith(
-            "submitit"
-        ):  # a job that could not be queued, or that ended without a word
-            raise UserError(f"a job of the sweep failed: {error}") from error
-        raise
     except BrokenProcessPool as error:  # joblib's, when a worker is killed
         raise UserError("a run's process was killed (out of memory?); the same command goes on") from error
+    except RuntimeError as error:
+        if type(error).__module__.startswith("submitit"):  # a job was not queued, or ended without a word
+            raise UserError(f"a job of the sweep failed: {error}") from error
+        raise
     except ValueError as error:
         if "No trials are completed" in str(error):  # Optuna has nothing to name the best of
             raise UserError("every run of the sweep failed; each has its error.txt") from error

@@ -112,13 +112,10 @@ def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps
     except (OSError, RuntimeError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         kept = list_checkpoints(directory)
+        told = setting("resume", kept[-1].path) if kept else ""
         raise CheckpointError(
             f"Could not save checkpoint {path}: {_reason(error)}. "
-            + (
-                f"Go on from the last whole one with {setting('resume', kept[-1].path)}"
-                if kept
-                else "There is no earlier one"
-            )
+            + (f"Go on from the last whole one with {told}" if kept else "There is no earlier one")
         ) from error
     try:
         for old in list_checkpoints(directory)[:-keep]:

@@ -47,7 +47,7 @@ def check(arguments: list[str]) -> None:
             raise ValueError(f"Cannot read the override {argument!r}; an override is KEY=VALUE, such as seed=3")
         elif key in NEEDED and "=" in argument and not plain(value).strip():
             raise ValueError(
-                f"{key}= names no folder: give a path, or leave it out (a shell variable that is not set?)"
+                f"{key}= names no folder: give a path, or leave it out (is a shell variable not set?)"
             )
         elif key in GROUPS and (value == "null" or argument.startswith("~")):
             raise ValueError(f"{argument}: a run needs a choice of {key}, see `deepcrl list`")
@@ -134,15 +134,18 @@ def _unreadable(argument: str) -> str:
     names = [name for registry in REGISTRIES.values() if key in registry.groups for name in registry]
     if names:
         return suggest(key, value, names)
-    return f"Cannot read the override {argument!r}; quote its value for Hydra: {shlex.quote(f'{key}={hydra_string(value)}')}"
+    quoted = shlex.quote(f"{key}={hydra_string(value)}")
+    return f"Cannot read the override {argument!r}; quote its value for Hydra: {quoted}"
 
 
-def repeated(arguments: list[str]) -> list[str]:
-    """Returns a line for each setting that is given more than once."""
+def warn_of_repeated(arguments: list[str]) -> None:
+    """Says on stderr which settings are given more than once, and what counts."""
     given: dict[str, list[str]] = {}
     for argument in filter(_is_override, arguments):
         given.setdefault(split(argument)[0], []).append(argument)
-    return [f"{key} is given {len(all_)} times; {all_[-1]} counts" for key, all_ in given.items() if len(all_) > 1]
+    for key, all_ in given.items():
+        if len(all_) > 1:
+            print(f"deepcrl: {key} is given {len(all_)} times; {all_[-1]} counts", file=sys.stderr)
 
 
 def _is_no_name(override: str) -> bool:
