@@ -69,7 +69,11 @@ def user_errors() -> Iterator[None]:
     """Turns ValueError and OSError into UserError: before the first step they concern what the user set."""
     try:
         yield
-    except (HydraException, BrokenPipeError):  # OSErrors too: the first are worded by `one_line`, see core/pipes.py
+    except (
+        HydraException,
+        OmegaConfBaseException,
+        BrokenPipeError,
+    ):  # `one_line` words the first two; see core/pipes.py
         raise
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error

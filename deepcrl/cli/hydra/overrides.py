@@ -46,9 +46,7 @@ def check(arguments: list[str]) -> None:
         elif not key:
             raise ValueError(f"Cannot read the override {argument!r}; an override is KEY=VALUE, such as seed=3")
         elif key in NEEDED and "=" in argument and not plain(value).strip():
-            raise ValueError(
-                f"{key}= names no folder: give a path, or leave it out (is a shell variable not set?)"
-            )
+            raise ValueError(f"{key}= names no folder: give a path, or leave it out (is a shell variable not set?)")
         elif key in GROUPS and (value == "null" or argument.startswith("~")):
             raise ValueError(f"{argument}: a run needs a choice of {key}, see `deepcrl list`")
         elif len(re.findall(r"\d", value)) > MAX_DIGITS:
@@ -123,11 +121,9 @@ def _unreadable(argument: str) -> str:
     """Returns the message for a character that Hydra cannot read outside of quotes; "" where there is none."""
     try:
         OverridesParser.create().parse_override(argument)
-    except OverrideParseException as error:
+    except HydraException as error:
         if "token recognition" not in str(error):
-            return ""  # Hydra reports it
-    except HydraException:
-        pass
+            return ""  # said when Hydra reads it
     else:
         return ""
     key, value = split(argument)
