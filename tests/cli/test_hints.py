@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from deepcrl.cli.hydra.paths import quoted
 from deepcrl.run import checkpoint
+from deepcrl.run.hints import setting
 
 FOLDER = "a b=c[d"
 RUN, SWEEP = "r s=t[u]", "s/a=b (c)"
@@ -35,7 +37,7 @@ def made(deepcrl, tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / FOLDER).mkdir()
     monkeypatch.chdir(tmp_path / FOLDER)
     short = [word for word in tiny if not word.startswith(("total_env", "eval_every"))]
-    return lambda *arguments: deepcrl(*arguments), [*short, "total_env_steps=60", "eval_every=60"]
+    return lambda *arguments: deepcrl(*arguments), [*short, "total_env_steps=100", "eval_every=100"]
 
 
 def test_of_a_run(made) -> None:
@@ -95,13 +97,14 @@ def test_of_a_sweep(made) -> None:
 
 
 @pytest.mark.parametrize("name", ["~x", "-x", "'x'", "it's", "$HOME", "`ls`", "a\\b"])
-def test_a_name_that_would_be_read_as_something_else(made, name: str) -> None:
-    run, short = made
-    assert run("train", *short, f"run_dir=./{name}").code == 0
-    assert os.path.isdir(name)
-    clash = found(r"go on with it by (.+), or choose", run("train", *short, f"run_dir=./{name}").error)
-    (resume,) = words(f"deepcrl {clash}")
-    assert run("train", resume).code == 0
+def test_a_name_that_would_be_read_as_something_else(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (override,) = quoted(words(f"deepcrl {setting('resume', name)}"), sweep=False)
+    where = OverridesParser.create().parse_override(override).value()
+    assert isinstance(where, str)
+    assert Path(where) == Path(name)
 
 
 def test_of_the_usage(made) -> None:
