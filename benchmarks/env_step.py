@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from deepcrl.cli.hydra.errors import ArgumentParser
+from deepcrl.core.files import user_path
 from deepcrl.envs import EnvInputs, make_task
 from deepcrl.envs.physics.engines import make_physics
 from deepcrl.envs.task import GoalTask
@@ -78,7 +78,7 @@ def run(
     if json_path is not None:
         here = describe_environment()
         facts = {"machine": here["machine"], "versions": here["versions"], "commit": here["git"]}
-        with Path(json_path).open("a") as file:
+        with user_path(json_path).open("a") as file:
             file.writelines(json.dumps(row | facts) + "\n" for row in rows)
     return rows
 

@@ -12,12 +12,12 @@ import importlib.util
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import env_step
 
 from deepcrl.cli.hydra.errors import ArgumentParser
+from deepcrl.core.files import user_path
 from deepcrl.envs.gymnasium import robotics_shim
 from deepcrl.run.environment import describe_environment
 
@@ -149,7 +149,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--num-envs", type=int, default=512)
     parser.add_argument("--num-threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5.0, help="measuring time per peer")
-    parser.add_argument("--json", type=Path, help="append one JSON row per variant to this file")
+    parser.add_argument("--json", type=user_path, help="append one JSON row per variant to this file")
     args = parser.parse_args(argv)
     rows = run(args.names, args.num_envs, args.num_threads, args.seconds)
     if args.json:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +26,7 @@ from deepcrl.core.agents.common.cuda_graph import with_cuda_graph
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.energies import Norm
+from deepcrl.core.files import user_path
 from deepcrl.core.losses.infonce import infonce
 from deepcrl.core.types import Batch, EnvSpec
 from deepcrl.kernels import dispatch, eager
@@ -268,7 +268,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="deepcrl bench gpu", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=1.5, help="measuring time per row")
     parser.add_argument("--minutes", type=float, default=7.0, help="no row starts later than this")
-    parser.add_argument("--json", type=Path, help="append rows to this file")
+    parser.add_argument("--json", type=user_path, help="append rows to this file")
     args = parser.parse_args(argv)
     if not torch.cuda.is_available():
         sys.exit("bench gpu: this PyTorch sees no GPU")

@@ -19,6 +19,7 @@ import torch
 
 from deepcrl.cli.hydra.errors import ArgumentParser
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES, discover
+from deepcrl.core.files import user_path
 from deepcrl.core.types import Observation, Step
 from deepcrl.run.environment import describe_environment
 from deepcrl.train.build import build_agent, build_buffer, env_spec
@@ -91,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--checkpoint-blocks", nargs="+", default=list(CHECKPOINTS))
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="append rows to this file")
+    parser.add_argument("--json", type=user_path, help="append rows to this file")
     parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     discover()

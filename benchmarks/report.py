@@ -20,6 +20,7 @@ from typing import Any
 
 from deepcrl.cli.hydra.errors import ArgumentParser
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES, discover
+from deepcrl.core.files import user_path
 from deepcrl.report.read import read_runs
 from deepcrl.report.write import write_page
 from deepcrl.run.directory import prepare
@@ -90,7 +91,7 @@ def run(num_runs: int, turns: int, json_path: str | None) -> dict[str, Any]:
     print("  ".join(f"{key} {value:,}" for key, value in row.items()))
     if json_path is not None:
         here = describe_environment()
-        with Path(json_path).open("a") as file:
+        with user_path(json_path).open("a") as file:
             file.write(json.dumps(row | {"machine": here["machine"], "commit": here["git"]}) + "\n")
     return row
 

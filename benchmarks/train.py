@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.hydra.errors import ArgumentParser
+from deepcrl.core.files import user_path
 from deepcrl.run.environment import describe_environment
 from deepcrl.train.build import build_run
 from deepcrl.train.interrupt import Interrupt
@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = ArgumentParser("deepcrl bench train", description=__doc__)
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"], choices=["fp32", "bf16"])
     parser.add_argument("--unrolls", type=int, default=15, help="training unrolls to time (default: 15)")
-    parser.add_argument("--json", type=Path, default=None, help="append a row per precision to this file")
+    parser.add_argument("--json", type=user_path, default=None, help="append a row per precision to this file")
     options, overrides = parser.parse_known_args(argv)
     rows = measure(options.precisions, options.unrolls, overrides)
     if options.json:

@@ -25,6 +25,7 @@ from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.common.two_threads import divide_cores
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.energies import Norm
+from deepcrl.core.files import user_path
 from deepcrl.core.losses.infonce import infonce
 from deepcrl.core.types import Batch, EnvSpec
 from deepcrl.kernels.reference import PlainResidualMLP
@@ -129,6 +130,9 @@ def run(
     depths: tuple[int, ...] = tuple(SIZES), variants: tuple[str, ...] = VARIANTS, seconds: float = 20.0
 ) -> list[dict[str, Any]]:
     """Measures every variant at every depth for about `seconds` each depth, prints a table, and returns the rows."""
+    if PEER in variants and not importlib.util.find_spec("flax"):
+        others = " ".join(variant for variant in variants if variant != PEER)
+        raise ValueError(f"{PEER} needs Flax: pip install 'deepcrl[bench]', or leave it out: --variants {others}")
     print(f"one gradient step, {torch.get_num_threads()} threads; ms: median (p20 - p80); ratio: {PEER} / variant")
     rows = []
     for depth in depths:
@@ -152,7 +156,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--seconds", type=float, default=20.0, help="measuring time per depth")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="append rows to this file")
+    parser.add_argument("--json", type=user_path, help="append rows to this file")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     rows = run(tuple(args.depths), tuple(args.variants), args.seconds)

@@ -7,6 +7,7 @@ import signal
 import sys
 
 from deepcrl.cli import supervisor
+from deepcrl.core.pipes import quiet_without_reader
 
 VERBS = {
     "train": "train an agent, sweep over settings (-m), or go on with a run (resume=RUN_DIR)",
@@ -38,6 +39,8 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is to end
         print("deepcrl: stopped at once, without saving", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
+    with quiet_without_reader():
+        _main(sys.argv[1:])
 
 
 def _main(arguments: list[str]) -> None:

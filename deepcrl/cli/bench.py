@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> None:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a dataclass looks its module up
     spec.loader.exec_module(module)
     with user_errors():
         module.main(rest)

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
-from deepcrl.core.components import discover
+from deepcrl.cli.hydra.paths import hydra_value
+from deepcrl.core.components import ENVS, discover
+from deepcrl.core.files import user_path
+from deepcrl.core.settings import flatten
 from deepcrl.run.checkpoint import find
 from deepcrl.run.export import export
+from deepcrl.run.hints import command, typed
+from deepcrl.train.config import RunConfig
+from deepcrl.train.validate import validated
+
+TASK_SETTINGS = ("episode_length", "reset", "physics")
+"""Settings of a run beside its environment's that make its task another one."""
 
 
 def main(arguments: list[str]) -> None:
     """Exports the ring of the newest checkpoint and says how to learn from it."""
     parser = ArgumentParser("deepcrl export", description=__doc__)
-    parser.add_argument("run_dir", help="a run directory, or one of its checkpoints")
-    parser.add_argument("path", type=Path, metavar="FILE.npz", help="a new file, in OGBench's layout")
+    parser.add_argument("run_dir", type=user_path, help="a run directory, or one of its checkpoints")
+    parser.add_argument("path", metavar="FILE.npz", help="a new file, in OGBench's layout")
     options = parser.parse_args(arguments)
+    path = user_path(options.path.removeprefix("out="))  # as `play` has it
     with user_errors():
         discover()
         checkpoint = find(options.run_dir)
-        arrays = export(checkpoint, options.path)
+        arrays = export(checkpoint, path)
+        hint = learn_command(validated(checkpoint.config), typed(path))
     num, trajectories = len(arrays["terminals"]), int(arrays["terminals"].sum())
-    print(f"{options.path}: {num:,} steps in {trajectories:,} trajectories")
-    env = checkpoint.config["env"]["name"]
-    print(f"learn from it: deepcrl train env={env} buffer=dataset buffer.path={options.path}")
+    print(f"{path}: {num:,} steps in {trajectories:,} trajectories")
+    print(f"learn from it: {hint}")
+
+
+def learn_command(config: RunConfig, path: str) -> str:
+    """Returns the command that learns offline from `path` in the environment of a run: all that is not by default."""
+    name = config.env["name"]
+    default = {"name": name, **flatten(ENVS.defaults(name))}
+    given = {f"env.{key}": value for key, value in flatten(config.env).items() if default.get(key) != value}
+    plain = RunConfig()
+    given |= {key: getattr(config, key) for key in TASK_SETTINGS if getattr(config, key) != getattr(plain, key)}
+    settings = [f"{key}={hydra_value(value)}" for key, value in given.items()]
+    return command("train", f"env={name}", *settings, "buffer=dataset", f"buffer.path={path}")

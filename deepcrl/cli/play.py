@@ -11,6 +11,7 @@ from deepcrl.cli.hydra.errors import ArgumentParser, UserError, int_at_least, us
 from deepcrl.cli.hydra.overrides import split
 from deepcrl.cli.saved_run import with_overrides, without_a_run
 from deepcrl.core.checks import suggest
+from deepcrl.core.files import user_path
 from deepcrl.run.checkpoint import find
 from deepcrl.run.film import TILES, film
 from deepcrl.run.policy import Act, policy_of, random_policy, trained_agent
@@ -72,14 +73,14 @@ def _policy_config_path(given: list[str], learner: str) -> tuple[Act, RunConfig,
             raise ValueError(f"policy=random has no learners: leave out --learner {learner}")
         config = without_a_run(others)
         act, path = random_policy(config), Path(f"{config.evaluation_env['name']}_random.mp4")
-    elif others and (Path(others[0]).exists() or not others[0].startswith("env=")):
-        checkpoint = find(others[0])
+    elif others and (user_path(others[0]).exists() or not others[0].startswith("env=")):
+        checkpoint = find(user_path(others[0]))
         config = with_overrides(checkpoint.config, others[1:])
         act = policy_of(trained_agent(checkpoint, config, learner))
         path = checkpoint.run_dir / "videos" / learner / f"{config.evaluation_env['name']}_{checkpoint.steps}.mp4"
     else:
         raise ValueError("play needs a run directory, or env=NAME policy=random")
-    return act, config, Path(given_to_play.get("out", path))
+    return act, config, user_path(given_to_play["out"]) if "out" in given_to_play else path
 
 
 def _view_live(act: Act, config: RunConfig) -> None:

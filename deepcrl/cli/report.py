@@ -7,12 +7,15 @@ from argparse import Namespace
 from pathlib import Path
 
 from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
+from deepcrl.core.files import user_path
 
 
 def main(arguments: list[str]) -> None:
     """Reads every run in PATHS and writes the page."""
     parser = ArgumentParser("deepcrl report", description=__doc__)
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a run directory, a sweep, or a folder of those")
+    parser.add_argument(
+        "paths", nargs="+", type=user_path, metavar="PATH", help="a run directory, a sweep, or a folder of those"
+    )
     parser.add_argument("-o", "--output", default="report.html", help="default: report.html")
     parser.add_argument("--title", default="Runs", help="the page's heading")
     parser.add_argument("--csv", help="also write a table of final scores to this file")
@@ -57,7 +60,7 @@ def _place(flag: str, text: str, *, is_folder: bool = False) -> Path:
     kind = "folder" if is_folder else "file"
     if not text.strip():
         raise ValueError(f"{flag} names no {kind}: {text!r}")
-    path = Path(text)
+    path = user_path(text)
     if path.exists() and path.is_dir() != is_folder:
         raise ValueError(f"{flag} {path} is a {'file' if is_folder else 'folder'}; name a {kind}")
     there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from deepcrl.cli.hydra.compose import compose_values
-from deepcrl.cli.hydra.overrides import translate_ids
+from deepcrl.cli.hydra.overrides import translate_ids, warn_of_repeated
+from deepcrl.cli.hydra.paths import hydra_value
 from deepcrl.core.checks import suggest
 from deepcrl.core.settings import flatten, split_key
 from deepcrl.train.config import RunConfig
@@ -26,6 +26,7 @@ def with_overrides(saved: dict[str, Any], overrides: list[str]) -> RunConfig:
     a setting that an evaluation cannot change.
     """
     overrides = translate_ids(overrides)
+    warn_of_repeated(overrides)
     _check(overrides, OVERRIDABLE)
     config = validated(saved)
     spelled = [f"agent={config.agent['name']}", *_to_overrides({"agent": config.agent})]
@@ -42,6 +43,7 @@ def with_overrides(saved: dict[str, Any], overrides: list[str]) -> RunConfig:
 def without_a_run(overrides: list[str]) -> RunConfig:
     """Returns the config of an evaluation in the environment that `overrides` name; ValueError as `with_overrides`."""
     overrides = translate_ids(overrides)
+    warn_of_repeated(overrides)
     _check(overrides, WITHOUT_A_RUN)
     if not any(override.startswith("env=") for override in overrides):
         raise ValueError("without a run, env=NAME says where to play, see `deepcrl list envs`")
@@ -53,10 +55,14 @@ def _check(overrides: list[str], known: tuple[str, ...]) -> None:
         key = override.partition("=")[0]
         if "=" not in override:
             raise ValueError(f"Cannot read the override {override!r}; an override is KEY=VALUE, such as seed=3")
-        if split_key(key)[0] not in known or key == "agent":
+        if key == "agent" and key in known:
+            raise ValueError(
+                f"{override}: an evaluation keeps the run's agent; its settings can be changed: agent.evaluation=sample"
+            )
+        if split_key(key)[0] not in known:
             raise ValueError(suggest("setting of an evaluation", key, known))
 
 
 def _to_overrides(values: dict[str, Any]) -> list[str]:
     """Returns the overrides that give these values, a dict's entry by entry: Hydra cannot read a whole one."""
-    return [f"{key}={json.dumps(value)}" for key, value in flatten(values).items()]
+    return [f"{key}={hydra_value(value)}" for key, value in flatten(values).items()]

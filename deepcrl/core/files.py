@@ -42,6 +42,11 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
         yield file
 
 
+def user_path(text: str) -> Path:
+    """Returns the path that a user typed, `~` and `~name` expanded."""
+    return Path(os.path.expanduser(text))
+
+
 def write_atomic(path: str | Path, content: str | bytes) -> None:
     """Writes `content` (text as UTF-8) to `path` in full or not at all. Errors: as `atomic_file`."""
     with atomic_file(path) as file:

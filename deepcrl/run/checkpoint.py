@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from deepcrl.run.hints import setting
 from deepcrl.train.schedule import counter_of
 
 FORMAT_VERSION = 1
@@ -113,10 +114,10 @@ def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps
         if isinstance(error.__context__, KeyboardInterrupt):  # torch's answer to a second Ctrl-C
             raise error.__context__ from None
         kept = list_checkpoints(directory)
-        anew = f"There is no earlier one: resume={directory.parent} starts anew"
+        anew = f"There is no earlier one: {setting('resume', directory.parent)} starts anew"
         raise CheckpointError(
             f"Could not save checkpoint {path}: {_reason(error)}. "
-            + (f"Go on from the last whole one with resume={kept[-1].path}" if kept else anew)
+            + (f"Go on from the last whole one with {setting('resume', kept[-1].path)}" if kept else anew)
         ) from error
     try:
         for old in list_checkpoints(directory)[:-keep]:
@@ -217,7 +218,7 @@ def fitting(where: Path) -> Iterator[None]:
 
 def _alternative(path: Path) -> str:
     others = [other.path for other in list_checkpoints(path.parent) if other.path != path]
-    return f"; try resume={others[-1]}" if others else ""
+    return f"; try {setting('resume', others[-1])}" if others else ""
 
 
 def _digest(path: Path) -> str:

@@ -13,6 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from deepcrl.core.pipes import discard_output
+
 GROUPS = ("eval", "critic", "actor", "train", "buffer", "env")
 HEADLINES = (
     "eval/time_at_goal",
@@ -22,6 +24,15 @@ HEADLINES = (
     "critic/categorical_accuracy",
 )
 MAX_BAR_WIDTH = 100
+
+
+class Terminal(RichConsole):
+    """Where a run prints. When nobody reads it any longer (`| head`), the run goes on, and is on disk."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich, which would end the run here, unsaved."""
+        self.quiet = True
+        discard_output()
 
 
 def print_line(terminal: RichConsole, line: str) -> None:

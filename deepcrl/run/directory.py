@@ -20,6 +20,7 @@ import yaml
 
 from deepcrl.core.files import UNFINISHED, write_atomic
 from deepcrl.run.environment import describe_environment
+from deepcrl.run.hints import setting
 from deepcrl.run.lock import NAME as LOCK
 
 
@@ -66,7 +67,7 @@ def check_unused(run: RunDir) -> None:
     """Raises ValueError if a run has been started in the directory."""
     if run.holds_run():
         raise ValueError(
-            f"{run.path} already holds a run; go on with it by resume={run.path}, or choose another run_dir"
+            f"{run.path} already holds a run; go on with it by {setting('resume', run.path)}, or choose another run_dir"
         )
 
 

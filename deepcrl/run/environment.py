@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("deepcrl", "torch", "mujoco", "hydra-core", "numpy", "triton", "mujoco-warp", "warp-lang")
+COMMAND = "DEEPCRL_COMMAND"
+"""A variable of the environment: the command as it was typed, for the runs of a sweep in processes of their own."""
 
 
 def describe_environment() -> dict[str, Any]:
     """Returns what a reader needs to judge or repeat a run: code, versions, machine, command, start time (UTC)."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.argv),
+        "command": os.environ.get(COMMAND) or shlex.join(sys.argv),
         "git": git_revision(Path(__file__).parent),
         "versions": {"python": platform.python_version(), **_package_versions()},
         "machine": {

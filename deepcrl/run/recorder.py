@@ -13,6 +13,7 @@ from deepcrl.run.checkpoint import Checkpoint
 from deepcrl.run.console import Console, print_line
 from deepcrl.run.directory import RunDir
 from deepcrl.run.environment import git_revision
+from deepcrl.run.hints import setting
 from deepcrl.run.loggers.mirror import Logger, LoggerInputs, Tolerant
 from deepcrl.run.metrics import JsonlLogger
 from deepcrl.train.config import RunConfig
@@ -91,5 +92,5 @@ def resume_hint(directory: RunDir) -> str:
     """Returns the end of an error message: from where the run can be resumed."""
     kept = checkpoint.list_checkpoints(directory.checkpoints_dir)
     if not kept:
-        return f"; start it anew with resume={directory.path}"
-    return f"; go on from the last checkpoint with resume={kept[-1].path}"
+        return f"; start it anew with {setting('resume', directory.path)}"
+    return f"; go on from the last checkpoint with {setting('resume', kept[-1].path)}"

@@ -12,9 +12,10 @@ from rich.console import Console as RichConsole
 from deepcrl.core.types import EnvError
 from deepcrl.run import directory as run_directory
 from deepcrl.run.checkpoint import CheckpointError, fitting, set_aside_after
-from deepcrl.run.console import print_line, print_table
+from deepcrl.run.console import Terminal, print_line, print_table
 from deepcrl.run.directory import RunDir
 from deepcrl.run.film import check_film, film
+from deepcrl.run.hints import setting
 from deepcrl.run.lock import lock
 from deepcrl.run.metrics import truncate_after
 from deepcrl.run.plots.blocks import plot_blocks
@@ -37,7 +38,7 @@ def train_run(start: Start, interrupt: Interrupt | None = None) -> float | None:
     Raises StartError or CheckpointError, and leaves the disk as it was, if the run cannot work. After a signal the run
     is saved and SystemExit carries 128 + the signal's number.
     """
-    terminal, directory = RichConsole(highlight=False), start.directory
+    terminal, directory = Terminal(highlight=False), start.directory
     if start.score is not None and not _undrawn(start):
         print_line(terminal, f"Already complete: {directory.path}")
         return start.score
@@ -51,7 +52,7 @@ def train_run(start: Start, interrupt: Interrupt | None = None) -> float | None:
             total = f"total_{run.schedule.counter}"
             print_line(terminal, f"Already finished: {directory.path} (a larger {total} would go on)")
             return None
-        command = f"deepcrl train resume={directory.path}"
+        command = f"deepcrl train {setting('resume', directory.path)}"
         print_line(terminal, f"Ctrl-C saves and stops; go on with: {command}")
         stopped_by = _fit(run, recorder, directory, interrupt or Interrupt(), terminal)
         try:

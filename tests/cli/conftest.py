@@ -43,6 +43,13 @@ class Result:
         return self.err.removeprefix("deepcrl: ").strip()
 
 
+def last_of_each(arguments: tuple[str, ...]) -> list[str]:
+    """Leaves out what a later override of the same key replaces, of which deepcrl would say a line on stderr."""
+    keys = [word.partition("=")[0].lstrip("+") if "=" in word else f"{i} {word}" for i, word in enumerate(arguments)]
+    last = {key: i for i, key in enumerate(keys)}
+    return [word for i, (key, word) in enumerate(zip(keys, arguments, strict=True)) if last[key] == i]
+
+
 @pytest.fixture
 def tiny() -> tuple[str, ...]:
     return TINY
@@ -56,7 +63,7 @@ def deepcrl(
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["deepcrl", *arguments])
+        monkeypatch.setattr(sys, "argv", ["deepcrl", *last_of_each(arguments)])
         capfd.readouterr()
         code: Any = 0
         try:
@@ -74,7 +81,7 @@ def process(tmp_path: Path) -> Callable[..., Result]:
     """Runs `deepcrl ARGUMENTS` as a process of its own, in the folder; plugins are looked for there."""
 
     def run(*arguments: str, **variables: str) -> Result:
-        program = [str(Path(sys.executable).with_name("deepcrl")), *arguments]
+        program = [str(Path(sys.executable).with_name("deepcrl")), *last_of_each(arguments)]
         paths = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
         environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | variables
         done = warm.run(program, tmp_path, environment, HANGS_AFTER_SECONDS)

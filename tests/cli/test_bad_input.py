@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deepcrl.cli.hydra.overrides import warn_of_repeated
 from deepcrl.core.components import BUFFERS, ENERGIES, LOSSES
 
 KNOWN_LOSSES, KNOWN_ENERGIES = ", ".join(LOSSES), ", ".join(ENERGIES)
@@ -49,6 +50,14 @@ BAD = [
     ("seed", "Cannot read the override 'seed'; an override is KEY=VALUE, "),
     ("seed=[1", "Cannot read the override 'seed=[1'; "),
     ("=3", "Cannot read the override '=3'; "),
+    ("env=ánt", "Unknown env 'ánt'. Did you mean 'ant'? Known: "),
+    ("encoder.activation=swísh", "Cannot read the override 'encoder.activation=swísh'; quote its value for Hydra: "),
+    ("hydra=3", "hydra=3: hydra is chosen part by part: hydra/launcher=NAME, hydra.sweep.dir=FOLDER"),
+    ("hydra/launcher=3", "hydra/launcher=3: hydra/launcher is chosen by name"),
+    ("experiment=3", "experiment=3: experiment is chosen by name"),
+    ("loss=[infonce,dcl]", "loss=[infonce,dcl]: loss is chosen by name, see `deepcrl list`"),
+    ("logger.mode=sideways", "Unknown setting of logger=none: 'mode', which has none (mode belongs to logger=wandb)"),
+    (f"seed={'9' * 5000}", "seed=99999999999999999999... is a number of 5,000 digits, far too large"),
     ("--confg job", "Unknown flag '--confg'. Did you mean '--cfg'? Known: "),
     ("--cfg jbo", "Unknown choice of --cfg 'jbo'. Did you mean 'job'? Known: all, hydra, job"),
     ("-c", "-c needs a value"),
@@ -117,7 +126,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[bad[0] for bad in BAD])
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[bad[0][:60] for bad in BAD])
 def test_train_refuses(deepcrl, tiny, tmp_path: Path, arguments: str, message: str) -> None:
     error = deepcrl("train", *tiny, "run_dir=run", *arguments.split()).error
     assert error.startswith(message), error
@@ -214,3 +223,8 @@ def test_the_traceback_is_there_for_those_who_ask(deepcrl, monkeypatch: pytest.M
     monkeypatch.setenv("DEEPCRL_DEBUG", "1")
     with pytest.raises(Exception, match=re.escape("loss/inofnce")):
         deepcrl("train", "loss=inofnce")
+
+
+def test_what_is_given_twice_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    warn_of_repeated(["seed=1", "-m", "loss=dcl", "+seed=2", "env.x=1", "env.y=1"])
+    assert capsys.readouterr().err == "deepcrl: seed is given 2 times; +seed=2 counts\n"

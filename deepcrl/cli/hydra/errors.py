@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,7 +71,7 @@ def user_errors() -> Iterator[None]:
     """Turns ValueError and OSError into UserError: before the first step they concern what the user set."""
     try:
         yield
-    except (HydraException, OmegaConfBaseException):  # some are also ValueErrors or OSErrors; `one_line` words them
+    except (HydraException, OmegaConfBaseException, BrokenPipeError):  # `one_line` words two; see core/pipes.py
         raise
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
@@ -83,9 +82,8 @@ def one_line_errors() -> Iterator[None]:
     """Turns errors that the user can correct into one line and exit status 2."""
     try:
         yield
-    except BrokenPipeError:  # the reader of our output, such as `head`, closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(128 + signal.SIGPIPE) from None
+    except BrokenPipeError:  # see core/pipes.py
+        raise
     except Exception as error:
         told = plugin_fault(cause_of(error))
         if os.environ.get("DEEPCRL_DEBUG") or not (told or isinstance(error, USER_ERRORS)):
@@ -136,9 +134,10 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
     if group == "learners":
         return f"{suggest('learner', key, known or ['none'])} (a + adds one: +learners.{key}.encoder.depth=4)"
     name = parent.get("name") if isinstance(parent, DictConfig) else None
-    of = f"{group}={name}" if name else group
+    of = f"{group}={name}" if name and not group.startswith("hydra") else group
     owners = [f"{group}={owner}" for owner in _options_with_setting(group, key)[:MAX_OWNERS]]
-    return suggest(f"setting of {of}:", key, known) + (f" ({key} belongs to {', '.join(owners)})" if owners else "")
+    unknown = suggest(f"setting of {of}:", key, known) if known else f"Unknown setting of {of}: {key!r}, which has none"
+    return unknown + (f" ({key} belongs to {', '.join(owners)})" if owners else "")
 
 
 def _options_with_setting(group: str, key: str) -> list[str]:

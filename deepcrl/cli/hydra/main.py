@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from deepcrl.cli.hydra import overrides, sweep
+from deepcrl.cli.hydra import overrides, run_names, sweep
 from deepcrl.cli.hydra.compose import CONFIGS_DIR, plain_values
 from deepcrl.cli.hydra.errors import one_line_errors, user_errors
 from deepcrl.cli.hydra.resume import resumed
@@ -24,6 +24,7 @@ from deepcrl.train.validate import validated
 # At import: a joblib worker imports this module to find `_train`, and needs the registries filled
 with user_errors():
     register_schema()
+run_names.register()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS_DIR), config_name="train")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, RangeSweep
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 
+from deepcrl.cli.hydra.paths import NEEDED, hydra_string, plain
 from deepcrl.core.checks import suggest
 from deepcrl.core.components import AGENTS, REGISTRIES
 from deepcrl.core.settings import split_key
 from deepcrl.envs.source_ids import translate
+from deepcrl.run.hints import setting
 from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS
 
 SWEEP_FLAGS = ("-m", "--multirun")
@@ -22,6 +26,8 @@ FLAGS = (
 )
 
 TAKE_A_VALUE = ("-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir")
+MAX_DIGITS = 1000
+"""Of a value: beyond, Python would not read a number, and no setting needs one."""
 CFG_CHOICES = ("job", "hydra", "all")
 
 
@@ -39,10 +45,19 @@ def check(arguments: list[str]) -> None:
             _check_flag(key, value or following)
         elif not key:
             raise ValueError(f"Cannot read the override {argument!r}; an override is KEY=VALUE, such as seed=3")
+        elif key in NEEDED and "=" in argument and not plain(value).strip():
+            raise ValueError(f"{key}= names no folder: give a path, or leave it out (is a shell variable not set?)")
         elif key in GROUPS and (value == "null" or argument.startswith("~")):
             raise ValueError(f"{argument}: a run needs a choice of {key}, see `deepcrl list`")
-        elif key in (*GROUPS, *OPTIONAL_GROUPS) and _is_number_or_bool(argument):
-            raise ValueError(f"{argument}: {key} is chosen by name, see `deepcrl list`")
+        elif len(re.findall(r"\d", value)) > MAX_DIGITS:
+            raise ValueError(f"{key}={value[:20]}... is a number of {len(value):,} digits, far too large")
+        elif problem := _unreadable(argument):
+            raise ValueError(problem)
+        elif key == "hydra":
+            raise ValueError(f"{argument}: hydra is chosen part by part: hydra/launcher=NAME, hydra.sweep.dir=FOLDER")
+        elif (key in (*GROUPS, *OPTIONAL_GROUPS, "experiment") or "/" in key) and _is_no_name(argument):
+            where = ", see `deepcrl list`" if key in (*GROUPS, *OPTIONAL_GROUPS) else ""
+            raise ValueError(f"{argument}: {key} is chosen by name{where}")
         elif key in OPTIONAL_GROUPS and is_sweep(arguments) and "null" in value.split(","):
             raise ValueError(f"{argument}: a sweep goes over names; run {key}=null by itself")
         elif key == "sweep" and "," in value:
@@ -50,7 +65,10 @@ def check(arguments: list[str]) -> None:
         elif key == "sweep" and value != "null" and not is_sweep(arguments):
             raise ValueError(f"{argument} names several runs: add -m to run each of them")
         elif key == "run_dir" and is_sweep(arguments):
-            raise ValueError(f"{argument} is the directory of one run; for a sweep use hydra.sweep.dir={value}")
+            where = setting("hydra.sweep.dir", plain(value))
+            raise ValueError(f"run_dir={plain(value)} is the directory of one run; for a sweep use {where}")
+        elif key == "resume" and is_sweep(arguments):
+            raise ValueError("resume= goes on with one run, and a sweep makes its own; leave out -m, or resume=")
     if is_sweep(arguments):
         _check_sweep_values(arguments)
 
@@ -99,10 +117,37 @@ def _check_flag(flag: str, value: str) -> None:
         raise ValueError(suggest(f"choice of {flag}", value, CFG_CHOICES))
 
 
-def _is_number_or_bool(override: str) -> bool:
-    """Whether Hydra reads the value as a number or a bool: 3, 1e3, true."""
+def _unreadable(argument: str) -> str:
+    """Returns the message for a character that Hydra cannot read outside of quotes; "" where there is none."""
     try:
-        return isinstance(OverridesParser.create().parse_override(override).value(), bool | int | float)
+        OverridesParser.create().parse_override(argument)
+    except HydraException as error:
+        if "token recognition" not in str(error):
+            return ""  # said when Hydra reads it
+    else:
+        return ""
+    key, value = split(argument)
+    names = [name for registry in REGISTRIES.values() if key in registry.groups for name in registry]
+    if names:
+        return suggest(key, value, names)
+    quoted = shlex.quote(f"{key}={hydra_string(value)}")
+    return f"Cannot read the override {argument!r}; quote its value for Hydra: {quoted}"
+
+
+def warn_of_repeated(arguments: list[str]) -> None:
+    """Says on stderr which settings are given more than once, and what counts."""
+    given: dict[str, list[str]] = {}
+    for argument in filter(_is_override, arguments):
+        given.setdefault(split(argument)[0], []).append(argument)
+    for key, all_ in given.items():
+        if len(all_) > 1:
+            print(f"deepcrl: {key} is given {len(all_)} times; {all_[-1]} counts", file=sys.stderr)
+
+
+def _is_no_name(override: str) -> bool:
+    """Whether Hydra reads the value as a number, a bool, a dict or a list: 3, 1e3, true, {a:1}."""
+    try:
+        return isinstance(OverridesParser.create().parse_override(override).value(), bool | int | float | dict | list)
     except OverrideParseException:
         return False  # Hydra reports it
 

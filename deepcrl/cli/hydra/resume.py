@@ -10,9 +10,11 @@ from hydra import compose
 
 from deepcrl.cli.hydra.compose import plain_values
 from deepcrl.cli.hydra.overrides import split
+from deepcrl.cli.hydra.paths import plain
 from deepcrl.core.settings import flatten, lookup
 from deepcrl.run import checkpoint, start
 from deepcrl.run.directory import RunDir
+from deepcrl.run.hints import setting
 from deepcrl.run.start import Start
 from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS
 
@@ -26,7 +28,7 @@ def saved_choices(arguments: list[str]) -> list[str]:
     if "experiment" in given:  # whose choices are to be compared with the saved ones, not hidden by them
         return []
     try:
-        run_dir = checkpoint.run_dir_of(Path(given["resume"]))
+        run_dir = checkpoint.run_dir_of(Path(plain(given["resume"])))
         saved = yaml.safe_load(RunDir(run_dir).config_path.read_text())
     except (KeyError, OSError, ValueError, yaml.YAMLError):
         return []  # nothing to resume, or nothing readable: that is said when the checkpoint is read
@@ -41,7 +43,9 @@ def resumed(values: dict[str, Any], overrides: list[str]) -> Start:
     """
     where = Path(values["resume"])
     if (where / "multirun.yaml").exists() and not RunDir(where).holds_run():
-        raise ValueError(f"{where} is a sweep; its command goes on with it if given hydra.sweep.dir={where}")
+        raise ValueError(
+            f"{where} is a sweep; its command goes on with it if given {setting('hydra.sweep.dir', where)}"
+        )
     keys = [key for key, _ in map(split, overrides)]
     asked = {key: lookup(values, key) for key in keys if key not in ("resume", "experiment", "run_dir")}
     experiment = _set_by_experiment(values, overrides) if "experiment" in keys else {}

@@ -6,10 +6,14 @@ resumed from its newest checkpoint, or failed, with the reason in `error.txt`.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import re
+import shutil
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ from deepcrl.cli.hydra.errors import USER_ERRORS, cause_of, fail, one_line
 from deepcrl.cli.plugin_fault import plugin_fault
 from deepcrl.core.files import write_atomic
 from deepcrl.run.directory import RunDir
+from deepcrl.run.hints import command, setting, typed
 from deepcrl.run.start import final_score
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.validate import validated
@@ -61,31 +66,66 @@ def _guarded(start: Callable[[Interrupt], float | None], directory: Path, interr
         return None
     except SystemExit:  # a signal, after which the run has been saved
         if not supervisor.is_supervised():
-            print(f"The sweep stops here. The same command goes on, with hydra.sweep.dir={directory.parent}")
+            print(
+                f"The sweep stops here. The same command goes on, with {setting('hydra.sweep.dir', directory.parent)}"
+            )
         raise
     (directory / ERROR).unlink(missing_ok=True)  # of another process, which found this one at work
     return score
 
 
+_new: list[Path] = []
+"""Folders that a sweep which is starting has made, the outermost first."""
+
+
+@contextlib.contextmanager
+def removed_if_refused() -> Iterator[None]:
+    """Removes the folders of a sweep that ends before its first run, with Hydra's `multirun.yaml` in them."""
+    _new.clear()
+    try:
+        yield
+    except BaseException:
+        if _new and _new[-1].is_dir() and {path.name for path in _new[-1].iterdir()} <= {"multirun.yaml"}:
+            shutil.rmtree(_new[0])
+        raise
+
+
 class Summary(Callback):
     """Prints how each run of a sweep stands; exit status 2 if one is not complete."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra before the first run: makes the folder; exit status 2 if it cannot be one."""
+        directory = Path(config.hydra.sweep.dir)
+        _new[:] = [path for path in (*reversed(directory.parents), directory) if not path.exists()]
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if not os.access(directory, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            reason = "it is a file" if directory.is_file() else error.strerror
+            fail(f"Cannot write to {setting('hydra.sweep.dir', directory)}: {reason}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra after the last run, in the process that was started."""
         directory = Path(config.hydra.sweep.dir)
         if supervisor.is_stopped():
-            print(f"The sweep stops here. The same command goes on, with hydra.sweep.dir={directory}")
+            print(f"The sweep stops here. The same command goes on, with {setting('hydra.sweep.dir', directory)}")
             return
-        standings = {path.name: standing(path) for path in _runs(directory)}
+        standings = {str(path.relative_to(directory)): standing(path) for path in _runs(directory)}
+        if not standings:
+            fail(f"no run was started in {directory}")
         width = max(map(len, standings), default=0)
         print(f"\nSweep {directory}:")
         for name, (state, what) in standings.items():
             print(f"  {name:<{width}}  {state:<10}  {what}")
         open_ends = sum(state != "complete" for state, _ in standings.values())
         if open_ends:
-            total, again = len(standings), f"the same command, with hydra.sweep.dir={directory}, goes on with them"
+            total, again = (
+                len(standings),
+                f"the same command, with {setting('hydra.sweep.dir', directory)}, goes on with them",
+            )
             fail(f"{open_ends} of {total} runs are not complete; {again}")
-        print(f"Compare them: deepcrl report {directory}")
+        print(f"Compare them: {command('report', typed(directory))}")
 
 
 def standing(path: Path) -> tuple[str, str]:
@@ -101,6 +141,11 @@ def standing(path: Path) -> tuple[str, str]:
 
 
 def _runs(directory: Path) -> list[Path]:
-    """The directories of runs, so that depth=4 comes before depth=16."""
-    runs = [path for path in directory.iterdir() if RunDir(path).holds_run() or (path / ERROR).exists()]
-    return sorted(runs, key=lambda path: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", path.name)])
+    """The directories of runs, so that depth=4 comes before depth=16; at any depth, for `hydra.sweep.subdir=a/b`."""
+    found, folders = [], [directory]
+    for folder in folders:
+        if RunDir(folder).holds_run() or (folder / ERROR).exists():
+            found.append(folder)
+        else:
+            folders += [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return sorted(found, key=lambda path: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", str(path))])
