@@ -36,7 +36,7 @@ class Terminal(RichConsole):
 
 
 def print_line(terminal: RichConsole, line: str) -> None:
-    """Prints a line unwrapped and without markup: a path in it is to be copied. A terminal that is closed is no error."""
+    """Prints a line unwrapped and without markup: a path in it is to be copied. A closed terminal is no error."""
     try:
         terminal.print(line, soft_wrap=True, markup=False)
     except OSError as error:

@@ -155,6 +155,8 @@ def _no_video_path(directory: RunDir) -> Path:
 def _draw(run: Run, directory: RunDir, *, with_video: bool) -> list[str]:
     """Draws the curves, the blocks and the film; returns lines that say which files these are."""
     config, no_video = run.config, []
+    if directory.metrics_path.stat().st_size == 0:  # stopped in the first evaluation: there is no row yet
+        return []
     try:
         pictures: list[Path] = plot_run(directory.path)
         blocks = plot_blocks({"": directory.path}, directory.plots_dir / "blocks.png")
