@@ -57,7 +57,7 @@ def test_of_a_run(made) -> None:
         *("buffer=dataset", "buffer.path=x y=z.npz"),
     ]
     common = [word for word in short if not word.startswith(("buffer.", "episode_length", "env="))]
-    assert run(*learn, *common, "total_grad_steps=2", "eval_every=2", "run_dir=offline").code == 0
+    assert run(*learn, *common, "total_grad_steps=4", "eval_every=4", "run_dir=offline").code == 0
     assert "cell_size: 3.0\n" in Path("offline/config.yaml").read_text()
 
     typed = json.loads(Path(RUN, "environment.json").read_text())["starts"][0]["command"]

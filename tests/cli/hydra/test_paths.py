@@ -92,7 +92,7 @@ def test_a_run_in_a_folder_with_an_unusual_name(deepcrl, tiny, tmp_path: Path, m
     assert deepcrl("report", run, "-o", "~/page.html", "--csv", "~/t.csv", "--no-maps").code == 0
     assert {"page.html", "t.csv"} <= {path.name for path in (tmp_path / "home").iterdir()}
     common = [word for word in tiny if not word.startswith("buffer.")]
-    offline = ("buffer=dataset", "buffer.path=~/out=x.npz", "total_grad_steps=2", "eval_every=2", "run_dir=~/b")
+    offline = ("buffer=dataset", "buffer.path=~/out=x.npz", "total_grad_steps=4", "eval_every=4", "run_dir=~/b")
     assert deepcrl("train", *common, *offline).code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 

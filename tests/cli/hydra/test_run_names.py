@@ -64,8 +64,8 @@ def test_values_with_slashes_fail_and_succeed_side_by_side(deepcrl, tiny, tmp_pa
     arrays = {"observations": np.ones((60, 4), np.float32), "actions": np.ones((60, 2), np.float32), "terminals": ends}
     np.savez(tmp_path / path, allow_pickle=False, **arrays)
     common = [word for word in tiny if not word.startswith(("buffer.", "total_env"))]
-    sweep = ("-m", "buffer=dataset", f"buffer.path={path},b/y.npz", "total_grad_steps=2", "hydra.sweep.dir=s")
-    result = deepcrl("train", *common, *sweep, "eval_every=2", "checkpoint_every=2")
+    sweep = ("-m", "buffer=dataset", f"buffer.path={path},b/y.npz", "total_grad_steps=4", "hydra.sweep.dir=s")
+    result = deepcrl("train", *common, *sweep, "eval_every=4", "checkpoint_every=4")
     assert result.code == 2
     assert result.err.splitlines()[-1].startswith("deepcrl: 1 of 2 runs are not complete; ")
     assert re.search(r"buffer.path=data-x.npz-\w{6} +complete ", result.out)
