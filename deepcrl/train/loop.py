@@ -42,8 +42,8 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
     """Trains until the schedule ends or `interrupt` asks to stop; the run is saved in either case.
 
     It is saved too after the evaluation of the untrained policy, every `checkpoint_every` steps, and whenever the last
-    time was SAVE_EVERY_SECONDS ago. Raises NonFiniteError, after a dump, as soon as a logged metric is not a number, and
-    EnvError, after a dump, if an environment cannot be gone on with.
+    time was SAVE_EVERY_SECONDS ago. After a dump it raises NonFiniteError as soon as a logged metric is not a number,
+    and EnvError if an environment cannot be stepped any more.
     """
     try:
         with suppress(Interrupted):  # of an evaluation: the state of the run is that from before it
