@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcrl.core.states import check_count, check_flag, check_numbers, check_scalars
+from deepcrl.core.states import check_count, check_flag, check_numbers, check_scalars, check_tensor
 
 COUNTS = ("env_steps", "grad_steps", "unrolls", "pending_grad_steps", "num_summed")
 
@@ -96,9 +96,10 @@ class Progress:
         self.started, self.row_begun = state["started"], state.get("row_begun", bool(state["row"]))
         check_flag("started", self.started)
         check_flag("row_begun", self.row_begun)
-        self.unroll_step, self.unroll_sums = state.get("unroll_step", 0), dict(state.get("unroll_sums", {}))
+        self.unroll_step, self.unroll_sums = state.get("unroll_step", 0), state.get("unroll_sums")
         check_count("unroll_step", self.unroll_step)
-        check_numbers("unroll_sums", self.unroll_sums)
+        if self.unroll_sums is not None:
+            check_tensor("unroll_sums", self.unroll_sums, torch.zeros(3))
         self.wall_seconds, self.row = state["wall_seconds"], dict(state["row"])
         self.sums = {name: value.to(device) for name, value in state["sums"].items()}
         self._started = time.perf_counter()

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# wandb's records are compiled without stubs
 import json
 import math
 import os
