@@ -67,7 +67,7 @@ def saved() -> tuple[Run, dict[str, Any]]:
     """A run, and its state in the middle."""
     run = build_run(tiny_config(agent=AGENTS.defaults("td3"), reset="fixed"))
     for _ in range(6):
-        collect(run)
+        collect(run, Interrupt())
         learn(run, Interrupt())
         run.progress.take_row()
     return run, copy.deepcopy(run.state_dict())
