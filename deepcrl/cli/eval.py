@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
+from deepcrl.cli.hydra.errors import ArgumentParser, UserError, user_errors
 from deepcrl.cli.saved_run import with_overrides
 from deepcrl.core.files import user_path
 from deepcrl.run.checkpoint import find
@@ -40,5 +40,9 @@ def main(arguments: list[str]) -> None:
             print(f"  {name:<22}{value:>10.3f} ± {scores.get(f'{name}_stderr', float('nan')):.3f}")
     row = {"env_steps": checkpoint.env_steps, "grad_steps": checkpoint.grad_steps, "learner": options.learner}
     row |= {"overrides": options.overrides, **scores}
-    with (checkpoint.run_dir / "evaluations.jsonl").open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    path = checkpoint.run_dir / "evaluations.jsonl"
+    try:
+        with path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+    except OSError as error:
+        raise UserError(f"The scores above are not kept: cannot write to {path}: {error.strerror or error}") from error

@@ -26,6 +26,12 @@ def at_least(name: str, value: float, minimum: float) -> None:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
 
 
+def at_most(name: str, value: float, maximum: float) -> None:
+    """Raises ValueError unless `value` is at most `maximum` (NaN is not)."""
+    if not value <= maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {value}")
+
+
 def above(name: str, value: float, bound: float) -> None:
     """Raises ValueError unless `value` is greater than `bound` (NaN is not)."""
     if not value > bound:

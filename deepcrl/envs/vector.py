@@ -10,6 +10,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from deepcrl.core.states import check_count, check_finite, check_flag, check_tensor
 from deepcrl.core.types import EnvError, Observation, Step
 from deepcrl.envs.physics.engines import make_physics
 from deepcrl.envs.settings import EnvInputs
@@ -135,10 +136,9 @@ class TaskVectorEnv:
         if missing := mine.keys() - state.keys():
             raise ValueError(f"environment checkpoint lacks {', '.join(sorted(missing))}")
         for key in ("physics", "state", "goal", "steps", "traj_id"):
-            if state[key].shape != mine[key].shape:
-                raise ValueError(
-                    f"environment checkpoint has {key} of shape {tuple(state[key].shape)}, not {tuple(mine[key].shape)}"
-                )
+            check_finite(f"environment checkpoint: {key}", state[key], mine[key])
+        check_count("environment checkpoint: num_unstable", state["num_unstable"])
+        check_flag("environment checkpoint: started", state["started"])
         if state["started"] and (state["first"] is not None) != self._fixed:
             raise ValueError("environment checkpoint was saved under the other reset policy (resample or fixed)")
         device = self.physics.device
@@ -147,9 +147,14 @@ class TaskVectorEnv:
             self.physics.forward(self._all)
         self._state, self._goal = state["state"].to(device, copy=True), state["goal"].to(device, copy=True)
         self._steps, self._traj_id = state["steps"].to(device, copy=True), state["traj_id"].to(device, copy=True)
-        self._first = None if state["first"] is None else Start(**state["first"])
+        self._first = None if state["first"] is None else self._checked_first(state["first"])
         self._generator.set_state(state["generator"].cpu())
         self._started, self.num_unstable = bool(state["started"]), int(state["num_unstable"])
+
+    def _checked_first(self, first: dict[str, Tensor]) -> Start:
+        for name, like in (("qpos", self._qpos), ("qvel", self._qvel), ("goal", self._goal)):
+            check_tensor(f"environment checkpoint: first {name}", first[name], like)
+        return Start(first["qpos"], first["qvel"], first["goal"])
 
     def _check_action(self, action: Tensor) -> None:
         if not self._started:

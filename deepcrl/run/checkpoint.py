@@ -1,9 +1,9 @@
 """Checkpoints: complete, atomic, versioned, verified, and loaded without executing code.
 
 A checkpoint is a directory `step_<env steps>_<gradient steps>` that holds `state.pt` and `meta.json` (format version,
-SHA-256 of the state, counters). It is written under a temporary name and renamed when it is whole, so a crash or a
-full disk leaves the earlier ones as they were. What is atomic is the renaming of the directory, so the files in it
-are written plainly.
+SHA-256 of the state, counters). It is written under a temporary name, read back, and renamed when it is whole, so a
+crash or a full disk leaves the earlier ones as they were. What is atomic is the renaming of the directory, so the files
+in it are written plainly. The state carries the id of its run: one of another run is not taken for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
-import pickle
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,15 +20,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from deepcrl.run import state_file
+from deepcrl.run.directory import CHECKPOINTS
+from deepcrl.run.environment import run_id_of
 from deepcrl.run.hints import setting
+from deepcrl.run.state_file import StateError
 from deepcrl.train.schedule import counter_of
 
 FORMAT_VERSION = 1
 _STATE, _META = "state.pt", "meta.json"
 _WRITING = ".writing_"
 _ASIDE = "aside_"
+_NAME = re.compile(r"step_\d+_\d+")
 
 
 class CheckpointError(ValueError):
@@ -70,17 +73,34 @@ class Checkpoint:
     @property
     def config(self) -> dict[str, Any]:
         """The settings of the run, as `RunConfig.to_dict` gives them."""
-        return self.content["config"]
+        return self._part("config")
 
     @property
     def state(self) -> dict[str, Any]:
         """The state of the run, as `Run.state_dict` gives it, on the CPU."""
-        return self.content["run"]
+        return self._part("run")
+
+    @property
+    def run_id(self) -> str | None:
+        """The id of the run that saved it; None if it is older than these ids."""
+        return self.content.get("run_id")
 
     @cached_property
     def content(self) -> dict[str, Any]:
         """All that was saved: `config`, `git` (the code's revision) and `run`, the state."""
         return _read(self.path)
+
+    @property
+    def num_rows(self) -> int | None:
+        """Rows of metrics until then; None if it is older than this count."""
+        count = self.content.get("num_rows")
+        return count if type(count) is int else None
+
+    def _part(self, name: str) -> dict[str, Any]:
+        part = self.content.get(name)
+        if not isinstance(part, dict):
+            raise CheckpointError(f"Checkpoint {self.path} holds no {name}: it is none of a run")
+        return part
 
     @property
     def _counters(self) -> tuple[int, int]:
@@ -91,7 +111,7 @@ class Checkpoint:
 def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps: int, keep: int) -> Checkpoint:
     """Writes a checkpoint of `content` (tensors and plain values) and removes all but the `keep` newest.
 
-    Raises CheckpointError if the disk refuses; nothing older is touched then.
+    Raises CheckpointError if the disk refuses, or if `content` could not be read back; nothing older is touched then.
     """
     path = directory / f"step_{env_steps:013d}_{grad_steps:011d}"
     if path.exists():  # just saved, or just resumed from
@@ -99,17 +119,16 @@ def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps
     temporary = directory / f"{_WRITING}{path.name}"
     try:
         for left_by_a_killed_process in directory.glob(f"{_WRITING}*"):
-            shutil.rmtree(left_by_a_killed_process)
+            _remove(left_by_a_killed_process)
         temporary.mkdir(parents=True)
-        with open(temporary / _STATE, "wb") as file:  # given the path alone, torch would hide why it cannot write
-            torch.save(content, file)
+        state_file.write(temporary / _STATE, content)
         meta = {"format_version": FORMAT_VERSION, "sha256": _digest(temporary / _STATE)}
         (temporary / _META).write_text(json.dumps(meta | {"env_steps": env_steps, "grad_steps": grad_steps}, indent=2))
         for file in (_STATE, _META):
             _sync(temporary / file)
         os.rename(temporary, path)
         _sync(directory)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, StateError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error.__context__, KeyboardInterrupt):  # torch's answer to a second Ctrl-C
             raise error.__context__ from None
@@ -122,10 +141,18 @@ def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps
     try:
         for old in list_checkpoints(directory)[:-keep]:
             # Under another name first: killed half-way, what is left must not pass for a checkpoint
-            shutil.rmtree(old.path.rename(directory / f"{_WRITING}{old.path.name}"))
+            _remove(old.path.rename(directory / f"{_WRITING}{old.path.name}"))
     except OSError as error:
         raise CheckpointError(f"Saved {path}, but older ones cannot be removed: {_reason(error)}") from error
     return Checkpoint(path)
+
+
+def _remove(path: Path) -> None:
+    """Removes what is there; of a symbolic link only the link, for what it points to is kept elsewhere on purpose."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
 
 
 def _reason(error: BaseException) -> str:
@@ -138,7 +165,8 @@ def _reason(error: BaseException) -> str:
 
 def list_checkpoints(directory: Path) -> list[Checkpoint]:
     """Returns the whole checkpoints in `directory`, oldest first."""
-    return [Checkpoint(path) for path in sorted(directory.glob("step_*")) if path.is_dir()]
+    found = (path for path in sorted(directory.glob("step_*")) if _NAME.fullmatch(path.name))
+    return [Checkpoint(path) for path in found if path.is_dir()]
 
 
 def set_aside_after(checkpoint: Checkpoint) -> list[Checkpoint]:
@@ -150,7 +178,8 @@ def set_aside_after(checkpoint: Checkpoint) -> list[Checkpoint]:
     for newer in list_checkpoints(checkpoint.path.parent):
         if newer.path.name > checkpoint.path.name.removeprefix(_ASIDE):
             aside = newer.path.with_name(f"{_ASIDE}{newer.path.name}")
-            shutil.rmtree(aside, ignore_errors=True)
+            if aside.is_symlink() or aside.exists():
+                _remove(aside)
             moved.append(Checkpoint(newer.path.rename(aside)))
     return moved
 
@@ -165,7 +194,7 @@ def find(where: str | Path) -> Checkpoint:
         raise CheckpointError(f"There is no checkpoint to read: {where} does not exist")
     if _is_checkpoint(where):
         return Checkpoint(Path(os.path.abspath(where)))
-    found = list_checkpoints(where / "checkpoints")
+    found = list_checkpoints(where / CHECKPOINTS)
     if not found:
         raise CheckpointError(
             f"There is no checkpoint to read: {where} holds none (before its first one, resume= starts a run anew)"
@@ -181,7 +210,7 @@ def run_dir_of(where: Path) -> Path:
 
 def _is_checkpoint(where: Path) -> bool:
     name = os.path.basename(os.path.abspath(where)).removeprefix(_ASIDE)
-    return name.startswith("step_") and not (where / "checkpoints").is_dir()
+    return _NAME.fullmatch(name) is not None and not (where / CHECKPOINTS).is_dir()
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -195,12 +224,20 @@ def _read(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"Checkpoint {path} has format version {version}; this deepcrl reads version {FORMAT_VERSION}"
         )
-    if not (path / _STATE).exists() or _digest(path / _STATE) != sha256:
-        raise CheckpointError(f"Checkpoint {path} is truncated or corrupted (SHA-256 differs){_alternative(path)}")
     try:
-        return torch.load(path / _STATE, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:  # a file with a matching digest that is none of ours
-        raise CheckpointError(f"Checkpoint {path} holds more than tensors and plain values: refused") from error
+        if not (path / _STATE).exists() or _digest(path / _STATE) != sha256:
+            raise CheckpointError(f"Checkpoint {path} is truncated or corrupted (SHA-256 differs){_alternative(path)}")
+        content = state_file.read(path / _STATE)
+    except StateError as error:  # a file with a matching digest that is none of ours
+        raise CheckpointError(f"Checkpoint {path} {error}: refused") from error
+    except OSError as error:
+        raise CheckpointError(f"Checkpoint {path} cannot be read: {_reason(error)}{_alternative(path)}") from error
+    saved, own = content.get("run_id"), run_id_of(path.parent.parent)
+    if saved and own and saved != own:
+        raise CheckpointError(
+            f"Checkpoint {path} is of another run: {saved}, and {path.parent.parent} is {own}{_alternative(path)}"
+        )
+    return content
 
 
 @contextlib.contextmanager
@@ -211,8 +248,11 @@ def fitting(where: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except OSError:  # the disk's answer, not the state's
+        raise
+    except Exception as error:  # a state may hold anything, so loading it may raise anything
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2]) or type(error).__name__
+        reason = f"it lacks {reason}" if isinstance(error, KeyError) else reason
         raise CheckpointError(f"{where} does not fit this code or these settings: {reason}") from error
 
 

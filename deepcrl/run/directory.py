@@ -1,7 +1,7 @@
 """A run directory explains itself: what was run, with which code, on which machine. Written before step 0.
 
 config.yaml        the resolved configuration
-environment.json   code revision, versions, machine and command line, once per start or resume
+environment.json   the run's id; code revision, versions, machine and command line, once per start or resume
 metrics.jsonl      every metric row (see deepcrl.run.metrics)
 checkpoints/ plots/ videos/
 unstable/          simulations that became unstable, if any did (see deepcrl.envs.physics.unstable)
@@ -19,9 +19,11 @@ from typing import Any
 import yaml
 
 from deepcrl.core.files import UNFINISHED, write_atomic
-from deepcrl.run.environment import describe_environment
+from deepcrl.run.environment import ENVIRONMENT, describe_environment, new_run_id, run_id_of
 from deepcrl.run.hints import setting
 from deepcrl.run.lock import NAME as LOCK
+
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class RunDir:
 
     @property
     def environment_path(self) -> Path:
-        return self.path / "environment.json"
+        return self.path / ENVIRONMENT
 
     @property
     def metrics_path(self) -> Path:
@@ -44,7 +46,7 @@ class RunDir:
 
     @property
     def checkpoints_dir(self) -> Path:
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @property
     def plots_dir(self) -> Path:
@@ -81,10 +83,11 @@ def create(run: RunDir) -> bool:
     return is_new
 
 
-def prepare(run_dir: str | Path, config: Mapping[str, Any], *, resume: bool) -> RunDir:
+def prepare(run_dir: str | Path, config: Mapping[str, Any], *, resume: bool, run_id: str | None = None) -> RunDir:
     """Creates `run_dir` and writes config.yaml and environment.json into it.
 
-    A resumed run gets the configuration that it goes on with, and one more entry in environment.json.
+    The run keeps its id: that of environment.json, else `run_id`, which its checkpoint brings; a new run gets a new
+    one. A resumed run gets the configuration that it goes on with, and one more entry in environment.json.
     Raises ValueError, and leaves what is there as it is, if the directory already holds a run and `resume` is
     false, or if it cannot be written.
     """
@@ -100,7 +103,8 @@ def prepare(run_dir: str | Path, config: Mapping[str, Any], *, resume: bool) -> 
         for left_by_a_killed_process in (*run.plots_dir.glob(UNFINISHED), *run.videos_dir.glob(UNFINISHED)):
             left_by_a_killed_process.unlink()
         write_atomic(run.config_path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120))
-        write_atomic(run.environment_path, json.dumps({"starts": starts}, indent=2) + "\n")
+        facts = {"run_id": run_id_of(run.path) or run_id or new_run_id(), "starts": starts}
+        write_atomic(run.environment_path, json.dumps(facts, indent=2) + "\n")
     except OSError as error:
         raise ValueError(f"Cannot write to run_dir {run.path}: {error.strerror or error}") from error
     return run

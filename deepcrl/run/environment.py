@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import platform
 import shlex
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,22 @@ from typing import Any
 PACKAGES = ("deepcrl", "torch", "mujoco", "hydra-core", "numpy", "triton", "mujoco-warp", "warp-lang")
 COMMAND = "DEEPCRL_COMMAND"
 """A variable of the environment: the command as it was typed, for the runs of a sweep in processes of their own."""
+
+ENVIRONMENT = "environment.json"
+
+
+def new_run_id() -> str:
+    """Returns an id that no other run has."""
+    return uuid.uuid4().hex[:12]
+
+
+def run_id_of(run_dir: Path) -> str | None:
+    """Returns the id of the run in a directory; None if it is older than these ids, or its environment.json is lost."""
+    try:
+        run_id = json.loads((run_dir / ENVIRONMENT).read_text())["run_id"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return run_id if isinstance(run_id, str) else None
 
 
 def describe_environment() -> dict[str, Any]:

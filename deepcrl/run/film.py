@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepcrl.core.checks import suggest
+import psutil
+
+from deepcrl.core.checks import at_most, suggest
 from deepcrl.envs.check import check_camera, is_ours
 from deepcrl.envs.make import make_task
 from deepcrl.envs.task import GoalTask
 from deepcrl.run.policy import Act
 from deepcrl.train.build import build_envs
 from deepcrl.train.config import RunConfig
+from deepcrl.train.sizing.simulations import simulation_bytes_each
+from deepcrl.train.sizing.table import format_bytes
 
 TILES = 4
+MAX_SIZE = 4096
+"""Pixels of a tile; few drivers draw larger pictures."""
+MAX_STEPS = 10_000_000
+"""A film of hours: beyond it is a slip of the finger."""
+BYTES_PER_PIXEL = 30
+"""A picture, the grid, its copies on their way into the file, and what the GIF keeps."""
 ENDINGS = (".mp4", ".png")
 
 
@@ -45,6 +55,14 @@ def film(
 
     if path.suffix not in ENDINGS:
         raise ValueError(suggest(f"ending of {path}", path.suffix, ENDINGS))
+    at_most("--size", size, MAX_SIZE)
+    at_most("--steps", num_steps or 0, MAX_STEPS)
+    needed = num_tiles * (size * size * BYTES_PER_PIXEL + simulation_bytes_each(config, config.evaluation_env))
+    if needed > (available := psutil.virtual_memory().available):
+        raise ValueError(
+            f"Not enough memory: {num_tiles} tiles of {size} pixels take {format_bytes(needed)}, "
+            f"of {format_bytes(available)} available; lower --tiles or --size"
+        )
     envs = build_envs(config, config.evaluation_env, num_tiles, "play")
     if not can_render(envs):
         raise RuntimeError(f"env={config.evaluation_env['name']} cannot be drawn")

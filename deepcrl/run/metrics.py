@@ -6,6 +6,7 @@ not measured is missing from its row, never 0.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -72,21 +73,43 @@ def read_rows(path: str | Path) -> tuple[list[dict[str, float]], int]:
     return rows, len(parsed) - len(rows)
 
 
-def truncate_after(path: str | Path, env_steps: int, grad_steps: int) -> int:
-    """Drops the rows that lie past a checkpoint, and torn lines; returns how many. Call it before opening a logger.
+def num_lines(path: str | Path) -> int:
+    """Returns the number of lines of a file, 0 if there is none: how many rows a run has logged."""
+    path = Path(path)
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def cut_back(path: str | Path, env_steps: int, grad_steps: int, num_rows: int | None = None) -> str:
+    """Drops the rows that lie past a checkpoint, and lines that are no row. Call it before opening a logger.
 
     The resumed run computes those rows again, so without this they would be there twice. The kept lines stay as
-    they are, byte for byte, and an interruption leaves the file as it was.
+    they are, byte for byte, and an interruption leaves the file as it was. `num_rows` is how many there were at the
+    checkpoint, None if it does not say. Where some of them are lost, the file is kept beside the new one, and a line
+    that says so is returned; else "".
     """
     path = Path(path)
-    if not path.exists():
-        return 0
-    lines = path.read_bytes().splitlines(keepends=True)
-    kept = []
+    content = path.read_bytes() if path.exists() else b""
+    kept, num_damaged, lines = [], 0, content.splitlines(keepends=True)
     for line in lines:
         row = _parse(line)
-        if row is not None and row["env_steps"] <= env_steps and row["grad_steps"] <= grad_steps:
+        if row is None:
+            num_damaged += line.endswith(b"\n")  # a line without an end is what a killed process leaves, after the rest
+        elif row["env_steps"] <= env_steps and row["grad_steps"] <= grad_steps:
             kept.append(line)
+    if num_rows is None:  # every run begins with the row of the untrained policy, so some were there
+        lost = f"{num_damaged} or more" if num_damaged else "" if kept or not (env_steps or grad_steps) else "all"
+    else:
+        lost = f"{num_rows - len(kept)} of {num_rows}" if len(kept) < num_rows else ""
+    complaint = _complaint(path, lost) if lost else ""
+    if complaint and content:
+        aside = next(p for i in itertools.count(1) if not (p := path.with_suffix(f".damaged_{i}.jsonl")).exists())
+        write_atomic(aside, content)
+        complaint += f"; the file as it was: {aside}"
     if len(kept) < len(lines):
         write_atomic(path, b"".join(kept))
-    return len(lines) - len(kept)
+    return complaint
+
+
+def _complaint(path: Path, lost: str) -> str:
+    what = "is missing" if not path.exists() else "is damaged" if path.stat().st_size else "is empty"
+    return f"{path} {what}: of the rows before the checkpoint, {lost} are lost"

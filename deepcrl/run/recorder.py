@@ -12,10 +12,10 @@ from deepcrl.run import checkpoint
 from deepcrl.run.checkpoint import Checkpoint
 from deepcrl.run.console import Console, print_line
 from deepcrl.run.directory import RunDir
-from deepcrl.run.environment import git_revision
+from deepcrl.run.environment import git_revision, run_id_of
 from deepcrl.run.hints import setting
 from deepcrl.run.loggers.mirror import Logger, LoggerInputs, Tolerant
-from deepcrl.run.metrics import JsonlLogger
+from deepcrl.run.metrics import JsonlLogger, num_lines
 from deepcrl.train.config import RunConfig
 from deepcrl.train.run import Run
 from deepcrl.train.schedule import Schedule
@@ -71,6 +71,7 @@ class RunRecorder:
 
     def _save(self, run: Run, directory: Path) -> Checkpoint:
         content = {"config": self._config.to_dict(), "git": self._git, "run": run.state_dict()}
+        content |= {"run_id": run_id_of(self._directory.path), "num_rows": num_lines(self._directory.metrics_path)}
         counters = {"env_steps": run.progress.env_steps, "grad_steps": run.progress.grad_steps}
         return checkpoint.save(directory, content, **counters, keep=self._config.keep_checkpoints)
 

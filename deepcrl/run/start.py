@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from deepcrl.core.settings import flatten, lookup, split_key, updated
-from deepcrl.run.checkpoint import Checkpoint, find, list_checkpoints
-from deepcrl.run.directory import RunDir, check_unused
+from deepcrl.run.checkpoint import Checkpoint, CheckpointError, find, list_checkpoints
+from deepcrl.run.directory import CHECKPOINTS, RunDir, check_unused
 from deepcrl.run.metrics import read_rows
 from deepcrl.train.config import RunConfig
 from deepcrl.train.schedule import Schedule
@@ -88,6 +88,11 @@ def resumed(where: str | Path, asked: Mapping[str, Any], experiment: Mapping[str
     if checkpoint is None:
         saved = _saved_settings(directory)
     else:
+        if checkpoint.path.parent.name != CHECKPOINTS:  # what to cut and what to set aside is known of these alone
+            raise CheckpointError(
+                f"{checkpoint.path} is no checkpoint to go on from, but beside those of its run (eval and play read "
+                f"it); go on with the run by resume={checkpoint.run_dir}"
+            )
         saved, directory = checkpoint.config, RunDir(checkpoint.run_dir)
     if run_dir and Path(run_dir).resolve() != directory.path.resolve():
         raise ValueError(f"resume: a run goes on in its own directory, {directory.path}; leave out run_dir={run_dir}")

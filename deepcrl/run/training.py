@@ -17,7 +17,7 @@ from deepcrl.run.directory import RunDir
 from deepcrl.run.film import check_film, film
 from deepcrl.run.hints import setting
 from deepcrl.run.lock import lock
-from deepcrl.run.metrics import truncate_after
+from deepcrl.run.metrics import cut_back
 from deepcrl.run.plots.blocks import plot_blocks
 from deepcrl.run.plots.curves import plot_run
 from deepcrl.run.policy import policy_of
@@ -108,8 +108,12 @@ def _open_recorder(start: Start, run: Run, terminal: RichConsole) -> RunRecorder
     mirror = None if run.finished else build_mirror(config, directory)
     if start.anew and run_directory.clear(directory):
         print_line(terminal, "Starts anew, for want of a checkpoint; the old rows are in aside_metrics.jsonl")
-    run_directory.prepare(directory.path, config.to_dict(), resume=start.checkpoint is not None)
-    truncate_after(directory.metrics_path, run.progress.env_steps, run.progress.grad_steps)
+    saved_by = start.checkpoint.run_id if start.checkpoint else None
+    run_directory.prepare(directory.path, config.to_dict(), resume=start.checkpoint is not None, run_id=saved_by)
+    num_rows = start.checkpoint.num_rows if start.checkpoint else None
+    lost = cut_back(directory.metrics_path, run.progress.env_steps, run.progress.grad_steps, num_rows)
+    if lost:
+        print_line(terminal, lost)
     for aside in set_aside_after(start.checkpoint) if start.checkpoint else ():
         print_line(terminal, f"A newer checkpoint is set aside: {aside.path}")
     return RunRecorder(config, directory, open_loggers(config, directory, mirror, terminal) if mirror else [])

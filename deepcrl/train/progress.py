@@ -9,6 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepcrl.core.states import check_count, check_flag, check_numbers, check_scalars, check_tensor
+
+COUNTS = ("env_steps", "grad_steps", "unrolls", "pending_grad_steps", "num_summed")
+
 
 @dataclass
 class Progress:
@@ -43,9 +47,15 @@ class Progress:
         return self.wall_seconds + time.perf_counter() - self._started
 
     def add(self, metrics: dict[str, Tensor]) -> None:
-        """Adds one gradient step's 0-dim metrics to those of the same names, without waiting for the device."""
+        """Adds one gradient step's 0-dim metrics to the sums, each to that of its name, without waiting for the device.
+
+        Raises ValueError for metrics of other names than those of the steps before in this iteration.
+        """
         if not self.sums:
             self.sums = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in metrics.items()}
+        if self.sums.keys() != metrics.keys():
+            changed = ", ".join(sorted(self.sums.keys() ^ metrics.keys()))
+            raise ValueError(f"metrics differ between the gradient steps of an iteration: {changed}")
         torch._foreach_add_(list(self.sums.values()), [metrics[name].double() for name in self.sums])  # pyright: ignore[reportPrivateImportUsage]
         self.num_summed += 1
 
@@ -68,17 +78,28 @@ class Progress:
         return dict(zip(self.sums, values, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("env_steps", "grad_steps", "unrolls", "pending_grad_steps", "started", "row_begun", "num_summed")
-        state = {name: getattr(self, name) for name in (*names, "unroll_step", "unroll_sums")}
+        state = {name: getattr(self, name) for name in (*COUNTS, "started", "row_begun", "unroll_step", "unroll_sums")}
         return state | {"wall_seconds": self.elapsed, "row": dict(self.row), "sums": dict(self.sums)}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Takes over a saved state. One from before `row_begun` was saved has a row exactly if it was begun.
+        """Takes over a saved state; ValueError for what is none.
 
-        One from before `unroll_step` was saved stands between two unrolls.
+        One from before `row_begun` was saved has a row exactly if it was begun; one from before
+        `unroll_step` was saved stands between two unrolls.
         """
-        self.row_begun = bool(state["row"])
-        for name, value in state.items():
-            setattr(self, name, value)
-        self.sums = {name: value.to(device) for name, value in self.sums.items()}
+        for name in COUNTS:
+            check_count(name, state[name])
+            setattr(self, name, state[name])
+        check_numbers("row", state["row"])
+        check_scalars("sums", state["sums"])
+        check_numbers("progress", {"wall_seconds": state["wall_seconds"]})
+        self.started, self.row_begun = state["started"], state.get("row_begun", bool(state["row"]))
+        check_flag("started", self.started)
+        check_flag("row_begun", self.row_begun)
+        self.unroll_step, self.unroll_sums = state.get("unroll_step", 0), state.get("unroll_sums")
+        check_count("unroll_step", self.unroll_step)
+        if self.unroll_sums is not None:
+            check_tensor("unroll_sums", self.unroll_sums, torch.zeros(3))
+        self.wall_seconds, self.row = state["wall_seconds"], dict(state["row"])
+        self.sums = {name: value.to(device) for name, value in state["sums"].items()}
         self._started = time.perf_counter()

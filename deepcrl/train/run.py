@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from deepcrl.core.components import AGENTS
 from deepcrl.core.contract.build import origin
 from deepcrl.core.contract.first_call import ContractError
+from deepcrl.core.states import check_finite
 from deepcrl.core.types import Agent, Batch, Buffer, Observation, VectorEnv
 from deepcrl.train.config import RunConfig
 from deepcrl.train.evaluate import evaluate
@@ -84,6 +85,8 @@ class Run:
         if self.envs and self.observation:
             self.envs.load_state_dict(state["envs"])
             device = self.observation.state.device  # the environments'
+            for name in ("state", "goal"):
+                check_finite(f"observation/{name}", state["observation"][name], getattr(self.observation, name))
             self.observation = Observation(**{name: saved.to(device) for name, saved in state["observation"].items()})
         self.eval_envs.load_state_dict(state["eval_envs"])
         self.agent.load_state_dict(state["agent"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import torch
 
-from deepcrl.core.checks import at_least, suggest
+from deepcrl.core.checks import at_least, at_most, suggest
 from deepcrl.envs.physics.engines import ENGINES
 from deepcrl.envs.settings import RESET_POLICIES
 from deepcrl.kernels.dispatch import KERNELS
@@ -15,6 +16,10 @@ from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS, RunConfig
 from deepcrl.train.schedule import Schedule
 
 PRECISIONS = ("fp32", "bf16", "tf32")
+MAX_THREADS = 256
+"""On any machine; more only on one with so many cores. A process that asks for too many can start none at all."""
+MAX_COUNT = 2**31 - 1
+"""Steps are kept as int32."""
 METRIC_GROUPS = ("train", "critic", "actor", "buffer", "blocks", "env", "eval", "time")
 
 
@@ -34,6 +39,8 @@ def validate(config: RunConfig) -> None:
         at_least(name, getattr(config, name), 1)
     at_least("prefill_steps", config.prefill_steps, 2)
     at_least("num_threads", config.num_threads, 0)
+    at_most("num_threads", config.num_threads, max(MAX_THREADS, 4 * (os.cpu_count() or 1)))
+    at_most("episode_length", config.episode_length, MAX_COUNT)
     at_least("lr_warmup_steps", config.lr_warmup_steps, 0)
     if not 0 <= config.gradient_clip < math.inf:
         raise ValueError(f"gradient_clip must be a norm, or 0 for none, got {config.gradient_clip}")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import re
 import resource
+import shutil
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pytest
 import torch
 
 from deepcrl.run import checkpoint
 from deepcrl.run.checkpoint import Checkpoint, CheckpointError
+from deepcrl.run.directory import prepare
 
 STATE = {"weights": torch.arange(6.0).view(2, 3), "counters": {"steps": 7}, "names": ["a", "b"], "none": None}
 
@@ -28,6 +33,13 @@ def refuses(path: Path) -> str:
         _ = Checkpoint(path).content
     assert "\n" not in str(raised.value)
     return str(raised.value)
+
+
+def sign(path: Path) -> None:
+    """Gives a state that was put in place by hand a digest that matches."""
+    meta = json.loads((path / "meta.json").read_text())
+    digest = hashlib.sha256((path / "state.pt").read_bytes()).hexdigest()
+    (path / "meta.json").write_text(json.dumps(meta | {"sha256": digest}))
 
 
 def test_comes_back_bit_by_bit(tmp_path: Path, same) -> None:
@@ -103,7 +115,9 @@ class Malicious:
 
 def test_a_state_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path = save(tmp_path, 100, {"weights": Malicious()})  # whole, with a digest that matches
+    path = save(tmp_path, 100)
+    torch.save({"weights": Malicious()}, path / "state.pt")
+    sign(path)
     assert "holds more than tensors and plain values: refused" in refuses(path)
     assert not Path("owned").exists()
 
@@ -208,7 +222,7 @@ def test_an_error_without_a_reason_of_the_disk(
     def refuse(*args: object) -> None:
         raise error
 
-    monkeypatch.setattr(checkpoint.torch, "save", refuse)
+    monkeypatch.setattr(torch, "save", refuse)
     with pytest.raises(CheckpointError, match=reason):
         save(tmp_path, 100)
 
@@ -227,7 +241,7 @@ def test_a_second_ctrl_c_while_writing_is_no_error_of_the_disk(tmp_path: Path, m
                 raise KeyboardInterrupt  # which torch answers with a RuntimeError of its own
             return self._file.write(data)
 
-    monkeypatch.setattr(checkpoint.torch, "save", lambda content, file: torch_save(content, Stopping(file)))
+    monkeypatch.setattr(torch, "save", lambda content, file: torch_save(content, Stopping(file)))
     with pytest.raises(KeyboardInterrupt):
         save(tmp_path, 100)
     assert [path.name for path in tmp_path.iterdir()] == [older.name]
@@ -275,3 +289,85 @@ def test_goes_back_to_one_that_was_set_aside(tmp_path: Path) -> None:
     assert (aside[0].env_steps, aside[0].grad_steps) == (200, 20)
     assert checkpoint.set_aside_after(aside[0]) == [Checkpoint(later.with_name(f"aside_{later.name}"))]
     assert checkpoint.list_checkpoints(directory) == [Checkpoint(first)]
+
+
+def test_an_old_one_that_is_a_link_goes_and_what_it_points_to_stays(tmp_path: Path) -> None:
+    first, kept = save(tmp_path / "checkpoints", 100), tmp_path / "kept"
+    first.rename(kept)
+    first.symlink_to(kept)
+    for step in (200, 300, 400):
+        newest = save(tmp_path / "checkpoints", step, keep=1)
+    assert os.listdir(tmp_path / "checkpoints") == [newest.name]
+    assert Checkpoint(kept.rename(tmp_path / first.name)).content
+
+
+def test_a_link_that_was_set_aside_before(tmp_path: Path) -> None:
+    older, newer = save(tmp_path, 100), save(tmp_path, 200)
+    newer.with_name(f"aside_{newer.name}").symlink_to(older)
+    (aside,) = checkpoint.set_aside_after(Checkpoint(older))
+    assert aside.env_steps == 200
+    assert not aside.path.is_symlink()
+    assert Checkpoint(older).content
+
+
+def test_what_only_looks_like_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "step_one").mkdir(parents=True)
+    assert checkpoint.list_checkpoints(tmp_path / "checkpoints") == []
+    path = save(tmp_path / "checkpoints", 100)
+    assert checkpoint.find(tmp_path).path == path
+
+
+@pytest.mark.parametrize(
+    ("extra", "what"),
+    [
+        ({"mean": np.zeros(3)}, "run/agent/mean is a numpy.ndarray"),
+        ({"rate": np.float64(0.5)}, "run/agent/rate is a numpy.float64"),
+        ({"seen": [1, (Path("x"), 2)]}, "run/agent/seen/1/0 is a pathlib."),
+        ({"fn": lambda: 0}, "run/agent/fn is a function"),
+        ({"by": {np.int64(3): 1}}, "a key of run/agent/by is a numpy.int64"),
+    ],
+)
+def test_what_could_not_be_loaded_again_is_not_saved(tmp_path: Path, extra: dict[str, Any], what: str) -> None:
+    with pytest.raises(CheckpointError, match=re.escape(what)) as raised:
+        save(tmp_path, 100, {"run": {"agent": {"weights": torch.zeros(3), **extra}}})
+    assert "\n" not in str(raised.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    saved = {}
+    for name, run_id in (("mine", "aaa"), ("other", "bbb")):
+        prepare(tmp_path / name, {"seed": 0}, resume=False, run_id=run_id)
+        saved[name] = save(tmp_path / name / "checkpoints", 100, {"run_id": run_id, "run": {}, "config": {}})
+    assert Checkpoint(saved["mine"]).run_id == "aaa"
+    in_place = shutil.copytree(saved["other"], saved["mine"].with_name("step_0000000000200_00000000020"))
+    assert f"is of another run: bbb, and {tmp_path}/mine is aaa; try resume={saved['mine']}" in refuses(in_place)
+    in_place = shutil.copytree(saved["mine"], tmp_path / "alone" / "checkpoints" / saved["mine"].name)
+    assert Checkpoint(in_place).run_id == "aaa"  # nothing says of which run this folder is
+    old = save(tmp_path / "mine" / "checkpoints", 300, {"run": {}, "config": {}})
+    assert Checkpoint(old).run_id is None  # saved before there were ids
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "holds no state: refused"),
+        ({"config": 3, "run": {}}, "holds no config: it is none of a run"),
+        ({"config": {}, "run": "x"}, "holds no run: it is none of a run"),
+        ({}, "holds no config: it is none of a run"),
+    ],
+)
+def test_a_state_that_is_none(tmp_path: Path, content: Any, message: str) -> None:
+    path = save(tmp_path, 100)
+    torch.save(content, path / "state.pt")
+    sign(path)
+    with pytest.raises(CheckpointError, match=message):
+        _ = Checkpoint(path).config, Checkpoint(path).state
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04"])
+def test_a_file_that_is_none(tmp_path: Path, content: bytes) -> None:
+    path = save(tmp_path, 100)
+    (path / "state.pt").write_bytes(content)
+    sign(path)
+    assert "holds more than tensors and plain values: refused" in refuses(path)

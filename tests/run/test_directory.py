@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from deepcrl.run.directory import RunDir, prepare
-from deepcrl.run.environment import git_revision
+from deepcrl.run.environment import git_revision, run_id_of
 
 CONFIG = {"seed": 3, "encoder": {"name": "residual_mlp", "depth": 16}, "lr": 3e-4, "tags": ("a",), "where": Path("x")}
 
@@ -44,6 +44,16 @@ def test_resume_keeps_every_start(tmp_path: Path) -> None:
     run = prepare(tmp_path, {**CONFIG, "seed": 5}, resume=True)
     assert len(json.loads(run.environment_path.read_text())["starts"]) == 2
     assert yaml.safe_load(run.config_path.read_text())["seed"] == 5
+
+
+def test_a_run_keeps_its_id(tmp_path: Path) -> None:
+    ids = [run_id_of(prepare(tmp_path, CONFIG, resume=resume).path) for resume in (False, True)]
+    assert ids[0] is not None
+    assert ids[0] == ids[1]
+    assert run_id_of(prepare(tmp_path / "other", CONFIG, resume=False).path) not in (None, ids[0])
+    (tmp_path / "environment.json").write_text("{")
+    assert run_id_of(tmp_path) is None
+    assert run_id_of(prepare(tmp_path, CONFIG, resume=True, run_id="its checkpoint's").path) == "its checkpoint's"
 
 
 def test_resume_with_a_damaged_environment_file(tmp_path: Path) -> None:

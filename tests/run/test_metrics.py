@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from deepcrl.core import files
-from deepcrl.run.metrics import JsonlLogger, read_rows, truncate_after
+from deepcrl.run.metrics import JsonlLogger, cut_back, num_lines, read_rows
 
 
 def row(step: int, **metrics: float) -> dict[str, float]:
@@ -83,30 +83,78 @@ def test_torn_lines_are_counted_and_do_not_spread(tmp_path: Path, bad: bytes) ->
     assert read_rows(path) == ([row(1), row(2)], 1)
 
 
-def test_truncate_after_drops_what_will_be_computed_again(tmp_path: Path) -> None:
+def test_cut_back_drops_what_will_be_computed_again(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     write(path, *(row(i) for i in range(5)))
     kept = b"".join(path.read_bytes().splitlines(keepends=True)[:3])
     with open(path, "ab") as file:
         file.write(b'{"env_st')
-    assert truncate_after(path, env_steps=200, grad_steps=2) == 3
-    assert path.read_bytes() == kept
-    assert truncate_after(path, env_steps=200, grad_steps=2) == 0
+    for num_rows in (None, 3):
+        assert cut_back(path, env_steps=200, grad_steps=2, num_rows=num_rows) == ""
+        assert path.read_bytes() == kept
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
 
 
-def test_truncate_after_looks_at_both_counters(tmp_path: Path) -> None:
+def test_cut_back_looks_at_both_counters(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     write(path, {**row(1), "grad_steps": 7}, {**row(1), "grad_steps": 9})
-    assert truncate_after(path, env_steps=100, grad_steps=8) == 1
+    assert cut_back(path, env_steps=100, grad_steps=8) == ""
     assert [each["grad_steps"] for each in read_rows(path)[0]] == [7]
 
 
-def test_truncate_after_without_a_file(tmp_path: Path) -> None:
-    assert truncate_after(tmp_path / "metrics.jsonl", 0, 0) == 0
+def test_rows_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    assert num_lines(path) == 0
+    write(path, row(0), row(1))
+    assert num_lines(path) == 2
 
 
-def test_failing_truncation_leaves_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cut_back_before_the_first_row(tmp_path: Path) -> None:
+    assert cut_back(tmp_path / "metrics.jsonl", 0, 0) == ""
+    assert cut_back(tmp_path / "metrics.jsonl", 0, 0, 0) == ""
+    assert os.listdir(tmp_path) == []
+
+
+DAMAGE = {
+    "a torn line": (lambda lines: [lines[0], lines[1][:9] + b"\n", *lines[2:]], "is damaged", "1 of 4", "1 or more"),
+    "zeros": (lambda lines: [bytes(50) + b"\n", *lines[1:]], "is damaged", "1 of 4", "1 or more"),
+    "no numbers": (lambda lines: [b"{}\n", b"[3]\n", *lines[2:]], "is damaged", "2 of 4", "2 or more"),
+    "cut": (lambda lines: [lines[0], lines[1][:9]], "is damaged", "3 of 4", None),
+    "lines gone": (lambda lines: lines[2:], "is damaged", "2 of 4", None),
+    "another file": (lambda lines: [b"hello\n"], "is damaged", "4 of 4", "1 or more"),
+    "emptied": (lambda lines: [], "is empty", "4 of 4", "all"),
+    "missing": (None, "is missing", "4 of 4", "all"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("counted", [True, False])  # whether the checkpoint says how many rows there were
+def test_lost_rows_are_told_and_the_file_is_kept(tmp_path: Path, damage: str, counted: bool) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write(path, *(row(i) for i in range(6)))
+    change, what, lost, lost_uncounted = DAMAGE[damage]
+    lines = path.read_bytes().splitlines(keepends=True)
+    damaged = b"".join(change(lines)) if change else b""
+    path.write_bytes(damaged) if change else path.unlink()
+    complaint = cut_back(path, 300, 3, 4 if counted else None)
+    lost = lost if counted else lost_uncounted
+    aside = tmp_path / "metrics.damaged_1.jsonl"
+    if lost is None:  # without a count nobody can know
+        assert complaint == ""
+        assert not aside.exists()
+        return
+    told = f"{path} {what}: of the rows before the checkpoint, {lost} are lost"
+    assert complaint == told + (f"; the file as it was: {aside}" if damaged else "")
+    assert aside.exists() == bool(damaged)
+    if damaged:
+        assert aside.read_bytes() == damaged
+        assert cut_back(path, 300, 3, 4).endswith(f"the file as it was: {tmp_path}/metrics.damaged_2.jsonl") or (
+            path.read_bytes() == b""
+        )
+    assert read_rows(path)[1] == 0 if path.exists() else True
+
+
+def test_a_failing_cut_leaves_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metrics.jsonl"
     write(path, *(row(i) for i in range(5)))
     before = path.read_bytes()
@@ -116,5 +164,5 @@ def test_failing_truncation_leaves_the_rows(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match=r"Cannot save .*metrics\.jsonl"):
-        truncate_after(path, 200, 2)
+        cut_back(path, 200, 2)
     assert path.read_bytes() == before

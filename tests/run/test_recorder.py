@@ -15,6 +15,7 @@ from deepcrl.run.directory import RunDir
 from deepcrl.run.recorder import RecordError, RunRecorder, resume_hint
 from deepcrl.train.build import build_run
 
+PARTS = {"config", "git", "run", "run_id", "num_rows"}
 ROW = {"env_steps": 0, "grad_steps": 0, "wall_seconds": 0.0}
 
 
@@ -65,7 +66,7 @@ def test_saves_and_dumps_beside_each_other(tiny, tmp_path: Path, same) -> None:
     run.progress.env_steps = 20
     recorder.save(run)
     (saved,) = list_checkpoints(directory.checkpoints_dir)
-    assert (saved.env_steps, saved.config, set(saved.content)) == (20, config.to_dict(), {"config", "git", "run"})
+    assert (saved.env_steps, saved.config, set(saved.content)) == (20, config.to_dict(), PARTS)
     assert recorder.dump(run) == str(tmp_path / "nan_dump" / saved.path.name)
     meta = [json.loads((path / "meta.json").read_text()) for path in (saved.path, Path(recorder.dump(run)))]
     assert [m["env_steps"] for m in meta] == [20, 20]

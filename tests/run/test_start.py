@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ def test_resumed_refuses(run: Path, tmp_path: Path) -> None:
     assert resumed(run, {}, {"total_env_steps": 1000}).config.total_env_steps == 200  # only what is named by itself
     with pytest.raises(CheckpointError, match="none does not exist"):
         resumed(tmp_path / "none", {}, {})
+
+
+def test_resumed_refuses_a_dump_and_cuts_nothing(run: Path) -> None:
+    older, rows = list_checkpoints(run / "checkpoints")[0], (run / "metrics.jsonl").read_bytes()
+    dump = shutil.copytree(older.path, run / "nan_dump" / older.path.name)
+    with pytest.raises(CheckpointError, match=f"nan_dump/.* is no checkpoint to go on from, .*resume={run}$"):
+        resumed(dump, {"total_env_steps": 400}, {})
+    assert find(dump).config["seed"] == 0
+    assert (run / "metrics.jsonl").read_bytes() == rows
 
 
 def test_continued_from_nothing(tiny, tmp_path: Path) -> None:

@@ -242,3 +242,16 @@ def test_a_run_killed_while_drawing_is_drawn_on_resume(
     trained(total_env_steps=100, video=True)
     assert "Already finished" in capsys.readouterr().out
     assert len(filmed) == 2
+
+
+def test_damaged_metrics_are_told_once(trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained(total_env_steps=200)
+    path = tmp_path / "run" / "metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], b"torn\n", *lines[4:]]))
+    told = f"{path} is damaged: of the rows before the checkpoint, 1 of 11 are lost; the file as it was: "
+    for total, is_told in ((240, True), (280, False)):
+        capsys.readouterr()
+        trained(total_env_steps=total)
+        assert (told in capsys.readouterr().out) == is_told
+    assert [row["env_steps"] for row in rows(tmp_path / "run")] == [0, 20, 40, *range(80, 281, 20)]

@@ -50,7 +50,7 @@ def test_a_full_disk_while_saving(trained, tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.context() as patch,
         pytest.raises(CheckpointError, match=r"No space left on device\. Go on from the last whole one with resume="),
     ):
-        trained("run", at_grad_step(30, lambda run: patch.setattr(checkpoint.torch, "save", full)))
+        trained("run", at_grad_step(30, lambda run: patch.setattr(torch, "save", full)))
     kept = [path.name for path in (run / "checkpoints").iterdir()]
     assert sorted(kept) == ["step_0000000000100_00000000004", "step_0000000000200_00000000024"]
     trained()

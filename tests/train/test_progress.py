@@ -85,3 +85,20 @@ def test_time_counts_earlier_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     second.load_state_dict(state, CPU)
     now = 1002.0
     assert second.elapsed == 9
+
+
+def test_metrics_are_added_by_name_whatever_their_order() -> None:
+    progress = Progress()
+    progress.add({"a": torch.tensor(1.0), "b": torch.tensor(10.0)})
+    again = Progress()
+    state = progress.state_dict()
+    again.load_state_dict(state | {"sums": dict(reversed(state["sums"].items()))}, CPU)
+    again.add({"a": torch.tensor(3.0), "b": torch.tensor(30.0)})
+    assert again.means() == {"a": 2.0, "b": 20.0}
+
+
+def test_metrics_of_other_names_in_one_iteration_are_refused() -> None:
+    progress = Progress()
+    progress.add({"a": torch.tensor(1.0), "b": torch.tensor(10.0)})
+    with pytest.raises(ValueError, match="metrics differ between the gradient steps of an iteration: b, c"):
+        progress.add({"a": torch.tensor(1.0), "c": torch.tensor(10.0)})

@@ -13,6 +13,7 @@ from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.common.twin_q import TwinQ
 from deepcrl.core.checks import at_least, share
 from deepcrl.core.components import AGENTS
+from deepcrl.core.states import check_count, check_scalars
 from deepcrl.core.types import Observation, TransitionBatch
 
 
@@ -127,5 +128,7 @@ class TD3(TrainableAgent):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
+        check_count("num_updates", state["num_updates"])
+        check_scalars("actor_metrics", state["actor_metrics"])
         self._num_updates = state["num_updates"]
         self._actor_metrics = {name: value.to(self._device) for name, value in state["actor_metrics"].items()}

@@ -17,6 +17,7 @@ from torch import Tensor
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.buffers.ring import Ring
 from deepcrl.core.components import BUFFERS
+from deepcrl.core.states import check_count
 from deepcrl.core.types import Batch
 
 FOLDER, CHECKSUM = "ring", "checksum"
@@ -127,6 +128,8 @@ class DiskRing(Ring):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from the files. Raises ValueError, in one line, if they do not hold the steps of this state."""
         num_rows, num_steps = state["num_rows"], state["num_steps"]
+        check_count("num_rows", num_rows)
+        check_count("num_steps", num_steps)
         if num_rows < self._num_rows:
             spare, needed = num_rows - self.capacity, self._num_rows - self.capacity
             raise ValueError(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import BUFFERS
+from deepcrl.core.states import check_count, check_range, check_tensor
 from deepcrl.core.types import Batch, Observation, Step, TransitionBatch
 
 
@@ -217,13 +218,21 @@ class Ring:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a state; ValueError if it is none of a ring like this."""
+        check_count("num_steps", state["num_steps"])
         self.num_steps = state["num_steps"]
         self._newest_step.fill_(self.num_steps - 1)
         for name in ("last_step", "num_drawable", "head", "tail"):
+            check_tensor(name, state[name], getattr(self, f"_{name}"))
             getattr(self, f"_{name}").copy_(state[name])
+        check_range("head", self._head, 0, int(self._tail))
+        check_range("tail", self._tail, 0, int(self._head) + self.capacity * self.num_envs)
         rows, addresses = self._filled()
         for name, column in self._columns.items():
+            check_tensor(name, state[name], column[:rows])
             column[:rows].copy_(state[name])
+        check_tensor("drawable", state["drawable"], self._drawable[:addresses])
+        check_range("drawable", state["drawable"], 0, rows * self.num_envs - 1)
         self._drawable[:addresses].copy_(state["drawable"])
         self._generator.set_state(state["generator"])
 

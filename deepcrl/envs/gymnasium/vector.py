@@ -13,6 +13,7 @@ from gymnasium import logger
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from torch import Tensor
 
+from deepcrl.core.states import check_count, check_finite, check_flag, check_range, check_tensor
 from deepcrl.core.types import EnvError, Observation, Step
 from deepcrl.envs.gymnasium.single import GOAL_KEYS, NEXT_GOAL, in_one_line, make_one
 from deepcrl.envs.gymnasium.task import GymnasiumTask
@@ -127,10 +128,12 @@ class GymnasiumVectorEnv:
         if missing := mine.keys() - state.keys():
             raise ValueError(f"environment checkpoint lacks {', '.join(sorted(missing))}")
         for key in ("state", "goal", "seeds", "steps", "traj_id"):
-            if state[key].shape != mine[key].shape:
-                raise ValueError(
-                    f"environment checkpoint has {key} of shape {tuple(state[key].shape)}, not {tuple(mine[key].shape)}"
-                )
+            check_finite(f"environment checkpoint: {key}", state[key], mine[key])
+        check_range("environment checkpoint: steps", state["steps"], 0, self.episode_length)
+        longest = int(state["steps"].max())
+        check_tensor("environment checkpoint: actions", state["actions"], self._actions[:longest])
+        check_count("environment checkpoint: num_unstable", state["num_unstable"])
+        check_flag("environment checkpoint: started", state["started"])
         if state["fixed"] != self._fixed:
             raise ValueError("environment checkpoint was saved under the other reset policy (resample or fixed)")
         for key in ("state", "goal", "seeds", "steps", "traj_id"):

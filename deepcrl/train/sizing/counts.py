@@ -51,7 +51,14 @@ def agent_sizes(config: RunConfig, spec: EnvSpec, device: torch.device, *, opera
     ValueError for parts that do not fit together.
     """
     with dispatch.chosen(config.kernels):
-        parameters = _parameters(config, spec)
+        try:
+            parameters = _parameters(config, spec)
+        except (RuntimeError, OverflowError) as error:  # a tensor of more bytes than a number can hold
+            if "overflow" not in str(error) and not isinstance(error, OverflowError):
+                raise
+            raise ValueError(
+                "Not enough memory: no machine holds such networks; lower encoder.depth or width"
+            ) from error
     on_gpu = device.type == "cuda"
     network_bytes = AgentSizes(parameters, None).network_bytes
     with dispatch.chosen("eager" if on_gpu else config.kernels):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from deepcrl.core.types import EnvSpec, Observation
+from deepcrl.core.types import Batch, EnvSpec, Observation
 from deepcrl.kernels.trunk import scratch_bytes
 from deepcrl.train.build import build_agent, build_buffer
 from deepcrl.train.config import RunConfig
@@ -35,7 +35,8 @@ class TooManyCallsError(RuntimeError):
 
 
 def peak_bytes(config: RunConfig, spec: EnvSpec) -> int:
-    """Returns the most that a run's agents take on a CPU, in bytes, while they take gradient steps.
+    """Returns the most that a run's agents take on a CPU, in bytes, while they take gradient steps, or act in all
+    evaluation environments at once.
 
     Two steps are counted: the second has Adam's moments and the first one's gradients to carry. An agent or an encoder
     that looks at the values of tensors raises what PyTorch raises for tensors that have none. TooManyCallsError for an
@@ -49,14 +50,19 @@ def peak_bytes(config: RunConfig, spec: EnvSpec) -> int:
         batch = ring.sample(2)
         for agent in agents:
             before = count.num_calls
-            agent.act(Observation(batch.state, batch.goal), explore=False)
+            agent.act(_repeated(batch, 2), explore=False)
             if count.num_calls - before > MAX_CALLS:
                 raise TooManyCallsError
+            agent.act(_repeated(batch, config.num_eval_envs), explore=False)
         for _ in range(2):
             batch = ring.sample(config.batch_size)
             for agent in agents:
                 agent.update(batch)
     return count.peak - ring.nbytes
+
+
+def _repeated(batch: Batch, num: int) -> Observation:
+    return Observation(batch.state[:1].expand(num, -1), batch.goal[:1].expand(num, -1))
 
 
 class CountBytes(TorchDispatchMode):

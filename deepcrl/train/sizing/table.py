@@ -14,6 +14,7 @@ from deepcrl.train.build import build_buffer, check_device
 from deepcrl.train.config import RunConfig
 from deepcrl.train.schedule import Schedule
 from deepcrl.train.sizing.counts import AgentSizes, agent_sizes
+from deepcrl.train.sizing.simulations import simulation_bytes
 
 GIB = 2**30
 
@@ -29,6 +30,10 @@ class Preflight:
     """What the process has taken before anything is built: the interpreter and its libraries. 0 on a GPU."""
     available_bytes: int
     """Free memory of the device, with that of the process."""
+    simulation_bytes: int = 0
+    """What the environments take, and what is loaded for them. 0 on a GPU."""
+    batch_bytes: int = 0
+    """What a batch takes by itself, also where a gradient step is not known."""
     disk_bytes: int = 0
     """What the ring's files still have to grow by."""
     free_disk_bytes: int = 0
@@ -55,7 +60,8 @@ class Preflight:
 
     @property
     def total_bytes(self) -> int:
-        return self.process_bytes + self.ring_bytes + self.network_bytes + (self.step_bytes or 0)
+        parts = (self.process_bytes, self.simulation_bytes, self.ring_bytes, self.network_bytes)
+        return sum(parts) + max(self.step_bytes or 0, self.batch_bytes)
 
     def check(self) -> None:
         """Raises ValueError that says what to lower, if the memory or the disk cannot suffice."""
@@ -70,7 +76,12 @@ class Preflight:
         parts = (
             (self.ring_bytes, f"the {self.store}", fewer),
             (self.network_bytes, "networks with their optimisers", "encoder.depth or encoder.width"),
-            (self.step_bytes or 0, "activations of a gradient step", "batch_size, or set encoder.checkpoint_blocks"),
+            (
+                max(self.step_bytes or 0, self.batch_bytes),
+                "activations of a gradient step",
+                "batch_size, or set encoder.checkpoint_blocks",
+            ),
+            (self.simulation_bytes, "simulations", "num_envs or num_eval_envs"),
         )
         taken = ", ".join(f"{what} {count / GIB:.1f} GiB" for count, what, _ in parts)
         lower = max(parts)[2]
@@ -86,6 +97,7 @@ class Preflight:
             *(("", f"{count:,}", name) for name, count in self.parameters.items()),
             ("memory", format_bytes(self.total_bytes), f"at most, of {format_bytes(self.available_bytes)} available"),
             ("", format_bytes(self.process_bytes), "process"),
+            *([("", format_bytes(self.simulation_bytes), "simulations")] if self.simulation_bytes else []),
             ("", format_bytes(self.ring_bytes), self.store),
             ("", format_bytes(self.network_bytes), "networks, gradients and Adam"),
             ("", *self._step_row()),
@@ -125,6 +137,12 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
     on_gpu = device.type == "cuda"
     process = 0 if on_gpu else psutil.Process().memory_info().rss
     available = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
+    batch_bytes = 4 * config.batch_size * (2 * spec.state_dim + spec.action_dim + 2 * spec.goal_dim)
+    if batch_bytes > available + process:  # PyTorch cannot even count with the shapes of larger ones
+        free = format_bytes(available + process)
+        raise ValueError(
+            f"Not enough memory: a batch takes {format_bytes(batch_bytes)}, of {free} available; lower batch_size"
+        )
     ring = build_buffer(config, spec, torch.device("meta"))
     agents = agent_sizes(config, spec, device)
     return Preflight(
@@ -132,6 +150,8 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
         agents=agents,
         ring_bytes=ring.nbytes,
         process_bytes=process,
+        simulation_bytes=0 if on_gpu else simulation_bytes(config),
+        batch_bytes=batch_bytes,
         available_bytes=available + process,
         disk_bytes=ring.disk_nbytes,
         free_disk_bytes=_free_disk_bytes(Path(config.run_dir)),

@@ -12,6 +12,7 @@ from deepcrl.core.agents.common.optimizer import Adam, project_after_steps
 from deepcrl.core.checks import above
 from deepcrl.core.modules import copied
 from deepcrl.core.seeding import generator
+from deepcrl.core.states import check_optimizer, check_tensor
 
 
 class TrainableAgent:
@@ -129,8 +130,11 @@ class TrainableAgent:
                 net.load_state_dict(state[kind][name])
         with torch.no_grad():
             for name, scalar in self.scalars.items():
+                check_tensor(name, state[name], scalar)
                 scalar.copy_(state[name])
         for name, optimizer in self.optimizers.items():
+            before = optimizer.state_dict()
             optimizer.load_state_dict(state["optimizers"][name])
+            check_optimizer(name, optimizer, before)
         for name, g in self.generators.items():
             g.set_state(state["generators"][name])

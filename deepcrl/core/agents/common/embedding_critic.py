@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
-from deepcrl.core.checks import above
+from deepcrl.core.checks import above, at_most
 from deepcrl.core.energies import Energy, check_dim
 from deepcrl.core.modules import copied, detached
+
+MAX_CRITICS = 1000
+"""Each is built, if without data, to be counted; far more than anybody needs would take forever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ def add_critics(
     each critic's own.
     """
     above("agent.num_critics", num, 0)
+    at_most("agent.num_critics", num, MAX_CRITICS)
     above("agent.embedding_dim", embedding_dim, 0)
     check_dim(inputs.energy, embedding_dim)
     critics = []
