@@ -34,13 +34,12 @@ USAGE = "\n".join(
 def main() -> None:
     """Runs `deepcrl VERB ...`; an error of the user's is one line and exit status 2."""
     try:
-        _main(sys.argv[1:])
+        with quiet_without_reader():
+            _main(sys.argv[1:])
     except KeyboardInterrupt:  # while importing, too
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is to end
         print("deepcrl: stopped at once, without saving", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
-    with quiet_without_reader():
-        _main(sys.argv[1:])
 
 
 def _main(arguments: list[str]) -> None:
