@@ -121,6 +121,6 @@ def test_of_the_gymnasium_env() -> None:
     chosen = ["env=gymnasium", "env.id=CartPole-v1", "env.goal_indices=[0,1]", "env.kwargs.note=it's a b"]
     config = RunConfig.from_dict(compose_values([*chosen[:-1], '++env.kwargs.note="it\'s a b"']))
     assert words(learn_command(config, "x.npz")) == [
-        *("train", "env=gymnasium", "env.id=CartPole-v1", "env.goal_indices=[0,1]"),
-        *("env.kwargs.note='it\\'s a b'", "buffer=dataset", "buffer.path=x.npz"),
+        *("train", "env=gymnasium", "env.id=CartPole-v1", "env.kwargs.note='it\\'s a b'"),
+        *("env.goal_indices=[0,1]", "buffer=dataset", "buffer.path=x.npz"),
     ]
