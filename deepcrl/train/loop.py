@@ -42,7 +42,7 @@ def fit(run: Run, recorder: Recorder, interrupt: Interrupt) -> None:
     """Trains until the schedule ends or `interrupt` asks to stop; the run is saved in either case.
 
     It is saved too after the evaluation of the untrained policy, every `checkpoint_every` steps, and whenever the last
-    time was SAVE_EVERY_SECONDS ago. Raises NonFiniteError, after a dump, as soon as a logged metric is not a number, and
+    time was SAVE_EVERY_SECONDS ago. Raises NonFiniteError, after a dump, as soon as a logged metric is no number, and
     EnvError, after a dump, if an environment cannot be gone on with.
     """
     try:
