@@ -131,7 +131,7 @@ DAMAGE = [
     (put("observations/observation", np.zeros((6, 3))), "has 6 observations and 6 actions, not 7 and 6"),
     (put("actions", np.zeros((5, 2))), "has 7 observations and 5 actions, not 6 and 5"),
     (put("actions", np.zeros((6, 3))), "has actions of shape (6, 3), not (6, 2)"),
-    (put("actions", np.float32(0)), "has 7 observations and 1 actions, not 2 and 1"),
+    (put("actions", np.array(0.0)), "has 7 observations and 1 actions, not 2 and 1"),
     (put("actions", np.array([[b"up", b"down"]] * 6)), "cannot be read: ValueError: could not convert string to float"),
     (put("observations/observation", np.zeros((7, 4))), "has observation of shape (7, 4), not (7, 3)"),
     (put("observations/achieved_goal", np.zeros((6, 2))), "has achieved_goal of shape (6, 2), not (7, 2)"),
