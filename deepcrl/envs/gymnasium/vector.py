@@ -71,7 +71,8 @@ class GymnasiumVectorEnv:
     def step(self, action: Tensor) -> Step:
         """Advances every environment by one step; those whose episode ends are reset in the same call.
 
-        Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`.
+        Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`, EnvError
+        as the class says.
         """
         self._check_action(action)
         traj_id = self._traj_id
@@ -83,7 +84,7 @@ class GymnasiumVectorEnv:
             self._note_unstable(state, unstable)
             state = torch.where(unstable[:, None], self._state, state)
         goal = torch.where(unstable[:, None], self._goal, self._goal_after(seen, info))
-        next_goal = self._next_goal(info, goal)
+        next_goal = self._goal_in(info, NEXT_GOAL, goal) if self.task.observes_goals else goal
         self._check_goals(next_goal)
         self._steps = self._steps + 1
         word = self._word(info)
@@ -173,10 +174,8 @@ class GymnasiumVectorEnv:
     def _replay(self) -> None:
         """Takes the steps of each unfinished episode again; they are aligned at their last."""
         longest, row = int(self._steps.max()), torch.arange(self.num_envs)
-        seen, done = (
-            None,
-            torch.ones(self.num_envs, dtype=torch.bool),
-        )  # all at first: Gymnasium steps none before each was reset
+        seen = None
+        done = torch.ones(self.num_envs, dtype=torch.bool)  # at first all: Gymnasium steps none before each was reset
         for now in range(longest + 1):
             place = now - (longest - self._steps)
             if (begin := (place == 0) | done).any():
@@ -215,10 +214,6 @@ class GymnasiumVectorEnv:
             return torch.from_numpy(np.array(seen[GOAL_KEYS[2]], dtype=np.float32))
         return self._goal if self.task.goal_key is None else self._goal_in(info, self.task.goal_key)
 
-    def _next_goal(self, info: dict[str, Any], goal: Tensor) -> Tensor:
-        """The goals [N, G] from now on: `goal`, unless an environment says in `info` that it pursues another one."""
-        return self._goal_in(info, NEXT_GOAL, goal) if self.task.observes_goals else goal
-
     def _goal_in(self, info: dict[str, Any], key: str, otherwise: Tensor | None = None) -> Tensor:
         """Returns the goals [N, G] of `info[key]`; those that it lacks are `otherwise`, by default the present ones."""
         goal = self._goal if otherwise is None else otherwise
@@ -232,6 +227,9 @@ class GymnasiumVectorEnv:
 
     def _goal_of_reset(self, seen: Any, info: dict[str, Any], which: Tensor, drawn: Tensor) -> Tensor:
         """The goals [N, G] after a reset of `which` [N]: the environments' own, or new ones from the box if `drawn`."""
+        key = self.task.goal_key
+        if key is not None and (which.numpy() & ~info.get(f"_{key}", np.zeros(self.num_envs, dtype=bool))).any():
+            raise EnvError(f"env.id={self.task.id}: the info of a reset has no {key!r}, where env.goal_from says it is")
         if self.task.has_own_goals:
             return torch.where(which[:, None], self._goal_after(seen, info), self._goal)
         if not drawn.any():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcrl.core.types import Agent, Observation
+from deepcrl.core.types import Agent, EnvError, Observation
 from deepcrl.envs import make_task
 from deepcrl.envs.gymnasium.vector import GymnasiumVectorEnv
 from deepcrl.train.evaluate import evaluate
@@ -95,6 +95,14 @@ def test_goals_in_info_may_be_states_or_goals(short_goal: bool) -> None:
     envs = build("toy/Plane-v0", goal_from="info:goal", goal_indices=[1], kwargs={"short_goal": short_goal})
     assert envs.reset().goal.tolist() == [[4]] * 4
     assert build("toy/Plane-v0", goal_from="info:goal", goal_indices=[1], success_radius=5).task.success_radius == 5
+
+
+def test_a_reset_without_the_goal_is_an_error_and_not_the_old_goal() -> None:
+    envs = build("toy/Plane-v0", goal_from="info:goal", kwargs={"ends_at": 2, "forgets_at": 2})
+    envs.reset()
+    envs.step(torch.zeros(4, 2))
+    with pytest.raises(EnvError, match="^env.id=toy/Plane-v0: the info of a reset has no 'goal', where env.goal_from"):
+        envs.step(torch.zeros(4, 2))
 
 
 @pytest.mark.parametrize(

@@ -15,19 +15,24 @@ class Plane(gymnasium.Env):
     """A point [2] that moves by up to 0.5 m per step, and says of every state what `success` is.
 
     It starts at the origin; `info["goal"]` of a reset is a goal of its own at (3, 4). `ends_at` is the step that
-    terminates the episode, `raises_at` the one of its whole life that raises.
+    terminates the episode, `raises_at` the one of its whole life that raises, and
+    `forgets_at` the reset that says no goal.
     """
 
     observation_space = Box(-np.inf, np.inf, (2,))
     action_space = Box(-0.5, 0.5, (2,))
 
-    def __init__(self, success: bool = True, ends_at: int = 0, raises_at: int = 0, short_goal: bool = False) -> None:
+    def __init__(
+        self, success: bool = True, ends_at: int = 0, raises_at: int = 0, short_goal: bool = False, forgets_at: int = 0
+    ) -> None:
         self.success, self.ends_at, self.raises_at, self.short_goal = success, ends_at, raises_at, short_goal
-        self.taken = 0
+        self.forgets_at, self.taken, self.resets = forgets_at, 0, 0
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
-        self.x, self.steps = np.zeros(2), 0
+        self.x, self.steps, self.resets = np.zeros(2), 0, self.resets + 1
+        if self.resets == self.forgets_at:
+            return self.x.copy(), {}
         return self.x.copy(), {"goal": np.array([4.0] if self.short_goal else [3.0, 4.0])}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
