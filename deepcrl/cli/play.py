@@ -13,7 +13,7 @@ from deepcrl.cli.saved_run import with_overrides, without_a_run
 from deepcrl.core.checks import suggest
 from deepcrl.core.files import user_path
 from deepcrl.run.checkpoint import find
-from deepcrl.run.film import TILES, film
+from deepcrl.run.plots.film import TILES, film
 from deepcrl.run.policy import Act, policy_of, random_policy, trained_agent
 from deepcrl.train.build import build_envs
 from deepcrl.train.config import RunConfig

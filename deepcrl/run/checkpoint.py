@@ -20,11 +20,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deepcrl.run import state_file
+from deepcrl.core import state_file
+from deepcrl.core.state_file import StateError
 from deepcrl.run.directory import CHECKPOINTS
 from deepcrl.run.environment import run_id_of
 from deepcrl.run.hints import setting
-from deepcrl.run.state_file import StateError
 from deepcrl.train.schedule import counter_of
 
 FORMAT_VERSION = 1

@@ -14,12 +14,12 @@ from deepcrl.run import directory as run_directory
 from deepcrl.run.checkpoint import CheckpointError, fitting, set_aside_after
 from deepcrl.run.console import Terminal, print_line, print_table
 from deepcrl.run.directory import RunDir
-from deepcrl.run.film import check_film, film
 from deepcrl.run.hints import setting
 from deepcrl.run.lock import lock
 from deepcrl.run.metrics import cut_back
 from deepcrl.run.plots.blocks import plot_blocks
 from deepcrl.run.plots.curves import plot_run
+from deepcrl.run.plots.film import check_film, film
 from deepcrl.run.policy import policy_of
 from deepcrl.run.recorder import RecordError, RunRecorder, build_mirror, open_loggers, resume_hint
 from deepcrl.run.start import Start, StartError

@@ -71,8 +71,7 @@ class GymnasiumVectorEnv:
     def step(self, action: Tensor) -> Step:
         """Advances every environment by one step; those whose episode ends are reset in the same call.
 
-        Raises ValueError for actions that are not finite or not [N, A], RuntimeError before the first `reset`, EnvError
-        as the class says.
+        Raises ValueError for actions that are not finite or not [N, A], RuntimeError before `reset`, EnvError as above.
         """
         self._check_action(action)
         traj_id = self._traj_id

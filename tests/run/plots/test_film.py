@@ -9,8 +9,8 @@ import torch
 
 from deepcrl.core.components import ENVS
 from deepcrl.core.types import Observation
-from deepcrl.run import film as module
-from deepcrl.run.film import check_film, film
+from deepcrl.run.plots import film as module
+from deepcrl.run.plots.film import check_film, film
 from deepcrl.run.policy import policy_of, random_policy
 from tests.envs.test_check import Slider
 
