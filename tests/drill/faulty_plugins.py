@@ -245,9 +245,9 @@ def train(config: RunConfig) -> None:
     with user_errors():
         agent_sizes(config, env_spec(config), torch.device("cpu"))
         run = build_run(config)
-    run.evaluate()
+    run.evaluate(Interrupt())
     while run.progress.grad_steps < 2:
-        collect(run)
+        collect(run, Interrupt())
         learn(run, Interrupt())
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import resource
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pytest
 import torch
@@ -89,7 +89,7 @@ def test_a_second_ctrl_c_while_writing_is_no_error_of_the_disk(tmp_path: Path, m
                 raise KeyboardInterrupt  # which torch answers with a RuntimeError of its own
             return self._file.write(data)
 
-    monkeypatch.setattr(torch, "save", lambda content, file: torch_save(content, Stopping(file)))
+    monkeypatch.setattr(torch, "save", lambda content, file: torch_save(content, cast(IO[bytes], Stopping(file))))
     with pytest.raises(KeyboardInterrupt):
         save(tmp_path, 100)
     assert [path.name for path in tmp_path.iterdir()] == [older.name]

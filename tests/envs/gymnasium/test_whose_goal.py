@@ -17,7 +17,7 @@ from tests.envs.walk import build
 
 pytestmark = pytest.mark.usefixtures("toys")
 FAR: dict[str, Any] = {"goal_indices": [0, 1], "goal_low": [0, 7], "goal_high": [0, 7], "success_radius": 0.5}
-HERE = FAR | {"goal_low": [0, 0], "goal_high": [0, 0]}
+HERE: dict[str, Any] = FAR | {"goal_low": [0, 0], "goal_high": [0, 0]}
 PURSUE = torch.tensor([0.0, 1.0])
 
 
