@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 # PyTorch shields its optimisers from `torch.compile` by decorators that import the compiler when they are first called:
-# two to three seconds of every start, and we compile no optimiser. What they wrap is called instead.
+# two to three seconds, and we compile no optimiser. What they wrap is called instead.
 _STEP = torch.optim.Adam.step.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
 for _name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
     _method = getattr(torch.optim.Optimizer, _name).__wrapped__
