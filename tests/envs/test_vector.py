@@ -252,7 +252,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(make):
     envs = make("ant")
     envs.reset()
     saved = envs.state_dict()
-    with pytest.raises(ValueError, match=r"physics of shape \(5, \d+\), not \(6"):
+    with pytest.raises(ValueError, match=r"physics has shape \[5, \d+\], not \[6"):
         make("ant", num_envs=6).load_state_dict(saved)
     with pytest.raises(ValueError, match="shape"):
         make("point_u_maze").load_state_dict(saved)
