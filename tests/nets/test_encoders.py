@@ -97,8 +97,8 @@ def test_builds_without_memory(name: str) -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("depth", 0, "^encoder.depth is 0; it must be "),
-        ("width", -1, "^encoder.width is -1; it must be "),
+        ("depth", 0, r"^encoder.depth (is 0; it must be a positive multiple of|must be at least 1, got 0)"),
+        ("width", -1, r"^encoder.width (is -1; it must be a positive multiple of|must be at least 1, got -1)"),
         ("activation", "swich", r"^Unknown activation .*'swich'. Did you mean 'swish'\? Known: "),
     ],
 )

@@ -87,7 +87,7 @@ def test_the_length_of_the_input_is_not_lost() -> None:
             {"depth": 5},
             "^encoder.depth is 5; it must be a positive multiple of 2, the Dense layers of a block, such as",
         ),
-        ({"expansion": 0}, "^encoder.expansion is 0; it must be at least 1$"),
+        ({"expansion": 0}, "^encoder.expansion must be at least 1, got 0$"),
     ],
 )
 def test_refuses(settings: dict[str, int], message: str) -> None:

@@ -64,8 +64,8 @@ def test_training_parts_the_streams() -> None:
     ("settings", "message"),
     [
         ({"depth": 5}, "encoder.depth is 5; it must be a positive multiple of block_layers=2, such as 4 or 6"),
-        ({"block_layers": 0}, "encoder.block_layers is 0; it must be at least 1"),
-        ({"num_streams": 0}, "encoder.num_streams is 0; it must be at least 1"),
+        ({"block_layers": 0}, "encoder.block_layers must be at least 1, got 0"),
+        ({"num_streams": 0}, "encoder.num_streams must be at least 1, got 0"),
     ],
 )
 def test_refuses(settings: dict[str, int], message: str) -> None:

@@ -40,7 +40,7 @@ def test_adds_each_block_to_its_input(norm: str, activation: str) -> None:
             {"depth": 5},
             "^encoder.depth is 5; it must be a positive multiple of 2, the Dense layers of a block, such as",
         ),
-        ({"expansion": 0}, "^encoder.expansion is 0; it must be at least 1$"),
+        ({"expansion": 0}, "^encoder.expansion must be at least 1, got 0$"),
     ],
 )
 def test_refuses(settings: dict[str, int], message: str) -> None:
