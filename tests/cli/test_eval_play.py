@@ -105,7 +105,7 @@ def test_a_learner_is_scored_and_filmed_by_name(deepcrl, tiny, tmp_path: Path) -
     [
         ("loss=dot", "Unknown setting of an evaluation 'loss'. Known: agent, "),
         ("encoder.depth=8", "Unknown setting of an evaluation 'encoder.depth'. "),
-        ("agent=crl", "Unknown setting of an evaluation 'agent'. "),
+        ("agent=crl", "agent=crl: an evaluation keeps the run's agent; its settings can be changed: "),
         ("sede=3", "Unknown setting of an evaluation 'sede'. Did you mean 'seed'? "),
         ("seed", "Cannot read the override 'seed'; "),
         ("env=point_u_mze", "Unknown env 'point_u_mze'. Did you mean 'point_u_maze"),

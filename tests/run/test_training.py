@@ -105,9 +105,16 @@ def test_a_mistake_in_filming_is_not_hidden(trained, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("number", Interrupt.SIGNALS)
 def test_a_signal_saves_draws_and_exits(
-    trained, tmp_path: Path, same, capsys: pytest.CaptureFixture[str], number: signal.Signals
+    trained,
+    tmp_path: Path,
+    same,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+    number: signal.Signals,
 ) -> None:
     run = tmp_path / "run"
+    usual = signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    request.addfinalizer(lambda: signal.signal(number, usual))  # a suite started by `nohup` ignores SIGHUP, as runs do
     with pytest.raises(SystemExit) as exited:
         trained("run", at_grad_step(23, raises(number)), video=True)  # the third of the four of its unroll
     assert exited.value.code == 128 + number

@@ -170,7 +170,6 @@ def drop_run(run: Path) -> None:
         (drop_meta, "has no readable meta.json; try resume="),
         (spoil_meta, "has no readable meta.json; try resume="),
         (age, "has format version 0; this deepcrl reads version 1"),
-        (drop_all, "There is no checkpoint to read: run holds none"),
         (drop_run, "There is no checkpoint to read: run does not exist"),
     ],
 )
@@ -181,6 +180,14 @@ def test_a_damaged_checkpoint(deepcrl, run: Path, verb: str, damage: Callable[[P
     error = deepcrl(*(("train", "resume=run", "total_env_steps=500") if verb == "train" else (verb, "run"))).error
     assert message in error
     assert content(run) == before
+
+
+def test_without_checkpoints_a_run_starts_anew_and_there_is_no_policy_to_look_at(deepcrl, run: Path) -> None:
+    drop_all(run)
+    for verb in ("eval", "play"):
+        assert "There is no checkpoint to read: run holds none" in deepcrl(verb, "run").error
+    assert deepcrl("train", "resume=run").code == 0
+    assert checkpoint.find(run).content
 
 
 def test_the_older_checkpoint_that_is_offered_works(deepcrl, run: Path) -> None:
