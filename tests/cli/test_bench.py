@@ -15,7 +15,7 @@ from deepcrl.cli.bench import BENCHMARKS_DIR, NAMES
 
 SMALLEST = {
     "train": (
-        *("--precisions", "fp32", "--unrolls", "1", "env=point_u_maze", "num_envs=2", "unroll_length=5"),
+        *("--precisions", "fp32", "--unrolls", "2", "env=point_u_maze", "num_envs=2", "unroll_length=5"),
         *("episode_length=20", "batch_size=4", "encoder.width=16", "encoder.depth=4", "prefill_steps=20"),
         *("grad_steps_per_unroll=1", "num_threads=1", "num_eval_envs=1"),
     ),
