@@ -79,7 +79,7 @@ def serve() -> None:
     """Forks a process for each request on standard input, and answers its exit status when it has ended."""
     for name in IMPORTED:
         __import__(name)
-    usual = [path for path in sys.path if path not in ("", os.getcwd())]
+    usual = sys.path[1:]  # without the folder that `python -m` puts first: a path of an editable install may equal it
     while line := sys.stdin.readline():
         request = json.loads(line)
         child = os.fork()

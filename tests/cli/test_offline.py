@@ -30,7 +30,7 @@ def exported(deepcrl, tiny, kept: Path, tmp_path: Path) -> Path:
         assert (result.code, result.err) == (0, "")
         assert result.out == (
             "out.npz: 400 steps in 20 trajectories\n"
-            "learn from it: deepcrl train env=point_u_maze buffer=dataset buffer.path=out.npz\n"
+            "learn from it: deepcrl train env=point_u_maze episode_length=20 buffer=dataset buffer.path=out.npz\n"
         )
         shutil.rmtree(tmp_path / "run")
         shutil.move(tmp_path / "out.npz", kept)

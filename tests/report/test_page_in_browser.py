@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from deepcrl.core.components import ENERGIES
-from deepcrl.report import content
+from deepcrl.report import attachments
 from deepcrl.report.read import read_runs
 from deepcrl.report.write import write_page
 
@@ -67,8 +67,8 @@ def report(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for seed in range(3):
             write(tmp_path / f"{depth}_{seed}", [0, 10 * depth, 20 * depth + seed], depth=depth, seed=seed)
         (tmp_path / f"{depth}_0" / "checkpoints" / "step_0_0").mkdir()
-    monkeypatch.setattr(content, "find", lambda path: path)
-    monkeypatch.setattr(content, "maps", lambda checkpoint: MAPS)
+    monkeypatch.setattr(attachments, "find", lambda path: path)
+    monkeypatch.setattr(attachments, "maps", lambda checkpoint: MAPS)
     write_page(read_runs([tmp_path]), tmp_path / "report.html", "Depth")
     return tmp_path / "report.html"
 
