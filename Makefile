@@ -23,7 +23,7 @@ train: install  ## train a robot arm to hold its hand at any goal: two minutes, 
 	$(BIN)/deepcrl train experiment=arm_reach
 
 test: install  ## run all tests but the slow ones, a file at a time on each of up to four cores
-	$(BIN)/python -m pytest -m 'not slow' -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m 'not slow' -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: install  ## compare MuJoCo Warp with MuJoCo on every kind of task: compiles kernels for minutes
 	$(BIN)/python -m pytest -m slow

@@ -8,6 +8,7 @@ import importlib
 import math
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -24,6 +25,18 @@ with (
     importlib.import_module("triton")
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)  # workers share the cores
 discover()
+
+LONGEST = (
+    *("test_pages", "test_readme", "cli/test_processes", "cli/hydra/test_sweep", "cli/test_supervisor"),
+    *("train/test_resume", "kernels/triton/test_trunk", "test_notebook", "test_configs", "cli/test_bad_input"),
+)
+"""Files that take longest, in falling order. They come first, so that no worker is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {f"{name}.py": rank for rank, name in enumerate(LONGEST)}
+    root = Path(__file__).parent
+    items.sort(key=lambda item: order.get(item.path.relative_to(root).as_posix(), len(order)))
 
 
 def assert_same(a: Any, b: Any, path: str = "") -> None:

@@ -1,6 +1,6 @@
 """Every `deepcrl train` in docs/ and results/ is a command that this version takes: what it sets exists, and is sound.
 
-`test_readme.py` runs what can be run in moments, marked as `sh`; this composes the rest, which is
+`test_readme.py` and `test_pages.py` run what can be run in moments, marked as `sh`; this composes the rest, which is
 too long to run or needs a dataset.
 """
 

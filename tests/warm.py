@@ -19,10 +19,21 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hydra.core.plugins import Plugins
+
 IMPORTED = (
     *("torch", "torch._dynamo", "torch.fx.experimental.symbolic_shapes", "numpy", "mujoco", "mujoco.batch"),
     *("hydra", "omegaconf", "gymnasium", "gymnasium.vector", "rich.console", "rich.live", "rich.table", "psutil"),
-    *("matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image", "PIL.ImageDraw", "yaml", "einops"),
+    *(
+        "matplotlib.figure",
+        "matplotlib.backends.backend_agg",
+        "PIL.Image",
+        "PIL.ImageDraw",
+        "yaml",
+        "einops",
+        "einops._torch_specific",
+    ),
+    *("torch.profiler", "torch.utils.flop_counter", "rich.progress_bar", "multiprocessing.queues"),
 )
 
 
@@ -79,6 +90,7 @@ def serve() -> None:
     """Forks a process for each request on standard input, and answers its exit status when it has ended."""
     for name in IMPORTED:
         __import__(name)
+    Plugins.instance()  # imports the installed launchers and sweepers
     usual = sys.path[1:]  # without the folder that `python -m` puts first: a path of an editable install may equal it
     while line := sys.stdin.readline():
         request = json.loads(line)

@@ -25,7 +25,7 @@ class Registry(Mapping[str, Callable[..., Any]]):
         self.kind = kind
         self.groups = (kind, *other_groups)
         self._items: dict[str, Callable[..., Any]] = {}
-        self._schemas: dict[str, type] = {}
+        self._schemas: dict[str, Callable[[], type]] = {}
         self.choices: dict[str, dict[str, str]] = {}
         """Name -> the options of other groups that come with it, by group."""
 
@@ -60,8 +60,8 @@ class Registry(Mapping[str, Callable[..., Any]]):
         return obj(*args, **kwargs) if inspect.isclass(obj) else functools.partial(obj, *args, **kwargs)
 
     def schema(self, name: str) -> type:
-        """Returns the dataclass of `name`'s hyperparameters."""
-        return self._schemas[self._check(name)]
+        """Returns the dataclass of `name`'s hyperparameters, which is made when it is first asked for."""
+        return self._schemas[self._check(name)]()
 
     def defaults(self, name: str) -> dict[str, Any]:
         """Returns `name` and the default of each hyperparameter."""
@@ -93,7 +93,7 @@ def _checked(key: str, value: Any, kind: Any, default: Any) -> Any:
     return value
 
 
-def _schema(name: str, obj: Any, defaults: Mapping[str, Any]) -> type:
+def _schema(name: str, obj: Any, defaults: Mapping[str, Any]) -> Callable[[], type]:
     fn = obj.__init__ if inspect.isclass(obj) else obj
     # A class without a constructor inherits object's, whose signature says nothing
     parameters = () if fn is object.__init__ else inspect.signature(fn).parameters.values()
@@ -115,4 +115,4 @@ def _schema(name: str, obj: Any, defaults: Mapping[str, Any]) -> type:
     for key in defaults:
         if key not in fields:
             raise TypeError(f"{name}: " + suggest("hyperparameter", key, fields))
-    return make_dataclass(f"{name}_config", list(fields.values()))
+    return functools.cache(functools.partial(make_dataclass, f"{name}_config", list(fields.values())))

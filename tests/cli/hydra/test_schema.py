@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from hydra.core.config_store import ConfigStore
+from hydra.core.object_type import ObjectType
 
 from deepcrl.cli.hydra.compose import compose_values
-from deepcrl.cli.hydra.schema import register_schema
+from deepcrl.cli.hydra.schema import PATH, RegistrySource, register_schema
 from deepcrl.core.components import AGENTS, LOSSES, REGISTRIES
 from deepcrl.core.registry import Registry
 
@@ -21,13 +21,20 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
 
 
-def test_an_option_is_stored_in_every_group_of_its_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_component_is_an_option_in_every_group_of_its_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry("test_first", "test_second")
     registry.register("option")(lambda x: x)
     monkeypatch.setitem(REGISTRIES, "tests", registry)
-    register_schema()
+    source = RegistrySource("deepcrl", PATH)
     for group in ("test_first", "test_second"):
-        assert ConfigStore.instance().load(f"{group}/option.yaml").node.name == "option"
+        assert source.is_group(group)
+        assert source.is_config(f"{group}/option.yaml")
+        assert source.list(group, ObjectType.CONFIG) == ["option"]
+        assert source.list(group, ObjectType.GROUP) == []
+        assert source.load_config(f"{group}/option").config.name == "option"
+    assert not source.exists("test_first/other")
+    assert {"test_first", "test_second", "env", "eval_env"} <= set(source.list("", None))
+    assert source.list("", ObjectType.CONFIG) == []
 
 
 def test_what_is_registered_later_is_found_by_the_next_composition(restored) -> None:
