@@ -6,7 +6,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
+from deepcrl.cli.hydra.errors import ArgumentParser, given_path, user_errors
 from deepcrl.core.files import user_path
 
 
@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> None:
     """Reads every run in PATHS and writes the page."""
     parser = ArgumentParser("deepcrl report", description=__doc__)
     parser.add_argument(
-        "paths", nargs="+", type=user_path, metavar="PATH", help="a run directory, a sweep, or a folder of those"
+        "paths", nargs="+", type=given_path, metavar="PATH", help="a run directory, a sweep, or a folder of those"
     )
     parser.add_argument("-o", "--output", default="report.html", help="default: report.html")
     parser.add_argument("--title", default="Runs", help="the page's heading")
