@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--png", help="also draw each task's learning curves and final scores into this folder")
     parser.add_argument("--no-maps", action="store_true", help="open no checkpoint: no value maps, no embeddings")
     options = parser.parse_args(arguments)
+    from deepcrl.core.checks import printable
     from deepcrl.core.components import discover
     from deepcrl.report.read import read_runs
     from deepcrl.report.write import write_csv, write_page, write_pngs
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> None:
         if pictures:
             written += write_pngs(found, pictures)
     for note in found.notes:
-        print(f"note: {note}")
+        print(f"note: {printable(note)}")
     plural = "run" if len(found.runs) == 1 else "runs"
     print(f"{len(found.runs)} {plural}:", ", ".join(map(str, written)))
 

@@ -16,6 +16,13 @@ def shown(value: object) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text):,} characters)"
 
 
+def printable(text: str) -> str:
+    """Returns a text for a terminal: what is no plain character, such as a colour's code or a newline, is spelled."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text
+    )
+
+
 def suggest(kind: str, name: object, known: Iterable[str]) -> str:
     """Returns the one-line message for a name that is not in `known`, with the nearest good one."""
     options = sorted(known)

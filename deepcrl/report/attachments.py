@@ -58,7 +58,8 @@ class Maps:
             return {}
         self._left -= 1
         try:
-            if not lies_within(checkpoints[-1].path, run.path):
+            newest = checkpoints[-1].path
+            if not all(lies_within(path, run.path) for path in (newest, *newest.iterdir())):
                 raise ValueError("its checkpoints are links that lead out of the run")
             checkpoint = find(run.path)
             if names_module(checkpoint.config):

@@ -144,7 +144,7 @@ def test_what_to_lower(deepcrl, tiny) -> None:
     assert deepcrl("train", *tiny, "run_dir=run", *ring.split()).error.endswith("lower buffer.capacity or num_envs")
     networks = "encoder.width=65536 encoder.depth=1024"
     error = deepcrl("train", *tiny, "run_dir=run", *networks.split()).error
-    assert error.endswith("lower encoder.depth or encoder.width")
+    assert error.endswith("lower encoder.depth, encoder.width or agent.embedding_dim")
 
 
 @pytest.mark.parametrize(

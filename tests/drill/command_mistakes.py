@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -126,15 +127,25 @@ def name_misspelt(rng: Random) -> tuple[Iterable[str], str]:
     name = rng.choice([name for name in names if len(name) > 3])
     wrong = slip(rng, name, names)
     line = scored(rng, f"env={wrong}") if group == "env" and rng.random() < 0.3 else None
-    near = nearest(wrong, name, names)
+    near = nearest(wrong, names)
     sweep = True if group == "sweep" else None
-    return line or train(rng, f"{group}={wrong}", sweep=sweep), f"Unknown {group} '{q(wrong)}'. Did you mean '{near}'"
+    said = f"Unknown {group} '{q(wrong)}'. Did you mean '{near}'"
+    if "_gen_" in wrong:  # an id of the paper's code, whose end is a setting here
+        said += f"|Unknown {group} '{q(wrong.partition('_gen_')[0])}'. Did you mean '"
+    return line or train(rng, f"{group}={wrong}", sweep=sweep), said
 
 
-def nearest(wrong: str, name: str, names: Iterable[str]) -> str:
-    """A pattern of the names that are one slip away: of `ant_u3_maze` and `ant_u4_maze` either is a good answer."""
-    alike = [other for other in names if len(other) == len(name) and sum(a != b for a, b in zip(other, name)) <= 1]
-    return f"({'|'.join(map(q, {name, *alike}))})"
+def nearest(wrong: str, names: Iterable[str]) -> str:
+    """A pattern of the names that are one slip away: for `ant_u_mze`, `ant_u_maze` alone; for `eport`, two verbs."""
+    return f"({'|'.join(q(name) for name in names if is_a_slip(wrong, name))})"
+
+
+def is_a_slip(wrong: str, word: str) -> bool:
+    start = len(os.path.commonprefix([wrong, word]))
+    a, b = wrong[start:], word[start:]
+    end = len(os.path.commonprefix([a[::-1], b[::-1]]))
+    a, b = a[: len(a) - end], b[: len(b) - end]
+    return (len(a) <= 1 and len(b) <= 1) or (len(a) == 2 and a == b[::-1])
 
 
 CHOICES: dict[str, tuple[Iterable[str], str]] = {
@@ -284,4 +295,4 @@ def verb_misspelt(rng: Random) -> tuple[Iterable[str], str]:
     rest = rng.choice([[], ["seed=3"], ["-m"], ["--help"]])
     if what == "kind":
         rest = rng.choice([[], ["losses"], ["envs"]])
-    return [*words, wrong, *rest], f"Unknown {what} {hint(wrong, name)} Known: "
+    return [*words, wrong, *rest], rf"Unknown {what} '{q(wrong)}'\. Did you mean '{nearest(wrong, names)}'\? Known: "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import math
 import os
 import resource
 import signal
@@ -28,6 +29,9 @@ MAX_ADDED_BYTES = 6 * 2**30
 """Of addresses, beyond those of this process: a fork that asks for more gets a MemoryError."""
 
 
+PATIENCE = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """How a command ended."""
@@ -37,6 +41,7 @@ class Answer:
     out: str
     err: str
     seconds: float
+    """Of a processor: others may be at work here."""
     mebibytes: int
     """Of memory, beyond what it had as a fork."""
 
@@ -50,28 +55,32 @@ def prepare() -> None:
     gc.freeze()  # collecting garbage in a fork need not walk, and copy, what is imported
 
 
-def run(words: Sequence[str], cwd: Path, variables: Mapping[str, str] | None = None, timeout: float = 30.0) -> Answer:
-    """Runs `deepcrl` with these words in the folder `cwd`; after `timeout` seconds it is killed."""
+def run(words: Sequence[str], cwd: Path, variables: Mapping[str, str] | None = None, timeout: float = 20.0) -> Answer:
+    """Runs `deepcrl` with these words in the folder `cwd`.
+
+    It is killed after `timeout` seconds of a processor's time, or `PATIENCE` times as many of anybody's.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
-        began, had = time.perf_counter(), _resident_bytes()
+        had, deadline = _resident_bytes(), time.perf_counter() + PATIENCE * timeout
         child = os.fork()
         if not child:
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(timeout), math.ceil(timeout) + 1))
             _become(words, cwd, dict(variables or {}), out, err)
-        status, peak_kibibytes = _wait(child, began + timeout)
-        seconds = time.perf_counter() - began
-        added = max(peak_kibibytes * 1024 - had, 0) // 2**20
-        return Answer(status, _text(out), _text(err), seconds, added)
+        status, usage = _wait(child, deadline)
+        added = max(usage.ru_maxrss * 1024 - had, 0) // 2**20
+        return Answer(status, _text(out), _text(err), usage.ru_utime + usage.ru_stime, added)
 
 
-def _wait(child: int, deadline: float) -> tuple[int | None, int]:
+def _wait(child: int, deadline: float) -> tuple[int | None, resource.struct_rusage]:
     while True:
         pid, status, usage = os.wait4(child, os.WNOHANG)
         if pid:
-            return os.waitstatus_to_exitcode(status), usage.ru_maxrss
+            code = os.waitstatus_to_exitcode(status)
+            return (None if code in (-signal.SIGXCPU, -signal.SIGKILL) else code), usage
         if time.perf_counter() > deadline:
             os.killpg(child, signal.SIGKILL)
-            return None, os.wait4(child, 0)[2].ru_maxrss
+            return None, os.wait4(child, 0)[2]
         time.sleep(0.005)
 
 

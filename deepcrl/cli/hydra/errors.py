@@ -21,7 +21,7 @@ from omegaconf.errors import (
 )
 
 from deepcrl.cli.plugin_fault import plugin_fault
-from deepcrl.core.checks import suggest
+from deepcrl.core.checks import printable, suggest
 from deepcrl.core.components import REGISTRIES
 from deepcrl.core.contract.first_call import ContractError
 from deepcrl.core.files import user_path
@@ -49,7 +49,7 @@ USER_ERRORS = (
 def fail(message: str) -> NoReturn:
     """Prints `message` as an error, its longest words cut, and exits with status 2."""
     cut = re.sub(rf"\S{{{MAX_WORD + 1},}}", lambda word: f"{word[0][:MAX_WORD]}...", message)
-    print(f"deepcrl: {cut}", file=sys.stderr)
+    print("deepcrl:", "\n".join(map(printable, cut.splitlines())), file=sys.stderr)
     raise SystemExit(2)
 
 
@@ -57,7 +57,7 @@ class ArgumentParser(argparse.ArgumentParser):
     """Answers a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
-        fail(f"{message} ({self.prog} --help shows the usage)")
+        fail(printable(f"{message} ({self.prog} --help shows the usage)"))
 
 
 def int_at_least(minimum: int) -> Callable[[str], int]:

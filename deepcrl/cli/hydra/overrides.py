@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, RangeSweep
@@ -25,7 +26,7 @@ FLAGS = (
     *("--experimental-rerun", "-i", "--info"),
 )
 
-TAKE_A_VALUE = ("-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir")
+TAKE_A_VALUE = ("--experimental-rerun", "-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir")
 MAX_DIGITS = 1000
 """Of a value: beyond, Python would not read a number, and no setting needs one."""
 INFO = ("-i", "--info")
@@ -118,6 +119,8 @@ def _check_flag(flag: str, value: str) -> None:
         raise ValueError(suggest("flag", flag, FLAGS))
     if flag in TAKE_A_VALUE and not value:
         raise ValueError(f"{flag} needs a value")
+    if flag == "--experimental-rerun" and not Path(value).is_file():
+        raise ValueError(f"{flag}: there is no file {value}")
     choices, is_left_out = CHOICES.get(flag, ()), flag in INFO and (not value or re.search("^-|=", value))
     if choices and value not in choices and not is_left_out:
         raise ValueError(suggest(f"choice of {flag}", value, choices))
