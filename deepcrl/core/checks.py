@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 MAX_SHOWN = 80
 """Characters of a value that a message repeats."""
 

@@ -42,14 +42,6 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def make_parents(path: Path) -> None:
-    """Makes the folder that `path` is to be written to. Errors: as `replacing`."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(f"Cannot save {path}: {error.strerror or error}") from error
-
-
 def user_path(text: str) -> Path:
     """Returns the path that a user typed, `~` and `~name` expanded."""
     return Path(os.path.expanduser(text))

@@ -23,6 +23,8 @@ SCORE = "eval/time_at_goal"
 UNMEASURED = math.nan
 MAX_BYTES = (100_000, 256 * 2**20, 16 * 2**20)
 """Of config.yaml, metrics.jsonl and environment.json: many times what a run writes, and read in seconds."""
+MAX_MEASURED = 1e100
+"""Of any metric: sums and pictures of larger ones are none."""
 MAX_BAD_LINES = 1000
 """More than there are rows."""
 ACTING = "acting"
@@ -178,7 +180,7 @@ def _rows(path: Path) -> tuple[list[dict[str, float]], int]:
     with path.open("rb") as file:
         for line in file:
             row = parse_row(line)
-            if row is not None:
+            if row is not None and not any(MAX_MEASURED < abs(value) < math.inf for value in row.values()):
                 rows.append(row)
                 continue
             num_bad += 1

@@ -8,8 +8,6 @@ import itertools
 import re
 from pathlib import Path
 
-import numpy as np
-
 from deepcrl.core.files import write_atomic
 from deepcrl.report.content import FINALS, content
 from deepcrl.report.groups import by_task
@@ -18,18 +16,14 @@ from deepcrl.report.pictures import draw_curves, draw_scores
 from deepcrl.report.read import Found
 
 MAX_NAME = 100
-QUIET = np.errstate(over="ignore", invalid="ignore")
-"""Rows may hold any numbers, also such that their mean is none."""
 
 
-@QUIET
 def write_page(found: Found, path: Path, title: str, *, with_maps: bool = True) -> None:
     """Writes the page as one HTML file; `with_maps` says whether to draw what the checkpoints show."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, _utf8(page(content(found, title, path.parent, with_maps=with_maps))))
 
 
-@QUIET
 def write_csv(found: Found, path: Path) -> None:
     """Writes a row per configuration: its task, what tells it apart, and IQM and interval of each final metric."""
     text = io.StringIO()
@@ -49,7 +43,6 @@ def _utf8(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-@QUIET
 def write_pngs(found: Found, directory: Path) -> list[Path]:
     """Draws each task's learning curves into `directory`, and its final scores if there is something to compare."""
     directory.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from deepcrl.core.buffers.ring import Ring
-from deepcrl.core.files import atomic_file, make_parents
+from deepcrl.core.files import atomic_file
 from deepcrl.run.checkpoint import Checkpoint, fitting
 from deepcrl.train.build import build_buffer, env_spec
 from deepcrl.train.validate import validated
@@ -29,7 +29,6 @@ def export(checkpoint: Checkpoint, path: Path) -> dict[str, np.ndarray]:
     if not ring.num_steps:
         raise ValueError(f"{checkpoint.run_dir} has collected nothing yet")
     arrays = _in_ogbench_layout(ring.history())
-    make_parents(path)
     with atomic_file(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
     return arrays

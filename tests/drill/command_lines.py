@@ -63,11 +63,11 @@ def right(rng: Random) -> Line:
     name = rng.choice(NAMES)
     path = rng.choice([name, f"sub/{name}", f"~/{name}"])
     typed = path if not path.startswith("~x") else f"./{path}"
-    there = path.replace("~/", "home/")
+    there, here = path.replace("~/", "home/"), f"./{name}" if name.startswith("~") else name
     ways = [
         (train(rng, f"run_dir={typed}", sweep=False), f"{there}/metrics.jsonl"),
-        (["export", "run", f"{typed}.npz"], f"{there}.npz"),
-        (["export", "run", f"out={typed}.npz"], f"{there}.npz"),
+        (["export", "run", f"{here}.npz"], f"{name}.npz"),
+        (["export", "run", f"out={here}.npz"], f"{name}.npz"),
         (["report", "run", "-o", f"{typed}.html", "--no-maps"], f"{there}.html"),
         (["report", "run", "--csv", f"{typed}.csv", "--no-maps", "-o", "page.html"], f"{there}.csv"),
         (["play", "run", f"out={typed}.png", "--size", "32", "--tiles", "1"], f"{there}.png"),
@@ -94,10 +94,12 @@ def world(folder: Path) -> Path:
 def seen(folder: Path) -> dict[str, tuple[int, int]]:
     """What is in a folder: the size of each file and when it was written."""
     stats = {str(path.relative_to(folder)): path.lstat() for path in sorted(folder.rglob("*"))}
-    return {name: (stat.st_size, stat.st_mtime_ns) if (folder / name).is_file() else (0, 0) for name, stat in stats.items()}
+    return {
+        name: (stat.st_size, stat.st_mtime_ns) if (folder / name).is_file() else (0, 0) for name, stat in stats.items()
+    }
 
 
-NOTE = r"^deepcrl: (\S+ is env=.* here, see docs|\S+ is given 2 times; .* counts$)"
+NOTE = r"^deepcrl: (\S+ is (eval_)?env=.* here, see docs|\S+ is given 2 times; .* counts$)"
 """A line that is no error."""
 
 
@@ -109,7 +111,9 @@ def complaint(line: Line, answer: forks.Answer, before: dict, after: dict) -> st
         return "a traceback"
     if not line.says:
         missing = [name for name in line.makes if name not in after]
-        return f"status {answer.status}" if answer.status or answer.err else f"did not make {missing}" if missing else ""
+        return (
+            f"status {answer.status}" if answer.status or answer.err else f"did not make {missing}" if missing else ""
+        )
     said = [text for text in answer.err.splitlines() if not re.search(NOTE, text)]
     if answer.status != 2:
         return f"status {answer.status}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from deepcrl.cli.hydra.compose import CONFIGS_DIR
 from deepcrl.core.components import REGISTRIES
 from deepcrl.train.config import RunConfig
 from tests.cli.conftest import TINY
+from tests.drill.slips import nearest, slip
 
 QUICK = (*(word for word in TINY if not word.startswith("total_env_steps")), "total_env_steps=120")
 GROUPS = [(group, registry) for registry in REGISTRIES.values() for group in registry.groups]
@@ -48,23 +48,6 @@ def kind(weight: int) -> Callable[[Kind], Kind]:
         return draw
 
     return register
-
-
-def slip(rng: Random, word: str, known: Iterable[str]) -> str:
-    """Returns the word with one slip of the finger: a letter lost, doubled, wrong, or two of them swapped."""
-    known = set(known)
-    while True:
-        i = rng.randrange(1, len(word) - 1)
-        wrong = rng.choice(
-            [
-                word[:i] + word[i + 1 :],
-                word[:i] + word[i] + word[i:],
-                word[:i] + word[i + 1] + word[i] + word[i + 2 :],
-                word[:i] + rng.choice("abcdefghijklmnopqrstuvwxyz") + word[i + 1 :],
-            ]
-        )
-        if wrong not in known and not wrong.endswith("_"):
-            return wrong
 
 
 def q(text: object) -> str:
@@ -100,7 +83,9 @@ def hint(wrong: str, right: str) -> str:
 def setting_misspelt(rng: Random) -> tuple[Iterable[str], str]:
     key = rng.choice([name for name in PLAIN if len(name) > 4])
     wrong, value = slip(rng, key, PLAIN), rng.choice(["3", "abc", "true", "1e-3", "[1,2]", "'a b'"])
-    return train(rng, f"{rng.choice(['', '', '+', '++'])}{wrong}={value}"), f"Unknown setting {hint(wrong, key)} Known: "
+    return train(
+        rng, f"{rng.choice(['', '', '+', '++'])}{wrong}={value}"
+    ), f"Unknown setting {hint(wrong, key)} Known: "
 
 
 @kind(3)
@@ -133,19 +118,6 @@ def name_misspelt(rng: Random) -> tuple[Iterable[str], str]:
     if "_gen_" in wrong:  # an id of the paper's code, whose end is a setting here
         said += f"|Unknown {group} '{q(wrong.partition('_gen_')[0])}'. Did you mean '"
     return line or train(rng, f"{group}={wrong}", sweep=sweep), said
-
-
-def nearest(wrong: str, names: Iterable[str]) -> str:
-    """A pattern of the names that are one slip away: for `ant_u_mze`, `ant_u_maze` alone; for `eport`, two verbs."""
-    return f"({'|'.join(q(name) for name in names if is_a_slip(wrong, name))})"
-
-
-def is_a_slip(wrong: str, word: str) -> bool:
-    start = len(os.path.commonprefix([wrong, word]))
-    a, b = wrong[start:], word[start:]
-    end = len(os.path.commonprefix([a[::-1], b[::-1]]))
-    a, b = a[: len(a) - end], b[: len(b) - end]
-    return (len(a) <= 1 and len(b) <= 1) or (len(a) == 2 and a == b[::-1])
 
 
 CHOICES: dict[str, tuple[Iterable[str], str]] = {
@@ -268,7 +240,10 @@ def more_than_any_machine(rng: Random) -> tuple[Iterable[str], str]:
     )
     value = rng.choice([10**12, 2**63 - 8, 2**63, 10**30, 10**400]) // 8 * 8
     beside = ["agent.evaluation=best_of"] if key == "agent.num_candidates" else []
+    if key.startswith("encoder."):
+        beside = [f"encoder={rng.choice(list(REGISTRIES['encoders']))}"]
     said = rf"({q(key)} .*{str(value)[:12]}|{q(key)}={str(value)[:12]}|Not enough memory: .*{q(key.rpartition('.')[2])}"
+    said += "|Not enough memory: .* activations" if beside == ["agent.evaluation=best_of"] else ""
     said += r"|total_env_steps=120 ends before the first gradient step)"
     return train(rng, f"{key}={value}", *beside, sweep=False), said
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from random import Random
 
 from deepcrl.cli.hydra.overrides import FLAGS
-from tests.drill.command_mistakes import QUICK, hint, kind, q, scored, slip, train
+from tests.drill.command_mistakes import QUICK, hint, kind, q, scored, train
+from tests.drill.slips import slip
 
 NOWHERE = ["nowhere", "no/where", "~/nowhere", "nöwhere", "no where", "nowhere=1", "no[where]", "no'where", "run/nope"]
 EMPTY = ["", "''", '""', " "]
@@ -39,7 +40,10 @@ def wrong_kind_of_file(rng: Random) -> tuple[Iterable[str], str]:
     deep = rng.choice(["file", "file/run", "file/a/b"])
     return rng.choice(
         [
-            (["train", f"resume={rng.choice(['file', 'folder', 'run/checkpoints', 'run/config.yaml'])}"], "There is no "),
+            (
+                ["train", f"resume={rng.choice(['file', 'folder', 'run/checkpoints', 'run/config.yaml'])}"],
+                "There is no ",
+            ),
             (["eval", rng.choice(["file", "folder", "data.npz"])], "There is no checkpoint to read: "),
             (["play", rng.choice(["file", "folder"]), "out=a.png"], "There is no checkpoint to read: "),
             (["export", rng.choice(["file", "folder"]), "new.npz"], "There is no checkpoint to read: "),
@@ -63,7 +67,10 @@ def wrong_kind_of_file(rng: Random) -> tuple[Iterable[str], str]:
             (offline("buffer.path=folder"), "buffer.path.*folder"),
             (offline("buffer.path=file"), "buffer.path=file is not a whole .npz file|buffer.path.*file"),
             (["play", "run", "out=folder", "--size", "32"], "Unknown ending of folder ''"),
-            (["play", "run", f"out=a{rng.choice(['.avi', '', '.PNG', '.mp', '.'])}"], "Unknown ending of a.* Known: .mp4"),
+            (
+                ["play", "run", f"out=a{rng.choice(['.avi', '', '.PNG', '.mp', '.'])}"],
+                "Unknown ending of a.* Known: .mp4",
+            ),
             (["play", "run", "out=file/a.png", "--size", "32"], "Cannot save file/a.png: |.*file"),
         ]
     )
@@ -122,7 +129,7 @@ def flag_misspelt(rng: Random) -> tuple[Iterable[str], str]:
 def grammar(rng: Random) -> tuple[Iterable[str], str]:
     key = rng.choice(["seed", "num_envs", "encoder.depth", "env.layout", "agent.evaluation"])
     bad = rng.choice(
-        ["[1", "{a", "{a:1", "'a", '"a', "a]", "a}", "a'b", "f(x", "choice(", "[1,]]", "a:b]", "${", "(", ")", "a\"b"]
+        ["[1", "{a", "{a:1", "'a", '"a', "a]", "a}", "a'b", "f(x", "choice(", "[1,]]", "a:b]", "${", "(", ")", 'a"b']
     )
     said = rf"(Cannot read the override .{q(key)}={q(bad[:1])}|{q(key)}: |Unknown .*{q(bad[:1])})"
     return rng.choice(
@@ -181,7 +188,10 @@ def conflict(rng: Random) -> tuple[Iterable[str], str]:
             (("eval_env.cell_size=8",), "eval_env.cell_size has nothing to set: choose eval_env=NAME"),
             (("energy=iqe", "agent.embedding_dim=12"), "energy.component_dim=8 does not divide agent.embedding_dim=12"),
             (("encoder.depth=6",), "encoder.depth is 6; it must be a positive multiple"),
-            (("loss=dcl", "loss.initial_scale=3"), "Unknown setting of loss=dcl: 'initial_scale'.*belongs to loss=siglip"),
+            (
+                ("loss=dcl", "loss.initial_scale=3"),
+                "Unknown setting of loss=dcl: 'initial_scale'.*belongs to loss=siglip",
+            ),
             (("env=ant", "env.layout=u_maze"), "Unknown setting of env=ant: 'layout'"),
             (("learners.deep.encoder.depth=8",), "Unknown learner 'deep'"),
             (("+learners.eval.encoder.depth=8",), "A learner cannot be called 'eval'"),
@@ -214,10 +224,16 @@ def contradicts_the_run(rng: Random) -> tuple[Iterable[str], str]:
             (["train", "resume=run", "totl_env_steps=500"], "Unknown setting 'totl_env_steps'. Did you mean 'total_"),
             (["train", "resume=run", "-m"], "resume= goes on with one run"),
             (scored(rng, "agent=sac"), "agent=sac: an evaluation keeps the run's agent"),
-            (scored(rng, rng.choice(["loss=dcl", "batch_size=3"])), "Unknown setting of an evaluation '(loss|batch_size)'"),
+            (
+                scored(rng, rng.choice(["loss=dcl", "batch_size=3"])),
+                "Unknown setting of an evaluation '(loss|batch_size)'",
+            ),
             (scored(rng, "env=ant"), ".*does not fit|.*ant"),
             (scored(rng, "--learner", "deep"), ".*'?deep'?"),
-            (scored(rng, rng.choice(["seed", "ant"])), "Cannot read the override '(seed|ant)'; an override is KEY=VALUE"),
+            (
+                scored(rng, rng.choice(["seed", "ant"])),
+                "Cannot read the override '(seed|ant)'; an override is KEY=VALUE",
+            ),
             (["play", "run", "policy=random"], "policy=random plays without a run: leave out run"),
             (["play", "env=point_u_maze", "policy=rnadom"], "Unknown policy 'rnadom'. Did you mean 'random'"),
             (["play", "policy=random"], "without a run, env=NAME says where to play"),
@@ -237,7 +253,9 @@ def film_out_of_range(rng: Random) -> tuple[Iterable[str], str]:
         "--steps": r"--steps must be at most 10000000, got 1000000000",
         "--size": r"--size must be at most 4096, got 100000000",
     }[flag]
-    line = rng.choice([(wrong, rf"argument {flag}: a whole number of at least \d+ is needed, got '{q(wrong)}'"), (huge, said)])
+    line = rng.choice(
+        [(wrong, rf"argument {flag}: a whole number of at least \d+ is needed, got '{q(wrong)}'"), (huge, said)]
+    )
     return ["play", *what, "out=a.png", flag, line[0]], line[1]
 
 

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
-import shutil
-import socket
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import torch
 import yaml
 
 from deepcrl.core.settings import flatten, updated
@@ -27,8 +20,33 @@ OUT, SHOWN, EITHER = "left out", "shown", "either"
 HTML = ["<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "<!--<script>", "\"'><b>", "&lt;b&gt;"]
 NAMES = [
     *HTML,
-    *("javascript:alert(1)", "it's", 'say "x"', "two\nlines", "tab\there", "‮right to left", "\x1b[31mred", "..x", "..."),
-    *(" ", "-o", "~", "$(touch canary)", "`touch canary`", "%s%n", "$\\frac{$", "a" * 200, "ünï", "\udcff", "🤖", "@TITLE@", "\\", "a;b"),
+    *(
+        "javascript:alert(1)",
+        "it's",
+        'say "x"',
+        "two\nlines",
+        "tab\there",
+        "‮right to left",
+        "\x1b[31mred",
+        "..x",
+        "...",
+    ),
+    *(
+        " ",
+        "-o",
+        "~",
+        "$(touch canary)",
+        "`touch canary`",
+        "%s%n",
+        "$\\frac{$",
+        "a" * 200,
+        "ünï",
+        "\udcff",
+        "🤖",
+        "@TITLE@",
+        "\\",
+        "a;b",
+    ),
 ]
 VALUES: list[Any] = [
     *("text", "", *HTML, "../../out", "/etc/passwd", "\x00", "‮", "a" * 5000, [], [1], {}, {"a": 1}, None, True),
@@ -37,7 +55,17 @@ VALUES: list[Any] = [
     {"name": {"name": "x"}},
     [[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]],
 ]
-RAW = ["1" + "0" * 400, "1" + "0" * 5000, "NaN", "-Infinity", "[" * 100_000, '{"a":' * 5000, '"\\ud800"', "1e999", "nul"]
+RAW = [
+    "1" + "0" * 400,
+    "1" + "0" * 5000,
+    "NaN",
+    "-Infinity",
+    "[" * 100_000,
+    '{"a":' * 5000,
+    '"\\ud800"',
+    "1e999",
+    "nul",
+]
 """What may stand for a value in JSON beside the above."""
 YAML = {
     "!!python/object/apply:os.system ['touch canary']": OUT,
@@ -58,18 +86,6 @@ BOMB = "\n".join(
     ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 18)), "env: {name: *a17}"]
 )
 """YAML of a kilobyte that says 10**17 times x."""
-
-
-class Touch:
-    """Unpickled, it runs a command."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, ("touch canary",)
-
-
-class Evaluate:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return eval, ("open('canary', 'w')",)
 
 
 Harm = Callable[[Random, Path, Path], str]
@@ -121,7 +137,12 @@ def a_setting_in_yaml(rng: Random, run: Path, outside: Path) -> str:
 @kind(3)
 def the_config(rng: Random, run: Path, outside: Path) -> str:
     texts = [b"", b"7", b"[]", b"\x00" * 100, b"\xff\xfe" * 50, b"[" * 100_000, b"env: [", b"a: &a [*a]", BOMB.encode()]
-    texts += [("env: {name: x, deep: " + "[" * 50 + "]" * 50 + "}").encode(), b"- " * 20_000, b"{" * 5000, b"env: {name: x}\n" * 3]
+    texts += [
+        ("env: {name: x, deep: " + "[" * 50 + "]" * 50 + "}").encode(),
+        b"- " * 20_000,
+        b"{" * 5000,
+        b"env: {name: x}\n" * 3,
+    ]
     texts += [b"x: y\n" * 4_000_000, b"#" * 30_000_000, b'"' + b"a" * 20_000_000]
     text = rng.choice(texts)
     (run / "config.yaml").write_bytes(text)
@@ -144,7 +165,9 @@ def a_value_in_the_metrics(rng: Random, run: Path, outside: Path) -> str:
 @kind(3)
 def every_row(rng: Random, run: Path, outside: Path) -> str:
     path, rows = run / "metrics.jsonl", [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    key = rng.choice(["env_steps", "grad_steps", "wall_seconds", "eval/time_at_goal", "critic/loss", "eval/success_any"])
+    key = rng.choice(
+        ["env_steps", "grad_steps", "wall_seconds", "eval/time_at_goal", "critic/loss", "eval/success_any"]
+    )
     value = rng.choice([0, 1e308, -1e308, 1e-320, 2**63, 10**300, None, "text", -5, [1]])
     rows = [row | {key: value} for row in rows]
     if rng.random() < 0.3:
@@ -157,7 +180,9 @@ def every_row(rng: Random, run: Path, outside: Path) -> str:
 def a_metric_that_nobody_knows(rng: Random, run: Path, outside: Path) -> str:
     path, rows = run / "metrics.jsonl", [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     many = rng.choice([1, 1, 3000])
-    name = rng.choice([*NAMES, "blocks/x", "blocks/a/b/c/d", "blocks/critic/stream/99999999999", "eval/", "/", "x" * 9000])
+    name = rng.choice(
+        [*NAMES, "blocks/x", "blocks/a/b/c/d", "blocks/critic/stream/99999999999", "eval/", "/", "x" * 9000]
+    )
     rows = [row | {f"{name}{i or ''}": 1.5 for i in range(many)} for row in rows]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return SHOWN
@@ -166,20 +191,15 @@ def a_metric_that_nobody_knows(rng: Random, run: Path, outside: Path) -> str:
 @kind(3)
 def the_metrics(rng: Random, run: Path, outside: Path) -> str:
     path = run / "metrics.jsonl"
-    bad, text = rng.choice([b"\x00" * 1000, b"\xff" * 1000, b"[" * 10_000, b"{}\n" * 5, b"", b"\n" * 3_000_000, b"null\n[]\n"]), path.read_bytes()
+    bad, text = (
+        rng.choice([b"\x00" * 1000, b"\xff" * 1000, b"[" * 10_000, b"{}\n" * 5, b"", b"\n" * 3_000_000, b"null\n[]\n"]),
+        path.read_bytes(),
+    )
     if rng.random() < 0.5:
         path.write_bytes(bad)
         return OUT
     path.write_bytes(rng.choice([text + bad, text.replace(b"\n", b"\r\n"), text[:-20], bad + b"\n" + text]))
     return EITHER
-
-
-@kind(2)
-def a_huge_file(rng: Random, run: Path, outside: Path) -> str:
-    name = rng.choice(FILES)
-    with (run / name).open("r+b") as file:
-        file.truncate(20 * 2**30)  # sparse: it takes no disk
-    return OUT
 
 
 @kind(3)
@@ -194,76 +214,12 @@ def the_environment(rng: Random, run: Path, outside: Path) -> str:
     return SHOWN
 
 
-@kind(2)
-def a_file_is_gone(rng: Random, run: Path, outside: Path) -> str:
-    name = rng.choice(FILES)
-    (run / name).unlink()
-    return SHOWN if name == "environment.json" else OUT
-
-
-@kind(6)
-def no_file_at_all(rng: Random, run: Path, outside: Path) -> str:
-    """A pipe, a socket, a folder, a device, or a link to one of them, where a file belongs."""
-    name = rng.choice([*FILES, "play.gif", "videos/a.gif", "checkpoints", "state.pt", "meta.json"])
-    if name in ("state.pt", "meta.json"):
-        name = str(next((run / "checkpoints").glob("step_*")).relative_to(run) / name)
-    path = run / name
-    _remove(path)
-    path.parent.mkdir(exist_ok=True)
-    what = rng.choice(["pipe", "socket", "folder", "device", "loop", "dangling"])
-    if what == "pipe":
-        os.mkfifo(path)
-    elif what == "socket":
-        _bind(path)
-    elif what == "folder":
-        path.mkdir()
-    elif what == "device":
-        path.symlink_to(rng.choice(["/dev/zero", "/dev/stdin", "/proc/self/environ"]))
-    else:
-        path.symlink_to(path.name if what == "loop" else "nowhere")
-    return OUT if name in ("config.yaml", "metrics.jsonl") else EITHER if name == "environment.json" else SHOWN
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _bind(path: Path) -> None:
-    """By a short name: a socket's is of at most 108 bytes."""
-    here = os.open(".", os.O_RDONLY)
-    os.chdir(path.parent)
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(path.name)
-    os.fchdir(here)
-    os.close(here)
-
-
-@kind(5)
-def a_link_leads_out(rng: Random, run: Path, outside: Path) -> str:
-    name = rng.choice([*FILES, "play.gif", "videos/a.gif", "videos", "checkpoints", "state.pt", "meta.json", "step"])
-    step = next((run / "checkpoints").glob("step_*"))
-    path = {"state.pt": step / name, "meta.json": step / name, "step": step}.get(name, run / name)
-    secret = outside / (name if (outside / name).exists() else "secret")
-    _remove(path)
-    path.parent.mkdir(exist_ok=True)
-    path.symlink_to(rng.choice([secret, Path(os.path.relpath(secret, path.parent))]))
-    return OUT if name in FILES else SHOWN
-
-
-@kind(2)
-def a_link_to_a_run(rng: Random, run: Path, outside: Path) -> str:
-    shutil.rmtree(run)
-    run.symlink_to(rng.choice([outside, run.parent, Path("/"), run.parent / "healthy_0", run]))
-    return EITHER
-
-
 @kind(3)
 def a_name(rng: Random, run: Path, outside: Path) -> str:
     settings, name = settings_of(run), rng.choice(NAMES)
-    key = rng.choice(["env.name", "agent.name", "loss.name", "encoder.name", "env.layout", "precision", "reset", "eval_env"])
+    key = rng.choice(
+        ["env.name", "agent.name", "loss.name", "encoder.name", "env.layout", "precision", "reset", "eval_env"]
+    )
     write_yaml(run / "config.yaml", updated(settings, {key: {"name": name} if key == "eval_env" else name}))
     return EITHER
 
@@ -272,7 +228,9 @@ def a_name(rng: Random, run: Path, outside: Path) -> str:
 def learners(rng: Random, run: Path, outside: Path) -> str:
     settings, name = settings_of(run), rng.choice([*NAMES, "deep", "eval", ""])
     change = rng.choice([{}, {"encoder": {"depth": 8}}, {"loss": {"name": "dcl"}}, *VALUES])
-    write_yaml(run / "config.yaml", settings | {"learners": rng.choice([{name: change}, VALUES[rng.randrange(len(VALUES))]])})
+    write_yaml(
+        run / "config.yaml", settings | {"learners": rng.choice([{name: change}, VALUES[rng.randrange(len(VALUES))]])}
+    )
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     more = {f"{name}/eval/time_at_goal": 3.0, f"{name}/critic/loss": 1e308}
     (run / "metrics.jsonl").write_text("".join(json.dumps(row | more) + "\n" for row in rows))
@@ -283,7 +241,11 @@ def learners(rng: Random, run: Path, outside: Path) -> str:
 def a_size(rng: Random, run: Path, outside: Path) -> str:
     name, key = rng.choice(
         [
-            *((name, key) for name in ("mlp", "residual_mlp", "simba", "gated", "bro", "recurrent") for key in ("depth", "width")),
+            *(
+                (name, key)
+                for name in ("mlp", "residual_mlp", "simba", "gated", "bro", "recurrent")
+                for key in ("depth", "width")
+            ),
             *(("", key) for key in ("num_envs", "batch_size", "unroll_length", "episode_length", "num_eval_envs")),
             *(("", key) for key in ("buffer.capacity", "agent.num_critics", "agent.embedding_dim", "prefill_steps")),
         ]
@@ -294,44 +256,3 @@ def a_size(rng: Random, run: Path, outside: Path) -> str:
     value = rng.choice([10**6, 10**9, 10**12, 2**62])
     write_yaml(run / "config.yaml", updated(settings, {f"encoder.{key}" if name else key: value}))
     return EITHER
-
-
-@kind(5)
-def a_checkpoint(rng: Random, run: Path, outside: Path) -> str:
-    step = next((run / "checkpoints").glob("step_*"))
-    state, meta = step / "state.pt", json.loads((step / "meta.json").read_text())
-    evil = rng.choice([Touch(), Evaluate(), {"config": Touch()}, {"config": {}, "run": [Evaluate()]}])
-    what = rng.choice(["pickle", "torch", "zip", "cut", "meta", "content", "name", "swap"])
-    if what == "pickle":
-        state.write_bytes(pickle.dumps(evil, protocol=rng.choice([0, 2, 4])))
-    elif what == "torch":
-        torch.save(evil, state, _use_new_zipfile_serialization=rng.random() < 0.5)
-    elif what == "zip":
-        with zipfile.ZipFile(state, "w") as archive:
-            archive.writestr("state/data.pkl", pickle.dumps(evil, protocol=2))
-            archive.writestr("state/version", "3\n")
-    elif what == "cut":
-        state.write_bytes(state.read_bytes()[: rng.choice([0, 10, 1000])])
-    elif what == "content":
-        content = torch.load(state, weights_only=True)
-        key = rng.choice([*flatten(content["config"]), "encoder.depth", "encoder.width", "episode_length"])
-        change = rng.choice([{"config": updated(content["config"], {key: rng.choice(VALUES)})}, {"run": 3}, {"config": []}])
-        torch.save(content | change, state)
-    elif what == "name":
-        step = step.rename(step.with_name(rng.choice(["step_" + "9" * 200 + "_1", "step_1_1_1", "step_x_y", "step_٣_١"])))
-    elif what == "swap":
-        shutil.copytree(step, step.with_name("step_9999999999999_99999999999"))
-    if what == "meta":
-        meta[rng.choice(list(meta))] = rng.choice(VALUES)
-    elif what not in ("cut", "swap", "name"):
-        meta["sha256"] = sha256(state.read_bytes()).hexdigest()
-    (step / "meta.json").write_bytes(json.dumps(meta).encode())
-    return SHOWN
-
-
-@kind(2)
-def a_film(rng: Random, run: Path, outside: Path) -> str:
-    path = run / rng.choice(["play.gif", "videos/a.gif", f"{rng.choice(HTML).replace('/', '')}.gif", "a\nb.gif", "\udcff.gif"])
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(rng.choice([b"", b"GIF89a", b"<svg onload=alert(1)>", b"\x00" * 7_000_000, SECRET[:5].encode()]))
-    return SHOWN

@@ -112,7 +112,7 @@ def _become(words: Sequence[str], cwd: Path, variables: dict[str, str], out: Pat
 
 
 def _pages() -> list[int]:
-    """This process's size in pages: addresses, then what is in memory."""
+    """The size of this process in pages: addresses, then what is in memory."""
     return [int(word) for word in Path("/proc/self/statm").read_text().split()]
 
 

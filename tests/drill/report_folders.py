@@ -19,10 +19,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.drill import forks
+from tests.drill import damaged_files, forks
 from tests.drill.command_mistakes import QUICK
 from tests.drill.damages import KINDS, NAMES, OUT, SECRET, SHOWN, Damage
 
+assert damaged_files  # whose kinds are now among the others
 NUM_WORKERS = 2
 """At a time."""
 AT_ONCE = 4
@@ -114,7 +115,10 @@ def seen(folder: Path) -> dict[str, tuple[int, ...]]:
         for name in (*folders, *files):
             stat = os.lstat(os.path.join(path, name))
             is_folder = name in folders
-            found[os.path.relpath(os.path.join(path, name), folder)] = (stat.st_size, 0 if is_folder else stat.st_mtime_ns)
+            found[os.path.relpath(os.path.join(path, name), folder)] = (
+                stat.st_size,
+                0 if is_folder else stat.st_mtime_ns,
+            )
     return found
 
 

@@ -26,7 +26,19 @@ FLAGS = (
     *("--experimental-rerun", "-i", "--info"),
 )
 
-TAKE_A_VALUE = ("--experimental-rerun", "-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir")
+TAKE_A_VALUE = (
+    "--experimental-rerun",
+    "-c",
+    "--cfg",
+    "-p",
+    "--package",
+    "-cp",
+    "--config-path",
+    "-cn",
+    "--config-name",
+    "-cd",
+    "--config-dir",
+)
 MAX_DIGITS = 1000
 """Of a value: beyond, Python would not read a number, and no setting needs one."""
 INFO = ("-i", "--info")
@@ -174,7 +186,7 @@ def to_hydra_syntax(arguments: list[str]) -> list[str]:
     """Rewrites two kinds of overrides, keys of a dict and groups set to null, and a flag.
 
     `env.kwargs.x=1` becomes `++env.kwargs.x=1`, since the schema does not list a dict's keys. `sa_encoder=null` becomes
-    `~sa_encoder`, Hydra's syntax for a group without an option. `--info` by itself becomes `--info=all`: Hydra would take what follows.
+    `~sa_encoder`, Hydra's syntax for a group without an option. `--info` alone becomes `--info=all`.
     """
     dicts, nulls = _dict_prefixes(), [f"{group}=null" for group in OPTIONAL_GROUPS]
     arguments = [f"++{argument}" if argument.startswith(dicts) else argument for argument in arguments]

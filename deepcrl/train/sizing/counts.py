@@ -51,9 +51,9 @@ def agent_sizes(config: RunConfig, spec: EnvSpec, device: torch.device, *, opera
     data, with the stand-ins of `dry_run`. On a GPU these steps are counted as those of the eager kernels. Raises
     ValueError for parts that do not fit together.
     """
-    with dispatch.chosen(config.kernels):
-        with countable("networks", "encoder.depth, encoder.width or agent.embedding_dim"):
-            parameters = _parameters(config, spec)
+    networks = countable("networks", "encoder.depth, encoder.width or agent.embedding_dim")
+    with dispatch.chosen(config.kernels), networks:
+        parameters = _parameters(config, spec)
     on_gpu = device.type == "cuda"
     network_bytes = AgentSizes(parameters, None).network_bytes
     with dispatch.chosen("eager" if on_gpu else config.kernels):

@@ -75,7 +75,11 @@ class Preflight:
         fewer = "buffer.capacity or num_envs" if self.store == "ring" else "the number of trajectories"
         parts = (
             (self.ring_bytes, f"the {self.store}", fewer),
-            (self.network_bytes, "networks with their optimisers", "encoder.depth, encoder.width or agent.embedding_dim"),
+            (
+                self.network_bytes,
+                "networks with their optimisers",
+                "encoder.depth, encoder.width or agent.embedding_dim",
+            ),
             (
                 max(self.step_bytes or 0, self.batch_bytes),
                 "activations of a gradient step",
