@@ -18,7 +18,7 @@ from tests.report.conftest import write_run
 @pytest.mark.parametrize(("kind", "seed"), [("a_file_is_gone", 1), ("a_value_in_the_metrics", 0)])
 def test_a_report_beside_a_damaged_run(deepcrl, tmp_path: Path, kind: str, seed: int) -> None:  # noqa: F811
     for name in ("healthy_0", "healthy_1", "0bad"):
-        write_run(tmp_path / "runs" / name, [0, 1], seed=name == "healthy_1")
+        write_run(tmp_path / "runs" / name, [0, 1], seed=int(name == "healthy_1"))
     assert deepcrl("report", "runs/healthy_0", "runs/healthy_1", "--no-maps", "-o", "good.html").code == 0
     tags = [tag for tag, _ in Structure(Path("good.html").read_text()).tags]
     outcome = Damage(kind, seed).do(tmp_path / "runs" / "0bad", tmp_path)

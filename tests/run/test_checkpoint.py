@@ -100,15 +100,6 @@ def test_damaged_meta(tmp_path: Path, content: str | None) -> None:
     assert "has no readable meta.json" in refuses(path)
 
 
-@pytest.mark.parametrize("name", ["meta.json", "state.pt"])
-def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
-    path = save(tmp_path, 100)
-    (path / name).unlink()
-    os.mkfifo(path / name)
-    said = {"meta.json": "has no readable meta.json", "state.pt": "is truncated or corrupted (SHA-256 differs)"}
-    assert refuses(path) == f"Checkpoint {path} {said[name]}"
-
-
 def test_other_version(tmp_path: Path) -> None:
     path = save(tmp_path, 100)
     meta = json.loads((path / "meta.json").read_text())

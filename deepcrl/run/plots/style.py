@@ -46,7 +46,8 @@ def save_png(figure: Figure, path: Path) -> None:
     """Writes `figure` to `path`, whole or not at all, and makes the folders above it."""
     image = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name may hold any characters; it is drawn as a box
+        # A name may hold any characters, and be of any length: some are drawn as a box, and the axes may have no room
+        warnings.filterwarnings("ignore", "Glyph .* missing|constrained_layout not applied")
         figure.savefig(image, format="png", dpi=140)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, image.getvalue())
