@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-from deepcrl.cli.hydra.errors import ArgumentParser, UserError, user_errors
+from deepcrl.cli.hydra.errors import ArgumentParser, UserError, given_path, user_errors
 from deepcrl.cli.saved_run import with_overrides
-from deepcrl.core.files import user_path
 from deepcrl.run.checkpoint import find
 from deepcrl.run.directory import RunDir
 from deepcrl.run.policy import trained_agent
@@ -17,7 +16,7 @@ from deepcrl.train.evaluate import evaluate
 def main(arguments: list[str]) -> None:
     """Prints the scores, and appends them to `evaluations.jsonl` in the run directory."""
     parser = ArgumentParser("deepcrl eval", description=__doc__)
-    parser.add_argument("run_dir", type=user_path, help="a run directory, or one of its checkpoints")
+    parser.add_argument("run_dir", type=given_path, help="a run directory, or one of its checkpoints")
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
+from pathlib import Path
+
+from deepcrl.cli.hydra.errors import ArgumentParser, given_path, user_errors
 from deepcrl.cli.hydra.paths import hydra_value
 from deepcrl.core.components import ENVS, discover
-from deepcrl.core.files import user_path
 from deepcrl.core.settings import flatten
 from deepcrl.run.checkpoint import find
 from deepcrl.run.export import export
@@ -20,18 +21,21 @@ TASK_SETTINGS = ("episode_length", "reset", "physics")
 def main(arguments: list[str]) -> None:
     """Exports the ring of the newest checkpoint and says how to learn from it."""
     parser = ArgumentParser("deepcrl export", description=__doc__)
-    parser.add_argument("run_dir", type=user_path, help="a run directory, or one of its checkpoints")
-    parser.add_argument("path", metavar="FILE.npz", help="a new file, in OGBench's layout")
+    parser.add_argument("run_dir", type=given_path, help="a run directory, or one of its checkpoints")
+    parser.add_argument("path", metavar="FILE.npz", type=_file, help="a new file, in OGBench's layout")
     options = parser.parse_args(arguments)
-    path = user_path(options.path.removeprefix("out="))  # as `play` has it
     with user_errors():
         discover()
         checkpoint = find(options.run_dir)
-        arrays = export(checkpoint, path)
-        hint = learn_command(validated(checkpoint.config), typed(path))
+        arrays = export(checkpoint, options.path)
+        hint = learn_command(validated(checkpoint.config), typed(options.path))
     num, trajectories = len(arrays["terminals"]), int(arrays["terminals"].sum())
-    print(f"{path}: {num:,} steps in {trajectories:,} trajectories")
+    print(f"{options.path}: {num:,} steps in {trajectories:,} trajectories")
     print(f"learn from it: {hint}")
+
+
+def _file(text: str) -> Path:
+    return given_path(text.removeprefix("out="))  # as `play` has it
 
 
 def learn_command(config: RunConfig, path: str) -> str:

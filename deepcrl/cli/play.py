@@ -73,6 +73,8 @@ def _policy_config_path(given: list[str], learner: str) -> tuple[Act, RunConfig,
             raise ValueError(f"policy=random has no learners: leave out --learner {learner}")
         config = without_a_run(others)
         act, path = random_policy(config), Path(f"{config.evaluation_env['name']}_random.mp4")
+    elif others and not others[0].strip():
+        raise ValueError(f"{others[0]!r} names nothing: give a path (is a shell variable not set?)")
     elif others and (user_path(others[0]).exists() or not others[0].startswith("env=")):
         checkpoint = find(user_path(others[0]))
         config = with_overrides(checkpoint.config, others[1:])

@@ -6,7 +6,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from deepcrl.cli.hydra.errors import ArgumentParser, user_errors
+from deepcrl.cli.hydra.errors import ArgumentParser, given_path, user_errors
 from deepcrl.core.files import user_path
 
 
@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> None:
     """Reads every run in PATHS and writes the page."""
     parser = ArgumentParser("deepcrl report", description=__doc__)
     parser.add_argument(
-        "paths", nargs="+", type=user_path, metavar="PATH", help="a run directory, a sweep, or a folder of those"
+        "paths", nargs="+", type=given_path, metavar="PATH", help="a run directory, a sweep, or a folder of those"
     )
     parser.add_argument("-o", "--output", default="report.html", help="default: report.html")
     parser.add_argument("--title", default="Runs", help="the page's heading")
@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--png", help="also draw each task's learning curves and final scores into this folder")
     parser.add_argument("--no-maps", action="store_true", help="open no checkpoint: no value maps, no embeddings")
     options = parser.parse_args(arguments)
+    from deepcrl.core.checks import printable
     from deepcrl.core.components import discover
     from deepcrl.report.read import read_runs
     from deepcrl.report.write import write_csv, write_page, write_pngs
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> None:
         if pictures:
             written += write_pngs(found, pictures)
     for note in found.notes:
-        print(f"note: {note}")
+        print(f"note: {printable(note)}")
     plural = "run" if len(found.runs) == 1 else "runs"
     print(f"{len(found.runs)} {plural}:", ", ".join(map(str, written)))
 

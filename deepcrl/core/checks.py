@@ -5,13 +5,29 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MAX_SHOWN = 80
+"""Characters of a value that a message repeats."""
+
+
+def shown(value: object) -> str:
+    """Returns a value as a message shows it: of one that fills the screen, its beginning."""
+    text = str(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text):,} characters)"
+
+
+def printable(text: str) -> str:
+    """Returns a text for a terminal: what is no plain character, such as a colour's code or a newline, is spelled."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text
+    )
+
 
 def suggest(kind: str, name: object, known: Iterable[str]) -> str:
     """Returns the one-line message for a name that is not in `known`, with the nearest good one."""
     options = sorted(known)
     close = difflib.get_close_matches(str(name), options, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(options)}"
+    return f"Unknown {kind} {shown(name)!r}.{hint} Known: {', '.join(options)}"
 
 
 def one_of(kind: str, name: str, known: Iterable[str]) -> None:
@@ -23,25 +39,25 @@ def one_of(kind: str, name: str, known: Iterable[str]) -> None:
 def at_least(name: str, value: float, minimum: float) -> None:
     """Raises ValueError unless `value` is at least `minimum` (NaN is not)."""
     if not value >= minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+        raise ValueError(f"{name} must be at least {minimum}, got {shown(value)}")
 
 
 def at_most(name: str, value: float, maximum: float) -> None:
     """Raises ValueError unless `value` is at most `maximum` (NaN is not)."""
     if not value <= maximum:
-        raise ValueError(f"{name} must be at most {maximum}, got {value}")
+        raise ValueError(f"{name} must be at most {maximum}, got {shown(value)}")
 
 
 def above(name: str, value: float, bound: float) -> None:
     """Raises ValueError unless `value` is greater than `bound` (NaN is not)."""
     if not value > bound:
-        raise ValueError(f"{name} must be greater than {bound}, got {value}")
+        raise ValueError(f"{name} must be greater than {bound}, got {shown(value)}")
 
 
 def share(name: str, value: float) -> None:
     """Raises ValueError unless `value` is between 0 and 1 (NaN is not)."""
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} is a share between 0 and 1, got {value}")
+        raise ValueError(f"{name} is a share between 0 and 1, got {shown(value)}")
 
 
 def multiple(name: str, value: int, of: int, what: str) -> None:
@@ -49,4 +65,4 @@ def multiple(name: str, value: int, of: int, what: str) -> None:
     if value <= 0 or value % of:
         low = max(value // of, 0) * of
         near = f"{low} or {low + of}" if low else f"{of}"
-        raise ValueError(f"{name} is {value}; it must be a positive multiple of {what}, such as {near}")
+        raise ValueError(f"{name} is {shown(value)}; it must be a positive multiple of {what}, such as {near}")

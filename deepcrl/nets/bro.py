@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.checks import at_least, multiple
+from deepcrl.core.checks import at_least, at_most, multiple
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import Dense, DenseStack, activation_of, norms_of
+from deepcrl.nets.layers import MAX_DEPTH, Dense, DenseStack, activation_of, norms_of
 
 
 @ENCODERS.register("bro")
@@ -32,6 +32,7 @@ class BroNet(nn.Module):
     ) -> None:
         super().__init__()
         multiple("encoder.depth", depth, 2, "2, the Dense layers of a block")
+        at_most("encoder.depth", depth, MAX_DEPTH)
         at_least("encoder.width", width, 1)
         self._activation = activation_of(activation)
         self.stem = Dense(in_dim, width, generator)

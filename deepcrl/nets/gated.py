@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.checks import at_least
+from deepcrl.core.checks import at_least, at_most
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import Dense, DenseStack, activation_of, norms_of
+from deepcrl.nets.layers import MAX_DEPTH, Dense, DenseStack, activation_of, norms_of
 
 
 @ENCODERS.register("gated")
@@ -39,6 +39,7 @@ class Highway(nn.Module):
         """The more negative `gate_bias`, the more of the stem's output reaches the head at first."""
         super().__init__()
         at_least("encoder.depth", depth, 1)
+        at_most("encoder.depth", depth, MAX_DEPTH)
         at_least("encoder.width", width, 1)
         self._activation = activation_of(activation)
         self.stem = Dense(in_dim, width, generator)

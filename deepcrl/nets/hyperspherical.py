@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepcrl.core.checks import at_least, multiple
+from deepcrl.core.checks import at_least, at_most, multiple
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import activation_of
+from deepcrl.nets.layers import MAX_DEPTH, activation_of
 
 EPS = 1e-8
 """Keeps the zero vector apart, in the norms and after the activation."""
@@ -43,6 +43,7 @@ class Hyperspherical(nn.Module):
         """`input_shift` is appended to the input, whose length the first normalisation would otherwise lose."""
         super().__init__()
         multiple("encoder.depth", depth, 2, "2, the Dense layers of a block")
+        at_most("encoder.depth", depth, MAX_DEPTH)
         at_least("encoder.width", width, 1)
         at_least("encoder.expansion", expansion, 1)
         blocks, hidden = depth // 2, expansion * width

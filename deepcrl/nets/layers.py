@@ -22,6 +22,8 @@ from deepcrl.kernels.reference import LN_EPS
 Layer = Callable[[Tensor], Tensor]
 """[B, in] -> [B, out]."""
 
+MAX_DEPTH = 10_000
+"""Layers, of which nobody has trained as many: that is known before the first of them is built."""
 ACTIVATIONS: dict[str, Layer] = {**reference.ACTIVATIONS, "gelu": F.gelu, "tanh": torch.tanh}
 
 

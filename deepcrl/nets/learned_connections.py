@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.checks import at_least, multiple
+from deepcrl.core.checks import at_least, at_most, multiple
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import Dense, DenseStack, activation_of, matmul, norms_of
+from deepcrl.nets.layers import MAX_DEPTH, Dense, DenseStack, activation_of, matmul, norms_of
 
 
 @ENCODERS.register("learned_connections")
@@ -42,6 +42,7 @@ class HyperConnections(nn.Module):
         at_least("encoder.block_layers", block_layers, 1)
         at_least("encoder.num_streams", num_streams, 1)
         multiple("encoder.depth", depth, block_layers, f"block_layers={block_layers}")
+        at_most("encoder.depth", depth, MAX_DEPTH)
         blocks = depth // block_layers
         self._activation, self._block_layers = activation_of(activation), block_layers
         self.stem = Dense(in_dim, width, generator)

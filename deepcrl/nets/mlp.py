@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.checks import at_least
+from deepcrl.core.checks import at_least, at_most
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import Dense, activation_of, norms_of
+from deepcrl.nets.layers import MAX_DEPTH, Dense, activation_of, norms_of
 
 
 @ENCODERS.register("mlp")
@@ -33,6 +33,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         at_least("encoder.depth", depth, 1)
+        at_most("encoder.depth", depth, MAX_DEPTH)
         at_least("encoder.width", width, 1)
         self._activation = activation_of(activation)
         sizes = [in_dim, *depth * [width]]

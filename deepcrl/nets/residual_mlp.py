@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.checks import at_least, multiple, one_of, suggest
+from deepcrl.core.checks import at_least, at_most, multiple, one_of, suggest
 from deepcrl.core.components import ENCODERS
 from deepcrl.kernels import dispatch
 from deepcrl.kernels.reference import ACTIVATIONS, LN_EPS
 from deepcrl.kernels.trunk import residual_trunk
-from deepcrl.nets.layers import Dense, uniform
+from deepcrl.nets.layers import MAX_DEPTH, Dense, uniform
 
 NORMS = ("layer_norm", "none")
 """The norms that the trunk's kernels know."""
@@ -146,6 +146,7 @@ def check_sizes(depth: int, width: int, block_layers: int, activation: str, norm
     """Raises ValueError for a shape or a name that no residual trunk can have."""
     at_least("encoder.block_layers", block_layers, 1)
     multiple("encoder.depth", depth, block_layers, f"block_layers={block_layers}")
+    at_most("encoder.depth", depth, MAX_DEPTH)
     multiple("encoder.width", width, 16, "16")
     one_of("activation of a residual trunk", activation, ACTIVATIONS)
     one_of("norm of a residual trunk", norm, NORMS)

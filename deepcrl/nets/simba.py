@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.checks import at_least, multiple
+from deepcrl.core.checks import at_least, at_most, multiple
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import Dense, DenseStack, activation_of, norms_of
+from deepcrl.nets.layers import MAX_DEPTH, Dense, DenseStack, activation_of, norms_of
 
 
 @ENCODERS.register("simba")
@@ -33,6 +33,7 @@ class SimBa(nn.Module):
     ) -> None:
         super().__init__()
         multiple("encoder.depth", depth, 2, "2, the Dense layers of a block")
+        at_most("encoder.depth", depth, MAX_DEPTH)
         at_least("encoder.width", width, 1)
         at_least("encoder.expansion", expansion, 1)
         blocks, hidden = depth // 2, expansion * width

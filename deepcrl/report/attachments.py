@@ -14,11 +14,13 @@ from deepcrl.report.groups import Group
 from deepcrl.report.maps import maps
 from deepcrl.report.numbers import rounded
 from deepcrl.report.read import lies_within
+from deepcrl.report.sizes import sizes
 from deepcrl.run.checkpoint import find, list_checkpoints
 from deepcrl.run.directory import RunDir
 
 MAX_FILM_BYTES = 6_000_000
 """Films beyond this sum are linked instead of embedded, so that a page with many runs still opens at once."""
+BYTES_PER_WEIGHT = 4
 MAX_MAPPED = 8
 """Configurations whose checkpoint is looked into: each takes an episode."""
 
@@ -58,11 +60,15 @@ class Maps:
             return {}
         self._left -= 1
         try:
-            if not lies_within(checkpoints[-1].path, run.path):
+            newest = checkpoints[-1].path
+            if not all(lies_within(path, run.path) for path in (newest, *newest.iterdir())):
                 raise ValueError("its checkpoints are links that lead out of the run")
             checkpoint = find(run.path)
             if names_module(checkpoint.config):
                 raise ValueError("its env.id names a module, which a report does not import")
+            size = sizes(checkpoint.config)
+            if size and BYTES_PER_WEIGHT * size.parameters > sum(p.stat().st_size for p in newest.iterdir()):
+                raise ValueError("its settings are of larger networks than it holds")
             return rounded(maps(checkpoint))
         except UNBUILDABLE as error:
             self._failed.append(f"{run.path}: no value map, {' '.join(str(error).split())}")

@@ -7,12 +7,14 @@ from typing import Any
 
 MAX_DEPTH = 20
 """Of settings within settings."""
+MAX_VALUES = 10_000
 UNBUILDABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError, OSError)
 """What building a run of arbitrary settings and checkpoints may raise: the page then lacks a number or a picture."""
 
 
 def check_config(config: Any) -> None:
     """Raises ValueError, in one line, unless the settings that the report reads are there and of their types."""
+    _check_size(config)
     if not (isinstance(config, dict) and isinstance(config.get("env"), dict) and "name" in config["env"]):
         raise ValueError("config.yaml names no env")
     for group in ("env", "eval_env"):
@@ -33,6 +35,17 @@ def names_module(config: dict[str, Any]) -> bool:
     """Whether building the run's environment would import a module that its id names (`module:Name-v0`)."""
     envs = [config.get(group) for group in ("env", "eval_env")]
     return any(isinstance(env, dict) and ":" in str(env.get("id", "")) for env in envs)
+
+
+def _check_size(config: Any) -> None:
+    """YAML of a kilobyte may name one list in another, over and over, or in itself."""
+    left, count = [config], 0
+    while left:
+        value = left.pop()
+        count += 1
+        if count > MAX_VALUES:
+            raise ValueError(f"config.yaml holds more than {MAX_VALUES:,} values")
+        left += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _check_values(value: Any, depth: int) -> None:

@@ -16,11 +16,17 @@ import yaml
 
 from deepcrl.report.check import check_config
 from deepcrl.run.directory import RunDir
-from deepcrl.run.metrics import COUNTERS, read_rows
+from deepcrl.run.metrics import COUNTERS, parse_row
 from deepcrl.train.validate import validated
 
 SCORE = "eval/time_at_goal"
 UNMEASURED = math.nan
+MAX_BYTES = (100_000, 256 * 2**20, 16 * 2**20)
+"""Of config.yaml, metrics.jsonl and environment.json: many times what a run writes, and read in seconds."""
+MAX_MEASURED = 1e100
+"""Of any metric: sums and pictures of larger ones are none."""
+MAX_BAD_LINES = 1000
+"""More than there are rows."""
 ACTING = "acting"
 """What tells the agent that acts from learners beside it, as the setting `learner`."""
 
@@ -83,7 +89,10 @@ class Found:
 
 def lies_within(path: Path, directory: Path) -> bool:
     """Whether `path` is in `directory` once links are followed: a link in somebody's run could lead to any file."""
-    return path.resolve().is_relative_to(directory.resolve())
+    try:
+        return path.resolve().is_relative_to(directory.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return False
 
 
 def read_runs(paths: Iterable[str | Path]) -> Found:
@@ -142,18 +151,42 @@ def _read(directory: Path) -> RunRecord:
     run = RunDir(directory)
     if not run.config_path.exists():
         raise ValueError("there is no config.yaml")
-    for path in (run.config_path, run.metrics_path, run.environment_path):
-        if not lies_within(path, directory):
-            raise ValueError(f"{path.name} is a link that leads out of the run")
+    for path, most in zip((run.config_path, run.metrics_path, run.environment_path), MAX_BYTES, strict=True):
+        _check_file(path, directory, most)
     try:
         config = yaml.safe_load(run.config_path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError("config.yaml is damaged") from error
     check_config(config)
-    rows, num_bad = read_rows(run.metrics_path) if run.metrics_path.exists() else ([], 0)
+    rows, num_bad = _rows(run.metrics_path) if run.metrics_path.exists() else ([], 0)
     if not rows:
         raise ValueError("there are no metrics yet")
     return RunRecord(directory, config, rows, num_bad, _last_start(run.environment_path))
+
+
+def _check_file(path: Path, directory: Path, most: int) -> None:
+    """Raises ValueError for what cannot be read, or would never end: a pipe, a device, gigabytes of anything."""
+    if not lies_within(path, directory):
+        raise ValueError(f"{path.name} is a link that leads out of the run")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path.name} is no file")
+    if path.exists() and path.stat().st_size > most:
+        raise ValueError(f"{path.name} has {path.stat().st_size:,} bytes, and a run's has at most {most:,}")
+
+
+def _rows(path: Path) -> tuple[list[dict[str, float]], int]:
+    """As `read_rows`, but ValueError where nearly all lines are no rows: there may be millions of them."""
+    rows, num_bad = [], 0
+    with path.open("rb") as file:
+        for line in file:
+            row = parse_row(line)
+            if row is not None and not any(MAX_MEASURED < abs(value) < math.inf for value in row.values()):
+                rows.append(row)
+                continue
+            num_bad += 1
+            if num_bad > len(rows) + MAX_BAD_LINES:
+                raise ValueError(f"{path.name} is damaged: of its first lines {num_bad:,} are no rows")
+    return rows, num_bad
 
 
 def _with_learners(run: RunRecord) -> tuple[list[RunRecord], list[str]]:

@@ -21,7 +21,7 @@ MAX_NAME = 100
 def write_page(found: Found, path: Path, title: str, *, with_maps: bool = True) -> None:
     """Writes the page as one HTML file; `with_maps` says whether to draw what the checkpoints show."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, page(content(found, title, path.parent, with_maps=with_maps)))
+    write_atomic(path, _utf8(page(content(found, title, path.parent, with_maps=with_maps))))
 
 
 def write_csv(found: Found, path: Path) -> None:
@@ -35,7 +35,12 @@ def write_csv(found: Found, path: Path) -> None:
             numbers = [x for e in finals for x in (("", "", "") if e is None else (e.value, e.low, e.high))]
             table.writerow([task.name, group.label, len(group.runs), *numbers])
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text.getvalue())
+    write_atomic(path, _utf8(text.getvalue()))
+
+
+def _utf8(text: str) -> bytes:
+    """Names of files need not be UTF-8; what is not is spelled as JSON and Python do, `\\udcff`."""
+    return text.encode(errors="backslashreplace")
 
 
 def write_pngs(found: Found, directory: Path) -> list[Path]:

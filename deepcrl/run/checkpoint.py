@@ -216,16 +216,18 @@ def _is_checkpoint(where: Path) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     """Reads the checkpoint at `path`, on the CPU, after checking its version and its digest."""
     try:
+        if not (path / _META).is_file():  # a pipe would never end
+            raise FileNotFoundError(path / _META)
         meta = json.loads((path / _META).read_text())
         version, sha256 = meta["format_version"], meta["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"Checkpoint {path} has no readable {_META}{_alternative(path)}") from error
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"Checkpoint {path} has format version {version}; this deepcrl reads version {FORMAT_VERSION}"
         )
     try:
-        if not (path / _STATE).exists() or _digest(path / _STATE) != sha256:
+        if not (path / _STATE).is_file() or _digest(path / _STATE) != sha256:
             raise CheckpointError(f"Checkpoint {path} is truncated or corrupted (SHA-256 differs){_alternative(path)}")
         content = state_file.read(path / _STATE)
     except StateError as error:  # a file with a matching digest that is none of ours

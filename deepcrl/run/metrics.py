@@ -48,7 +48,7 @@ def _plain(value: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _parse(line: bytes) -> dict[str, float] | None:
+def parse_row(line: bytes) -> dict[str, float] | None:
     """Returns the row of a line, None if it is torn, or holds anything but numbers, or counters that are no count."""
     try:
         row = json.loads(line)
@@ -68,7 +68,7 @@ def _is_number(value: object) -> bool:
 
 def read_rows(path: str | Path) -> tuple[list[dict[str, float]], int]:
     """Returns the rows of a JSONL file, oldest first, and the number of lines that are no row."""
-    parsed = [_parse(line) for line in Path(path).read_bytes().splitlines()]
+    parsed = [parse_row(line) for line in Path(path).read_bytes().splitlines()]
     rows = [row for row in parsed if row is not None]
     return rows, len(parsed) - len(rows)
 
@@ -91,7 +91,7 @@ def cut_back(path: str | Path, env_steps: int, grad_steps: int, num_rows: int | 
     content = path.read_bytes() if path.exists() else b""
     kept, num_damaged, lines = [], 0, content.splitlines(keepends=True)
     for line in lines:
-        row = _parse(line)
+        row = parse_row(line)
         if row is None:
             num_damaged += line.endswith(b"\n")  # a line without an end is what a killed process leaves, after the rest
         elif row["env_steps"] <= env_steps and row["grad_steps"] <= grad_steps:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from deepcrl.core.checks import at_least, at_most, suggest
+from deepcrl.core.checks import at_least, at_most, shown, suggest
 from deepcrl.envs.physics.engines import ENGINES
 from deepcrl.envs.settings import RESET_POLICIES
 from deepcrl.kernels.dispatch import KERNELS
@@ -20,6 +20,8 @@ MAX_THREADS = 256
 """On any machine; more only on one with so many cores. A process that asks for too many can start none at all."""
 MAX_COUNT = 2**31 - 1
 """Steps are kept as int32."""
+MAX_NUMBER = 2**63 - 1
+"""Of any whole number: PyTorch, NumPy and what reads a run's files hold no larger ones."""
 METRIC_GROUPS = ("train", "critic", "actor", "buffer", "blocks", "env", "eval", "time")
 
 
@@ -34,6 +36,9 @@ def validate(config: RunConfig) -> None:
     """Raises ValueError, in one line, for the first setting that makes no sense by itself or beside another."""
     for name in ("num_envs", "unroll_length", "batch_size", "num_eval_envs", "keep_checkpoints"):
         at_least(name, getattr(config, name), 1)
+    for name, value in vars(config).items():
+        if isinstance(value, int):
+            at_most(name, value, MAX_NUMBER)
     at_least("episode_length", config.episode_length, 2)  # shorter ones hold no later state to be a goal
     for name in ("total_env_steps", "total_grad_steps", "eval_every", "checkpoint_every", "grad_steps_per_unroll"):
         at_least(name, getattr(config, name), 1)
@@ -62,6 +67,8 @@ def validate(config: RunConfig) -> None:
         raise ValueError(f"prefill_steps={config.prefill_steps} does not fit in the ring: buffer.capacity={capacity}")
     for group in (*GROUPS, *OPTIONAL_GROUPS):
         for name, value in (getattr(config, group) or {}).items():
+            if isinstance(value, int) and not -MAX_NUMBER <= value <= MAX_NUMBER:
+                raise ValueError(f"{group}.{name} must be at most {MAX_NUMBER}, got {shown(value)}")
             if isinstance(value, float) and not math.isfinite(value):  # NaN passes most comparisons
                 raise ValueError(f"{group}.{name} must be a finite number, got {value}")
     if config.log_blocks and config.cuda_graph:

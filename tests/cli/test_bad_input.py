@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from deepcrl.cli.hydra.overrides import warn_of_repeated
-from deepcrl.core.components import BUFFERS, ENERGIES, LOSSES
+from deepcrl.core.components import BUFFERS, ENCODERS, ENERGIES, LOSSES
 
 KNOWN_LOSSES, KNOWN_ENERGIES = ", ".join(LOSSES), ", ".join(ENERGIES)
 BAD = [
@@ -62,6 +63,13 @@ BAD = [
     ("--cfg jbo", "Unknown choice of --cfg 'jbo'. Did you mean 'job'? Known: all, hydra, job"),
     ("-c", "-c needs a value"),
     ("seed=${sed}", "seed: Interpolation key 'sed' not found"),
+    (
+        "--info nope",
+        "Unknown choice of --info 'nope'. Known: all, config, defaults, defaults-tree, plugins, searchpath",
+    ),
+    ("-i=al", "Unknown choice of -i 'al'. Did you mean 'all'? Known: "),
+    ("--experimental-rerun nowhere", "--experimental-rerun: there is no file nowhere"),
+    ("seed=range(3)", "seed=range(3) names several values: add -m to run each of them"),
     # Types
     ("seed=abc", "seed: Value 'abc' of type 'str' could not be converted to Integer"),
     ("seed=1.5", "seed: Value '1.5' of type 'float' could not be converted to Integer"),
@@ -105,6 +113,11 @@ BAD = [
     ("reset=resmple", "Unknown reset policy 'resmple'. Did you mean 'resample'? Known: fixed, resample"),
     ("energy=iqe agent.embedding_dim=12", "energy.component_dim=8 does not divide agent.embedding_dim=12"),
     ("energy=mrn agent.embedding_dim=1", "energy=mrn splits embeddings in two: agent.embedding_dim=1 is too small"),
+    (f"seed={2**63}", "seed must be at most 9223372036854775807, got 9223372036854775808"),
+    (f"num_eval_envs={10**30}", "num_eval_envs must be at most 9223372036854775807, got 1"),
+    (f"batch_size={10**400}", "batch_size must be at most 9223372036854775807, got 1"),
+    (f"relabel=next_k relabel.k={10**30}", "relabel.k must be at most 9223372036854775807, got 1"),
+    *((f"encoder={name} encoder.depth=20000", "encoder.depth must be at most 10000, got 20000") for name in ENCODERS),
     # Learners beside the agent that acts
     ("learners.deep.encoder.depth=8", "Unknown learner 'deep'. Known: none (a + adds one: +learners.deep.encoder."),
     ("+learners.deep.encoder.depth=deep", "encoder.depth='deep' is no int, such as 4"),
@@ -123,6 +136,9 @@ BAD = [
     # Far more than any machine has, and known without taking it
     ("buffer.capacity=20_000_000 num_envs=100 total_env_steps=10_000_000_000", "Not enough memory: "),
     ("encoder.width=65536 encoder.depth=1024", "Not enough memory: "),
+    (f"agent.embedding_dim={2**63 - 8}", "Not enough memory: no machine holds such networks; lower encoder.depth, "),
+    (f"buffer.capacity={2**62} total_env_steps={2**63 - 1}", "Not enough memory: no machine holds such rings; lower "),
+    (f"agent.evaluation=best_of agent.num_candidates={2**63 - 8}", "Not enough memory: no machine holds such steps; "),
 ]
 
 
@@ -144,7 +160,7 @@ def test_what_to_lower(deepcrl, tiny) -> None:
     assert deepcrl("train", *tiny, "run_dir=run", *ring.split()).error.endswith("lower buffer.capacity or num_envs")
     networks = "encoder.width=65536 encoder.depth=1024"
     error = deepcrl("train", *tiny, "run_dir=run", *networks.split()).error
-    assert error.endswith("lower encoder.depth or encoder.width")
+    assert error.endswith("lower encoder.depth, encoder.width or agent.embedding_dim")
 
 
 @pytest.mark.parametrize(
@@ -211,12 +227,20 @@ def test_a_bad_name_in_a_sweep_stops_it_before_its_first_run(deepcrl, tiny, tmp_
             "play run --tiles many",
             "argument --tiles: a whole number of at least 1 is needed, got 'many' (deepcrl play --help",
         ),
+        *((f"{verb} ''", "argument run_dir: '' names nothing: give a path") for verb in ("eval", "export")),
+        ("play ''", "'' names nothing: give a path (is a shell variable not set?)"),
+        ("report ''", "argument PATH: '' names nothing: give a path"),
+        ("export run out=", "argument FILE.npz: '' names nothing: give a path"),
+        ("play 'a\nb' --x", "unrecognized arguments: --x"),
+        ("list 'a\x1bb'", "Unknown kind 'a\\x1bb'. Known: "),
+        ("eval 'a\x1bb'", "There is no checkpoint to read: a\\x1bb does not exist"),
+        (f"eval {'x/' * 3000}", f"There is no checkpoint to read: {'x/' * 150}... "),
         ("eval nowhere", "There is no checkpoint to read: nowhere does not exist"),
         ("play nowhere", "There is no checkpoint to read: nowhere does not exist"),
     ],
 )
 def test_the_other_verbs_refuse(deepcrl, arguments: str, message: str) -> None:
-    assert deepcrl(*arguments.split()).error.startswith(message)
+    assert deepcrl(*shlex.split(arguments)).error.startswith(message)
 
 
 def test_the_traceback_is_there_for_those_who_ask(deepcrl, monkeypatch: pytest.MonkeyPatch) -> None:

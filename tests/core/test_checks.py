@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deepcrl.core.checks import above, at_least, multiple, one_of, share
+from deepcrl.core.checks import above, at_least, at_most, multiple, one_of, printable, share, shown, suggest
 
 NAN = float("nan")
 
@@ -24,6 +24,7 @@ def test_a_share_lies_between_0_and_1(value: float) -> None:
         (at_least, 2.0, NAN, "x must be at least 2, got nan"),
         (above, 2.1, 2, "x must be greater than 2, got 2"),
         (above, 3, NAN, "x must be greater than 2, got nan"),
+        (at_most, 2, 10**400, rf"x must be at most 2, got 1{'0' * 79}\.\.\. \(401 characters\)"),
     ],
 )
 def test_a_bound_is_kept(check: Any, good: float, bad: float, message: str) -> None:
@@ -45,3 +46,14 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
         ValueError, match="^Unknown norm 'layernorm'. Did you mean 'layer_norm'. Known: layer_norm, none$"
     ):
         one_of("norm", "layernorm", ("none", "layer_norm"))
+
+
+def test_a_message_repeats_the_beginning_of_a_long_value() -> None:
+    assert shown("x" * 80) == "x" * 80
+    assert shown("x" * 81) == f"{'x' * 80}... (81 characters)"
+    assert suggest("loss", "x" * 5000, ["dcl"]) == f"Unknown loss '{'x' * 80}... (5,000 characters)'. Known: dcl"
+
+
+def test_a_terminal_gets_plain_characters() -> None:
+    assert printable("größe 50% 🤖 'a'") == "größe 50% 🤖 'a'"
+    assert printable("\x1b[31m\n\u202e\udcff") == "\\x1b[31m\\n\\u202e\\udcff"

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from deepcrl.core.components import ENCODERS
+from deepcrl.report import read
 from deepcrl.report.check import check_config, names_module
 from deepcrl.report.content import content
 from deepcrl.report.read import read_runs
+from deepcrl.report.write import write_csv, write_page, write_pngs
+from deepcrl.run import checkpoint
 
 CONFIG: dict[str, Any] = {"env": {"name": "nowhere"}, "seed": 3}
 ROW = {"env_steps": 10, "grad_steps": 1, "wall_seconds": 2.0, "eval/time_at_goal": 5.0}
@@ -151,3 +157,86 @@ def test_an_env_whose_id_names_a_module_is_not_built(write, tmp_path: Path, monk
     config = yaml.safe_load((path / "config.yaml").read_text()) | {"env": {"name": "gymnasium", "id": "this:X-v0"}}
     (path / "config.yaml").write_text(yaml.safe_dump(config))
     assert content(read_runs([path]), "title", tmp_path)["tasks"][0]["groups"][0]["parameters"] is None
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl", "environment.json"])
+@pytest.mark.parametrize("what", ["pipe", "folder", "loop", "large"])
+def test_only_files_of_a_bounded_size_are_read(
+    name: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = run_of(tmp_path / "bad")
+    run_of(tmp_path / "good")
+    (path / name).unlink(missing_ok=True)
+    said = f"{name} is no file"
+    if what == "pipe":
+        os.mkfifo(path / name)
+    elif what == "folder":
+        (path / name).mkdir()
+    elif what == "loop":
+        (path / name).symlink_to(name)
+        said = "there is no config.yaml" if name == "config.yaml" else f"{name} is a link that leads out of the run"
+    else:
+        monkeypatch.setattr(read, "MAX_BYTES", (200, 200, 200))
+        (path / name).write_text("x" * 201)
+        said = f"{name} has 201 bytes, and a run's has at most 200"
+    found = read_runs([tmp_path])
+    assert [run.path.name for run in found.runs] == ["good"]
+    assert found.notes == [f"{path}: {said}; left out"]
+
+
+def test_yaml_that_says_one_thing_over_and_over(tmp_path: Path) -> None:
+    lists = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 18)]
+    run_of(tmp_path / "bad", "\n".join(["a0: &a0 x", *lists, "env: {name: *a17}"]))
+    run_of(tmp_path / "good")
+    assert read_runs([tmp_path]).notes == [f"{tmp_path / 'bad'}: config.yaml holds more than 10,000 values; left out"]
+
+
+def test_lines_that_are_no_rows_are_not_read_to_the_end(tmp_path: Path) -> None:
+    run_of(tmp_path / "bad", rows=[json.dumps(ROW), *["x"] * 2000])
+    run_of(tmp_path / "good", rows=[*["x"] * 1000, json.dumps(ROW)])
+    found = read_runs([tmp_path])
+    assert [run.num_bad_lines for run in found.runs] == [1000]
+    assert found.notes[0].endswith("metrics.jsonl is damaged: of its first lines 1,002 are no rows; left out")
+
+
+@pytest.mark.parametrize(("value", "num_bad"), [(1e100, 0), (1.7e308, 5)])
+def test_numbers_without_a_sum_are_none(value: float, num_bad: int, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        rows = [json.dumps(ROW | {"env_steps": 10 * i, "eval/time_at_goal": value}) for i in range(5)]
+        rows += [json.dumps(ROW)]
+        run_of(tmp_path / f"{seed}", CONFIG | {"seed": seed}, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read_runs([tmp_path])
+        write_page(found, tmp_path / "page.html", "title")
+        write_csv(found, tmp_path / "table.csv")
+        write_pngs(found, tmp_path)
+    assert [run.num_bad_lines for run in found.runs] == [num_bad] * 2
+
+
+def test_a_folder_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    run_of(tmp_path / "\udcff")
+    write_page(read_runs([tmp_path]), tmp_path / "page.html", "\udcff")
+    write_csv(read_runs([tmp_path]), tmp_path / "table.csv")
+    assert "/\\udcff" in (tmp_path / "page.html").read_text()
+
+
+def test_a_checkpoint_of_larger_networks_than_its_file_is_not_built(
+    tiny, write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "run", [0, 1])
+    wide = tiny(encoder=ENCODERS.defaults("residual_mlp") | {"width": 4096}).to_dict()
+    checkpoint.save(path / "checkpoints", {"config": wide, "run": {}}, env_steps=1, grad_steps=1, keep=1)
+    monkeypatch.setattr("deepcrl.report.attachments.maps", lambda _: pytest.fail("built"))
+    notes = content(read_runs([path]), "title", tmp_path)["notes"]
+    assert notes == [f"{path}: no value map, its settings are of larger networks than it holds"]
+
+
+@pytest.mark.parametrize("name", ["meta.json", "state.pt"])
+def test_a_checkpoints_files_may_not_lead_out_either(name: str, write, tmp_path: Path) -> None:
+    path = write(tmp_path / "run", [0, 1])
+    saved = checkpoint.save(path / "checkpoints", {"config": {}}, env_steps=1, grad_steps=1, keep=1)
+    (saved.path / name).rename(tmp_path / name)
+    (saved.path / name).symlink_to(tmp_path / name)
+    notes = content(read_runs([path]), "title", tmp_path)["notes"]
+    assert notes == [f"{path}: no value map, its checkpoints are links that lead out of the run"]

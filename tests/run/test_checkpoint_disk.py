@@ -114,3 +114,12 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     assert checkpoint.list_checkpoints(tmp_path) == []
     path = save(tmp_path, 100)
     assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("name", ["meta.json", "state.pt"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path, 100)
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    said = {"meta.json": "has no readable meta.json", "state.pt": "is truncated or corrupted (SHA-256 differs)"}
+    assert refuses(path) == f"Checkpoint {path} {said[name]}"

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -20,9 +21,10 @@ from omegaconf.errors import (
 )
 
 from deepcrl.cli.plugin_fault import plugin_fault
-from deepcrl.core.checks import suggest
+from deepcrl.core.checks import printable, suggest
 from deepcrl.core.components import REGISTRIES
 from deepcrl.core.contract.first_call import ContractError
+from deepcrl.core.files import user_path
 from deepcrl.core.types import EnvError
 from deepcrl.run.checkpoint import CheckpointError
 from deepcrl.run.recorder import RecordError
@@ -34,6 +36,8 @@ class UserError(Exception):
     """An error that the user can correct; the message is one line."""
 
 
+MAX_WORD = 300
+"""Characters of a word that a message repeats: a value may be of any length."""
 MAX_OWNERS = 3
 """How many options that do have an unknown setting are named in the message about it."""
 USER_ERRORS = (
@@ -43,8 +47,9 @@ USER_ERRORS = (
 
 
 def fail(message: str) -> NoReturn:
-    """Prints `message` as an error and exits with status 2."""
-    print(f"deepcrl: {message}", file=sys.stderr)
+    """Prints `message` as an error, its longest words cut, and exits with status 2."""
+    cut = re.sub(rf"\S{{{MAX_WORD + 1},}}", lambda word: f"{word[0][:MAX_WORD]}...", message)
+    print("deepcrl:", "\n".join(map(printable, cut.splitlines())), file=sys.stderr)
     raise SystemExit(2)
 
 
@@ -52,7 +57,7 @@ class ArgumentParser(argparse.ArgumentParser):
     """Answers a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
-        fail(f"{message} ({self.prog} --help shows the usage)")
+        fail(printable(f"{message} ({self.prog} --help shows the usage)"))
 
 
 def int_at_least(minimum: int) -> Callable[[str], int]:
@@ -64,6 +69,13 @@ def int_at_least(minimum: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def given_path(text: str) -> Path:
+    """An argparse type: a path, `~` expanded; an empty one is a shell variable that is not set, not this folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing: give a path (is a shell variable not set?)")
+    return user_path(text)
 
 
 @contextmanager
@@ -108,7 +120,7 @@ def _reworded(error: BaseException) -> str:
         return suggest(group, name, error.options)
     if isinstance(error, OverrideParseException):
         return f"Cannot read the override {error.override!r}; an override is KEY=VALUE, such as encoder.depth=16"
-    ambiguous = re.match(r"Ambiguous value for argument '(.*)'", str(error))
+    ambiguous = re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", str(error))
     if ambiguous:
         return f"{ambiguous[1].lstrip('+')} names several values: add -m to run each of them"
     cause = (error.__cause__ or error.__context__) if isinstance(error, HydraException) else error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, RangeSweep
@@ -25,10 +26,27 @@ FLAGS = (
     *("--experimental-rerun", "-i", "--info"),
 )
 
-TAKE_A_VALUE = ("-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir")
+TAKE_A_VALUE = (
+    "--experimental-rerun",
+    "-c",
+    "--cfg",
+    "-p",
+    "--package",
+    "-cp",
+    "--config-path",
+    "-cn",
+    "--config-name",
+    "-cd",
+    "--config-dir",
+)
 MAX_DIGITS = 1000
 """Of a value: beyond, Python would not read a number, and no setting needs one."""
-CFG_CHOICES = ("job", "hydra", "all")
+INFO = ("-i", "--info")
+CHOICES = {
+    **dict.fromkeys(("-c", "--cfg"), ("job", "hydra", "all")),
+    **dict.fromkeys(INFO, ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")),
+}
+"""Of flags."""
 
 
 def split(override: str) -> tuple[str, str]:
@@ -113,8 +131,11 @@ def _check_flag(flag: str, value: str) -> None:
         raise ValueError(suggest("flag", flag, FLAGS))
     if flag in TAKE_A_VALUE and not value:
         raise ValueError(f"{flag} needs a value")
-    if flag in ("-c", "--cfg") and value not in CFG_CHOICES:
-        raise ValueError(suggest(f"choice of {flag}", value, CFG_CHOICES))
+    if flag == "--experimental-rerun" and not Path(value).is_file():
+        raise ValueError(f"{flag}: there is no file {value}")
+    choices, is_left_out = CHOICES.get(flag, ()), flag in INFO and (not value or re.search("^-|=", value))
+    if choices and value not in choices and not is_left_out:
+        raise ValueError(suggest(f"choice of {flag}", value, choices))
 
 
 def _unreadable(argument: str) -> str:
@@ -162,14 +183,19 @@ def check_used(agent: str, overrides: list[str]) -> None:
 
 
 def to_hydra_syntax(arguments: list[str]) -> list[str]:
-    """Rewrites two kinds of overrides: keys of a dict, and groups set to null.
+    """Rewrites two kinds of overrides, keys of a dict and groups set to null, and a flag.
 
     `env.kwargs.x=1` becomes `++env.kwargs.x=1`, since the schema does not list a dict's keys. `sa_encoder=null` becomes
-    `~sa_encoder`, Hydra's syntax for a group without an option.
+    `~sa_encoder`, Hydra's syntax for a group without an option. `--info` alone becomes `--info=all`.
     """
     dicts, nulls = _dict_prefixes(), [f"{group}=null" for group in OPTIONAL_GROUPS]
     arguments = [f"++{argument}" if argument.startswith(dicts) else argument for argument in arguments]
-    return [f"~{split(argument)[0]}" if argument in nulls else argument for argument in arguments]
+    arguments = [f"~{split(argument)[0]}" if argument in nulls else argument for argument in arguments]
+    following = [*arguments[1:], ""]
+    return [
+        f"{word}=all" if word in INFO and after not in CHOICES[word] else word
+        for word, after in zip(arguments, following, strict=True)
+    ]
 
 
 def _dict_prefixes() -> tuple[str, ...]:

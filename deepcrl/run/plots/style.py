@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ STYLE: Any = {
     "ytick.major.size": 0,
     "legend.frameon": False,
     "legend.fontsize": 8,
+    "text.parse_math": False,  # a name may hold any characters
 }
 AXES = {"env_steps": "environment steps", "grad_steps": "gradient steps"}
 
@@ -43,7 +45,10 @@ AXES = {"env_steps": "environment steps", "grad_steps": "gradient steps"}
 def save_png(figure: Figure, path: Path) -> None:
     """Writes `figure` to `path`, whole or not at all, and makes the folders above it."""
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=140)
+    with warnings.catch_warnings():
+        # A name may hold any characters, and be of any length: some are drawn as a box, and the axes may have no room
+        warnings.filterwarnings("ignore", "Glyph .* missing|constrained_layout not applied")
+        figure.savefig(image, format="png", dpi=140)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, image.getvalue())
 

@@ -4,7 +4,8 @@ and for reports.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -50,25 +51,31 @@ def agent_sizes(config: RunConfig, spec: EnvSpec, device: torch.device, *, opera
     data, with the stand-ins of `dry_run`. On a GPU these steps are counted as those of the eager kernels. Raises
     ValueError for parts that do not fit together.
     """
-    with dispatch.chosen(config.kernels):
-        try:
-            parameters = _parameters(config, spec)
-        except (RuntimeError, OverflowError) as error:  # a tensor of more bytes than a number can hold
-            if "overflow" not in str(error) and not isinstance(error, OverflowError):
-                raise
-            raise ValueError(
-                "Not enough memory: no machine holds such networks; lower encoder.depth or width"
-            ) from error
+    networks = countable("networks", "encoder.depth, encoder.width or agent.embedding_dim")
+    with dispatch.chosen(config.kernels), networks:
+        parameters = _parameters(config, spec)
     on_gpu = device.type == "cuda"
     network_bytes = AgentSizes(parameters, None).network_bytes
     with dispatch.chosen("eager" if on_gpu else config.kernels):
         try:
-            peak = (1 if on_gpu else 1 + HEAP_OVERHEAD) * peak_bytes(config, spec)
+            with countable("steps", "batch_size, num_eval_envs or agent.num_candidates"):
+                peak = (1 if on_gpu else 1 + HEAP_OVERHEAD) * peak_bytes(config, spec)
             step_bytes = max(round(peak) - network_bytes, 0)
         except RuntimeError:  # too deep to count call by call, or in need of real tensors: it may run all the same
             step_bytes = None
         per_action, per_update = _operations(config, spec, sum(parameters.values())) if operations else (None, None)
     return AgentSizes(parameters, step_bytes, per_action, per_update)
+
+
+@contextmanager
+def countable(what: str, lower: str) -> Iterator[None]:
+    """Raises ValueError, which says what to lower, for a tensor of more bytes than a number can hold."""
+    try:
+        yield
+    except (RuntimeError, OverflowError) as error:
+        if "overflow" not in str(error) and not isinstance(error, OverflowError):
+            raise
+        raise ValueError(f"Not enough memory: no machine holds such {what}; lower {lower}") from error
 
 
 def _parameters(config: RunConfig, spec: EnvSpec) -> dict[str, int]:

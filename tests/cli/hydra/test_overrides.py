@@ -8,7 +8,7 @@ import pytest
 
 from deepcrl.cli.hydra import overrides
 from deepcrl.cli.hydra.compose import compose_values
-from deepcrl.cli.hydra.overrides import translate_ids
+from deepcrl.cli.hydra.overrides import to_hydra_syntax, translate_ids
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,9 @@ def test_null_where_nothing_was_chosen(deepcrl, tiny) -> None:
 )
 def test_slurm_requeues_unless_the_user_says_how_often(arguments: list[str], extra: list[str]) -> None:
     assert overrides.requeued_by_default(["-m", *arguments]) == extra
+
+
+def test_info_by_itself_is_all_of_it() -> None:
+    assert to_hydra_syntax(["--info", "seed=3"]) == ["--info=all", "seed=3"]
+    assert to_hydra_syntax(["seed=3", "-i"]) == ["seed=3", "-i=all"]
+    assert to_hydra_syntax(["--info", "plugins", "--info=config"]) == ["--info", "plugins", "--info=config"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,11 @@ class MinariSource:
 def _open(path: str) -> Any:
     try:
         import minari
-        from minari.storage.datasets_root_dir import get_dataset_path
     except ImportError as error:
         raise ValueError(f"buffer.path={path} needs Minari: pip install 'deepcrl[offline]'") from error
-    folders = [root / "data" for root in (Path(path), get_dataset_path(path))]
+    # Not by Minari's own `get_dataset_path`, which makes the folder
+    local = Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
+    folders = [root / "data" for root in (Path(path), local / path)]
     folder = next((folder for folder in folders if folder.is_dir()), None)
     if folder is None:
         raise ValueError(f"buffer.path={path} is not there; it names {LAYOUTS}")

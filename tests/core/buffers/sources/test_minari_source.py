@@ -99,6 +99,14 @@ def test_refuses_a_dataset_that_is_not_here(minari_dataset) -> None:
         open_source("point/maze-v0")
 
 
+def test_looking_for_a_dataset_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINARI_DATASETS_PATH", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ValueError, match=r"^buffer.path=point/maze-v0 is not there; "):
+        open_source("point/maze-v0")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def damaged(minari_dataset, tmp_path: Path) -> Callable[..., str]:
     """The path of a dataset of two episodes in whose HDF5 file `change` has been called on the second."""
