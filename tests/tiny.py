@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,8 +42,8 @@ def tiny_config(**changes: Any) -> RunConfig:
     return validated(values | TINY | changes)
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The path of 20 random walks of 30 states in OGBench's layout, for `point_u_maze`."""
     rng = np.random.default_rng(0)
     position = rng.normal(size=(20, 30, 2)).cumsum(1)
@@ -53,8 +52,9 @@ def dataset(tmp_path: Path) -> str:
         "actions": rng.uniform(-1, 1, (600, 2)).astype(np.float32),
         "terminals": (np.arange(600) % 30 == 29).astype(np.float32),
     }
-    np.savez(tmp_path / "walks.npz", allow_pickle=False, **arrays)
-    return str(tmp_path / "walks.npz")
+    path = tmp_path_factory.mktemp("dataset") / "walks.npz"
+    np.savez(path, allow_pickle=False, **arrays)
+    return str(path)
 
 
 @pytest.fixture

@@ -60,6 +60,17 @@ def trained(config: Any) -> Snapshots:
     return memory
 
 
+_straight: dict[str, Snapshots] = {}
+
+
+def straight_run(config: Any) -> Snapshots:
+    """What an uninterrupted run of this configuration leaves; trained once for all tests that compare with it."""
+    key = repr(config)
+    if key not in _straight:
+        _straight[key] = trained(config)
+    return _straight[key]
+
+
 # Every generator is in use: evaluation draws actions too. The ring of 20 steps wraps four times.
 SAMPLED = {
     "agent": {"name": "crl", "embedding_dim": 8, "evaluation": "sample"},
@@ -69,7 +80,7 @@ SAMPLED = {
 
 def test_every_checkpoint_goes_on_bit_by_bit(tiny, same) -> None:
     config = tiny(**SAMPLED)
-    straight = trained(config)
+    straight = straight_run(config)
     assert len(straight.states) == 5
     end = load(straight.states[400, 64])
     for (env_steps, grad_steps), state in straight.states.items():
@@ -84,7 +95,7 @@ def test_every_checkpoint_goes_on_bit_by_bit(tiny, same) -> None:
 @pytest.mark.parametrize("at", [(0, 0), (60, 0), (100, 1), (100, 4), (200, 23), (400, 63), (400, 64)])
 def test_an_interrupt_anywhere_changes_nothing(tiny, same, at: tuple[int, int]) -> None:
     config = tiny(**SAMPLED)
-    straight = trained(config)
+    straight = straight_run(config)
     run, memory = build_run(config), Snapshots()
     fit(run, memory, StopAt(run, *at))
     assert list(memory.states)[-1] == at
@@ -112,7 +123,7 @@ class StopAtCheck(Interrupt):
 @pytest.mark.parametrize("number", [2, 20, 23, 26, 69, 71, 80, 301])
 def test_an_evaluation_or_an_unroll_cut_short_is_repeated_or_goes_on(tiny, same, number: int) -> None:
     config = tiny(**SAMPLED)
-    straight = trained(config)
+    straight = straight_run(config)
     run, memory = build_run(config), Snapshots()
     fit(run, memory, StopAtCheck(number))
     again = build_run(config)
@@ -124,7 +135,7 @@ def test_an_evaluation_or_an_unroll_cut_short_is_repeated_or_goes_on(tiny, same,
 
 def test_when_it_is_saved_changes_nothing(tiny, same, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny(**SAMPLED)
-    straight = trained(config)
+    straight = straight_run(config)
     now = iter(range(0, 10**9, 400))  # two looks at the clock are less than ten minutes apart, three are more
     monkeypatch.setattr("deepcrl.train.loop.time.monotonic", lambda: next(now))
     often = trained(config)
@@ -135,10 +146,10 @@ def test_when_it_is_saved_changes_nothing(tiny, same, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", sorted(AGENTS))
-@pytest.mark.parametrize("at", [0, 1, 4, 23, 39])
+@pytest.mark.parametrize("at", [0, 1, 4, 13, 19])
 def test_an_offline_run_goes_on_bit_by_bit(tiny, same, dataset: str, name: str, at: int) -> None:
-    config = tiny(agent=AGENTS.defaults(name), buffer={"name": "dataset", "path": dataset}, total_grad_steps=40)
-    straight = trained(config)
+    config = tiny(agent=AGENTS.defaults(name), buffer={"name": "dataset", "path": dataset}, total_grad_steps=20)
+    straight = straight_run(config)
     run, memory = build_run(config), Snapshots()
     fit(run, memory, StopAt(run, 0, at))
     assert list(memory.states)[-1] == (0, at)
@@ -146,7 +157,7 @@ def test_an_offline_run_goes_on_bit_by_bit(tiny, same, dataset: str, name: str, 
     again.load_state_dict(load(memory.states[0, at]))
     fit(again, memory, Interrupt())
     same(memory.rows, straight.rows)
-    same(load(memory.states[0, 40]), load(straight.states[0, 40]))
+    same(load(memory.states[0, 20]), load(straight.states[0, 20]))
 
 
 def test_the_seed_decides_everything(tiny, same) -> None:
@@ -160,7 +171,7 @@ def test_the_seed_decides_everything(tiny, same) -> None:
 @pytest.mark.parametrize("reset", ["resample", "fixed"])
 def test_each_agent_and_reset_policy_resumes(tiny, same, name: str, reset: str) -> None:
     config = tiny(agent=AGENTS.defaults(name), reset=reset, total_env_steps=160)
-    straight = trained(config)
+    straight = straight_run(config)
     run, memory = build_run(config), Snapshots()
     run.load_state_dict(load(straight.states[100, 4]))
     fit(run, memory, Interrupt())
@@ -173,7 +184,7 @@ def test_each_encoder_learns_and_resumes(tiny, same, name: str, precision: str) 
     encoder = ENCODERS.defaults(name) | {"depth": 8, "width": 16}
     config = tiny(encoder=encoder, precision=precision, total_env_steps=160)
     before = [p.detach().clone() for net in build_run(config).agent.networks.values() for p in net.parameters()]
-    straight = trained(config)
+    straight = straight_run(config)
     run, memory = build_run(config), Snapshots()
     run.load_state_dict(load(straight.states[100, 4]))
     fit(run, memory, Interrupt())

@@ -57,7 +57,7 @@ def compare(tensors, *, precision="fp32", block_layers=4, activation="swish", ch
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("rows", [1, 2, 17, 65])
 def test_equals_reference(rung, precision, rows):
-    compare(operands(rows, 32, 8), precision=precision)
+    compare(operands(rows, 32, 4), precision=precision, block_layers=2)
 
 
 @pytest.mark.parametrize(
