@@ -22,21 +22,32 @@ from typing import NoReturn
 FOLDER = "DEEPCRL_SWEEP_PROCESSES"
 """The environment variable that names the shared folder; there is one in the launcher's processes only."""
 STOP = "stop"
-ELSEWHERE = ("basic", "submitit_slurm")
-"""Launchers that have no processes of their own on this machine."""
+PARALLEL = ("joblib", "submitit_local", "ray")
+"""Launchers of which their names say that they have processes of their own on this machine."""
+ELSEWHERE = ("BasicLauncher", "SlurmLauncher", "RQLauncher", "RayAWSLauncher")
+"""Classes of launchers that have none: their runs are in this process, or on other machines."""
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
 
 
 def is_parallel(verb: str, arguments: list[str]) -> bool:
-    """Whether a command is a sweep with a launcher that has processes of its own on this machine."""
-    if verb != "train" or sys.platform == "win32" or FOLDER in os.environ:
+    """Whether a command is a sweep with a launcher that is known by name to have processes on this machine.
+
+    It costs nothing. Whatever else a command line or a config file chooses, `needs_supervision` knows when Hydra has
+    read it.
+    """
+    if verb != "train":
         return False
     if not any(re.fullmatch(r"--multirun|-[a-z]*m[a-z]*", argument) for argument in arguments):
         return False
     chosen = [argument.partition("=")[2] for argument in arguments if argument.startswith("hydra/launcher=")]
-    return bool(chosen) and chosen[-1] not in ELSEWHERE
+    return bool(chosen) and chosen[-1] in PARALLEL and needs_supervision(chosen[-1])
+
+
+def needs_supervision(launcher: str) -> bool:
+    """Whether runs of a launcher, of that class, are processes of this machine that nobody tells of signals yet."""
+    return sys.platform != "win32" and not is_supervised() and launcher not in ELSEWHERE
 
 
 def supervise(command: list[str]) -> NoReturn:

@@ -26,14 +26,14 @@ def main(arguments: list[str]) -> None:
         arguments = overrides.translate_ids(arguments)
     arguments = overrides.to_hydra_syntax(arguments)
     if overrides.is_sweep(arguments):
-        extra = [*overrides.name_runs_by_swept_settings(arguments), *overrides.requeued_by_default(arguments)]
+        extra = overrides.name_runs_by_swept_settings(arguments)
     else:
         extra = saved_choices(arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print errors itself; `one_line_errors` does it better
     completing = "-sc" in arguments or "--shell-completion" in arguments
     sys.argv = ["deepcrl" if completing else "deepcrl train", *overrides.flags_first([*extra, *arguments])]
     try:
-        with sweep.removed_if_refused():
+        with sweep.told_of_the_queue(), sweep.removed_if_refused():
             train()
     except AssertionError as error:  # OmegaConf's answer to `actor_encoder.depth=8` while there is no actor_encoder
         if "Unexpected type" in str(error) and (message := overrides.setting_of_unchosen_group(arguments)):

@@ -12,6 +12,7 @@ import yaml
 from deepcrl.core.settings import flatten, lookup, split_key, updated
 from deepcrl.run.checkpoint import Checkpoint, CheckpointError, find, list_checkpoints
 from deepcrl.run.directory import CHECKPOINTS, RunDir, check_unused
+from deepcrl.run.hints import setting
 from deepcrl.run.metrics import read_rows
 from deepcrl.train.config import RunConfig
 from deepcrl.train.schedule import Schedule
@@ -91,7 +92,7 @@ def resumed(where: str | Path, asked: Mapping[str, Any], experiment: Mapping[str
         if checkpoint.path.parent.name != CHECKPOINTS:  # what to cut and what to set aside is known of these alone
             raise CheckpointError(
                 f"{checkpoint.path} is no checkpoint to go on from, but beside those of its run (eval and play read "
-                f"it); go on with the run by resume={checkpoint.run_dir}"
+                f"it); go on with the run by {setting('resume', checkpoint.run_dir)}"
             )
         saved, directory = checkpoint.config, RunDir(checkpoint.run_dir)
     if run_dir and Path(run_dir).resolve() != directory.path.resolve():

@@ -1,97 +1,148 @@
-"""On a real SLURM of one node on this machine: a preempted job is saved, put back into the queue, and goes on."""
+"""On a real SLURM of two nodes, both on this machine: jobs that it stops are saved, queued again, and go on."""
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
-import socket
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deepcrl.run import checkpoint
 from deepcrl.run.metrics import read_rows
+from tests.cli import slurm_cluster
+from tests.cli.conftest import last_of_each
+from tests.cli.slurm_cluster import wait
 
-PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "scancel", "squeue")
 pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, PROGRAMS)) or os.geteuid() != 0,
-    reason="needs SLURM's and munge's daemons and root: apt-get install slurm-wlm munge",
+    not slurm_cluster.is_installed(),
+    reason="needs SLURM's and munge's daemons and root: apt-get install slurmctld slurmd slurm-client munge",
 )
+SLOW_LOSS = '''
+import os, time
+from pathlib import Path
 
-CONFIG = """
-ClusterName=test
-SlurmctldHost={host}(127.0.0.1)
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
-MpiDefault=none
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-JobRequeue=1
-SlurmctldPidFile={folder}/ctld.pid
-SlurmdPidFile={folder}/d.pid
-SlurmctldPort=17100
-SlurmdSpoolDir={folder}/spool
-StateSaveLocation={folder}/state
-SlurmctldLogFile={folder}/ctld.log
-SlurmdLogFile={folder}/d.log
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-AccountingStorageType=accounting_storage/none
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port=17101 CPUs=1 RealMemory=2000
-PartitionName=main Nodes=n1 Default=YES MaxTime=INFINITE State=UP
-"""
+from torch import Tensor
+
+from deepcrl.core.components import LOSSES
 
 
-def wait(until: Callable[[], object], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.2)
+@LOSSES.register("slow")
+def slow(logits: Tensor) -> Tensor:
+    """Takes its time while there is a file of that name."""
+    if Path(os.environ["SLOW"]).exists():
+        time.sleep(0.05)
+    return (logits.logsumexp(dim=1) - logits.diagonal()).mean()
+'''
+Sweep = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a cluster's users."""
+    folder = tmp_path_factory.mktemp("slurm")
+    (folder / "slow_loss.py").write_text(SLOW_LOSS)
+    with slurm_cluster.cluster(folder / "cluster") as environment:
+        paths = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+        yield environment | {"DEEPCRL_PLUGINS": "slow_loss", "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    folder = tmp_path / "slurm"
-    for name in ("spool", "state"):
-        (folder / name).mkdir(parents=True)
-    (folder / "slurm.conf").write_text(CONFIG.format(host=socket.gethostname().split(".")[0], folder=folder))
-    (folder / "munge.key").write_bytes(os.urandom(128))
-    (folder / "munge.key").chmod(0o600)
-    own = {name: folder / f"munge.{name}" for name in ("socket", "key", "log", "pid", "seed")}
-    flags = {"socket": "socket", "key": "key-file", "log": "log-file", "pid": "pid-file", "seed": "seed-file"}
-    monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
-    daemons = [
-        subprocess.Popen(["munged", "-F", "--force", *(f"--{flags[name]}={path}" for name, path in own.items())]),
-    ]
-    try:
-        wait(own["socket"].exists)
-        daemons += [subprocess.Popen(["slurmctld", "-D"]), subprocess.Popen(["slurmd", "-D", "-N", "n1"])]
-        wait(lambda: b"idle" in subprocess.run(["sinfo", "-h", "-o", "%T"], stdout=subprocess.PIPE).stdout)
-        yield
-    finally:
-        for daemon in reversed(daemons):
-            daemon.terminate()
-            daemon.wait()
+def sweep(slurm: dict[str, str], tiny, tmp_path: Path) -> Iterator[Sweep]:
+    """Starts a sweep of two seeds, 80 unrolls each, which are slow as long as there is a file `slow`."""
+    (tmp_path / "slow").touch()
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        length = ("total_env_steps=1600", "eval_every=1600", "checkpoint_every=1600", "loss=slow", "seed=0,1")
+        launcher = ("hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1", "hydra.sweep.dir=sweep")
+        words = last_of_each((*tiny, *length, *launcher, *arguments))
+        program = [str(Path(sys.executable).with_name("deepcrl")), "train", "-m", *words]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(program, cwd=tmp_path, env=slurm | {"SLOW": str(tmp_path / "slow")}, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+    left = jobs(slurm)
+    if left:
+        subprocess.run(["scancel", "--signal=KILL", *left], env=slurm, check=False)
+        wait(lambda: not jobs(slurm))
 
 
-def test_a_preempted_run_is_saved_requeued_and_goes_on(slurm: None, tiny, tmp_path: Path) -> None:
-    launcher = ("hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=30", "hydra.sweep.dir=sweep")
-    program = [str(Path(sys.executable).with_name("deepcrl")), "train", "-m", *tiny, "seed=0", *launcher]
-    sweep = subprocess.Popen([*program, "total_env_steps=40000", "checkpoint_every=1000000"], cwd=tmp_path)
-    run = tmp_path / "sweep" / "seed=0"
-    wait(lambda: len((run / "metrics.jsonl").read_bytes().splitlines()) > 20 if run.exists() else False)
-    (job,) = subprocess.check_output(["squeue", "-h", "-t", "R", "-o", "%i"], text=True).split()
-    subprocess.run(["scancel", "--signal=USR2", job], check=True)  # as submitit has SLURM do before the time limit
-    wait(lambda: len(checkpoint.list_checkpoints(run / "checkpoints")) > 1)
-    saved = checkpoint.find(run)
-    assert sweep.wait(timeout=600) == 0
+def jobs(slurm: dict[str, str]) -> list[str]:
+    """The jobs in the queue, running or not, one for each run, in the order of their seeds."""
+    return sorted(subprocess.check_output(["squeue", "-h", "-r", "-o", "%i"], env=slurm, text=True).split())
+
+
+def num_rows(run: Path) -> int:
+    metrics = run / "metrics.jsonl"
+    return len(metrics.read_bytes().splitlines()) if metrics.exists() else 0
+
+
+def num_saved(run: Path) -> int:
+    """Checkpoints beside the first, which is that of the first evaluation."""
+    return len(checkpoint.list_checkpoints(run / "checkpoints")) - 1
+
+
+def assert_went_on(run: Path, starts: int, end: int) -> None:
+    """Asserts that no row is missing or there twice; the last unroll may lack its own, saved in the middle of it."""
     rows, torn = read_rows(run / "metrics.jsonl")
     assert torn == 0
-    assert saved.env_steps > 0
-    assert [row["env_steps"] for row in rows] == list(range(0, 40001, 20))
+    assert [row["env_steps"] for row in rows] == list(range(0, rows[-1]["env_steps"] + 1, 20))
+    assert end - 20 <= rows[-1]["env_steps"] <= end
+    assert len(json.loads((run / "environment.json").read_text())["starts"]) == starts
+
+
+def test_preempted_and_requeued_runs_are_saved_and_go_on(slurm: dict[str, str], sweep: Sweep, tmp_path: Path) -> None:
+    process = sweep("hydra.launcher.timeout_min=30")
+    runs = [tmp_path / "sweep" / f"seed={seed}" for seed in (0, 1)]
+    wait(lambda: all(num_rows(run) > 10 for run in runs))
+    preempted, requeued = jobs(slurm)
+    subprocess.run(["scancel", "--signal=USR2", preempted], env=slurm, check=True)  # submitit's, of a time limit
+    subprocess.run(["scontrol", "requeue", requeued], env=slurm, check=True)  # as when another job needs the node
+    wait(lambda: all(map(num_saved, runs)))
+    for run in runs:
+        assert 20 * num_rows(run) >= checkpoint.find(run).env_steps > 200  # nothing is lost
+    (tmp_path / "slow").unlink()
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    assert out.count("  complete  ") == 2
+    for run in runs:
+        assert_went_on(run, starts=2, end=1600)
+
+
+def test_ctrl_c_leaves_the_jobs_alone_and_says_so(slurm: dict[str, str], sweep: Sweep) -> None:
+    process = sweep("hydra.launcher.timeout_min=30")
+    wait(lambda: len(jobs(slurm)) == 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 130
+    goes_on = "jobs that are in the queue go on (scancel saves and ends them)"
+    again = "when they have ended, the same command, with hydra.sweep.dir=sweep, sums up"
+    assert err.splitlines()[-1] == f"deepcrl: no longer waiting; {goes_on}; {again}"
+    assert len(jobs(slurm)) == 2
+
+
+@pytest.mark.slow
+def test_at_the_time_limit_a_run_is_saved_and_goes_on_and_scancel_saves_it(
+    slurm: dict[str, str], sweep: Sweep, tmp_path: Path
+) -> None:
+    process = sweep("hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=45", "total_env_steps=1000000")
+    runs = [tmp_path / "sweep" / f"seed={seed}" for seed in (0, 1)]
+    wait(lambda: all(map(num_saved, runs)))
+    rows = list(map(num_rows, runs))
+    wait(lambda: all(num_rows(run) > before for run, before in zip(runs, rows, strict=True)))
+    process.kill()
+    saved = list(map(num_saved, runs))
+    subprocess.run(["scancel", "--user=root"], env=slurm, check=True)
+    wait(lambda: not jobs(slurm))
+    assert all(num_saved(run) > before for run, before in zip(runs, saved, strict=True))
+    for run in runs:
+        assert_went_on(run, starts=2, end=checkpoint.find(run).env_steps)

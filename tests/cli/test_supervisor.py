@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from deepcrl.cli import supervisor
 from deepcrl.run import checkpoint
+from tests.cli.conftest import last_of_each
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,7 @@ from deepcrl.run import checkpoint
         ("train -m", False),
         ("train -m hydra/launcher=basic", False),
         ("train -m hydra/launcher=submitit_slurm", False),  # the jobs are elsewhere, and go on
+        ("train -m hydra/launcher=mine", False),  # known when Hydra has read it
         ("train hydra/launcher=joblib", False),
         ("eval -m hydra/launcher=joblib", False),
     ],
@@ -33,6 +36,16 @@ def test_is_parallel(command: str, expected: bool, monkeypatch: pytest.MonkeyPat
     assert supervisor.is_parallel(verb, arguments) == expected
     monkeypatch.setenv(supervisor.FOLDER, "there")  # the launcher's own process
     assert not supervisor.is_parallel(verb, arguments)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "expected"),
+    [("BasicLauncher", False), ("SlurmLauncher", False), ("LocalLauncher", True), ("RayLauncher", True)],
+)
+def test_needs_supervision(launcher: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert supervisor.needs_supervision(launcher) == expected
+    monkeypatch.setenv(supervisor.FOLDER, "there")
+    assert not supervisor.needs_supervision(launcher)
 
 
 WORKER = """
@@ -79,23 +92,96 @@ def test_a_second_signal_stops_at_once_and_further_ones_leave_no_traceback(tmp_p
     assert process.returncode == 130
 
 
-def test_ctrl_c_saves_every_run_of_joblib(tiny, tmp_path: Path) -> None:
-    launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep")
-    endless = ("seed=0,1,2", "total_env_steps=10000000", "checkpoint_every=10000000", *launcher)
-    program = [str(Path(sys.executable).with_name("deepcrl")), "train", "-m", *tiny, *endless]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+STAND_IN = '''
+"""A launcher of the shape of Ray's: processes out of reach of the terminal, which answer SIGTERM by ending."""
+
+import multiprocessing
+import os
+import signal
+import sys
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from omegaconf import open_dict
+
+
+class StandIn(Launcher):
+    def setup(self, *, hydra_context, task_function, config):
+        self.context, self.task, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides, initial_job_idx):
+        setup_globals()
+        jobs = [self.config_of(i + initial_job_idx, overrides) for i, overrides in enumerate(job_overrides)]
+        for at_once in (jobs[:2], jobs[2:]):
+            workers = [multiprocessing.get_context("fork").Process(target=self.work, args=(job,)) for job in at_once]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=None) for _ in jobs]
+
+    def config_of(self, number, overrides):
+        config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id, config.hydra.job.num = str(number), number
+        return config
+
+    def work(self, config):
+        os.setsid()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        HydraConfig.instance().set_config(config)
+        dirs = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
+        run_job(hydra_context=self.context, task_function=self.task, config=config, **dirs)
+
+
+node = {"_target_": "hydra_plugins.stand_in.StandIn"}
+ConfigStore.instance().store("stand_in", node, "hydra/launcher")
+'''
+IN_A_FILE = """
+# @package _global_
+defaults:
+  - override /hydra/launcher: stand_in
+"""
+RAY = ("hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.remote.num_cpus=1")
+NEEDS_RAY = pytest.mark.skipif(
+    not importlib.util.find_spec("ray"), reason="needs Ray: pip install hydra-ray-launcher==1.2.2"
+)
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+
+@pytest.mark.parametrize(
+    ("launcher", "number"),
+    [
+        pytest.param(JOBLIB, signal.SIGINT, id="joblib"),
+        pytest.param(("--config-dir=configs", "sweep=in_a_file"), signal.SIGTERM, id="as-ray"),
+        pytest.param(RAY, signal.SIGINT, id="ray", marks=NEEDS_RAY),
+    ],
+)
+def test_a_signal_saves_every_run(tiny, tmp_path: Path, launcher: tuple[str, ...], number: signal.Signals) -> None:
+    for file, text in (("hydra_plugins/stand_in.py", STAND_IN), ("configs/sweep/in_a_file.yaml", IN_A_FILE)):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text(text)
+    endless = ("seed=0,1,2", "total_env_steps=10000000", "checkpoint_every=10000000", "hydra.sweep.dir=sweep")
+    words = last_of_each((*launcher, *tiny, *endless))
+    program = [str(Path(sys.executable).with_name("deepcrl")), "train", "-m", *words]
+    paths = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     process = subprocess.Popen(
         program, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 300
-    while len(list(tmp_path.glob("sweep/*/metrics.jsonl"))) < 2 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 600
+    while sum(path.stat().st_size > 0 for path in tmp_path.glob("sweep/*/metrics.jsonl")) < 2:
+        assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=300)
-    assert (process.returncode, err) == (130, "")
-    assert out.endswith("The sweep stops here. The same command goes on, with hydra.sweep.dir=sweep\n")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=600)
+    assert (process.returncode, err if launcher != RAY else "") == (128 + number, "")  # Ray says what it starts
+    assert "The sweep stops here. The same command goes on, with hydra.sweep.dir=sweep\n" in out
     runs = sorted((tmp_path / "sweep").glob("seed=*"))
     assert [run.name for run in runs] == ["seed=0", "seed=1"]
     for run in runs:
         assert checkpoint.find(run).content
         assert not list(run.glob("checkpoints/.writing_*"))
+        assert (run / "plots" / "curves.png").exists()  # whatever the launcher itself does at SIGTERM

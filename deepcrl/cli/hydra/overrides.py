@@ -240,11 +240,3 @@ def flags_first(arguments: list[str]) -> list[str]:
 
 def _is_override(argument: str) -> bool:
     return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
-
-
-def requeued_by_default(arguments: list[str]) -> list[str]:
-    """Has SLURM put a run that was preempted or ran out of time back into its queue, unless the user says how often."""
-    given = dict(map(split, arguments))
-    if given.get("hydra/launcher") != "submitit_slurm" or "hydra.launcher.max_num_timeout" in given:
-        return []
-    return ["hydra.launcher.max_num_timeout=1000"]

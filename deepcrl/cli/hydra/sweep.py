@@ -10,7 +10,9 @@ import contextlib
 import errno
 import os
 import re
+import shlex
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,19 +21,22 @@ from typing import Any
 
 import yaml
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from deepcrl.cli import supervisor
 from deepcrl.cli.hydra.errors import USER_ERRORS, cause_of, fail, one_line
 from deepcrl.cli.plugin_fault import plugin_fault
 from deepcrl.core.files import write_atomic
 from deepcrl.run.directory import RunDir
+from deepcrl.run.environment import COMMAND
 from deepcrl.run.hints import command, setting, typed
 from deepcrl.run.start import final_score
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.validate import validated
 
 ERROR = "error.txt"
+MAX_NUM_TIMEOUT = 1000
+"""How often a job goes back into SLURM's queue, if the user does not say."""
 
 
 def guarded(start: Callable[[Interrupt], float | None], directory: Path) -> float | None:
@@ -42,8 +47,10 @@ def guarded(start: Callable[[Interrupt], float | None], directory: Path) -> floa
     """
     if not supervisor.is_supervised():
         return _guarded(start, directory, Interrupt())
-    with Interrupt() as interrupt, supervisor.announced():
+    with _sigterm_is_ours(), Interrupt() as interrupt, supervisor.announced():
         if supervisor.is_stopped():
+            with contextlib.suppress(OSError):
+                directory.rmdir()  # which Hydra has just made
             return None
         try:
             return _guarded(start, directory, interrupt)
@@ -51,6 +58,16 @@ def guarded(start: Callable[[Interrupt], float | None], directory: Path) -> floa
             if interrupt.signal_number is None or exited.code != 128 + interrupt.signal_number:
                 raise  # a launcher's own way to put the run back into its queue
             return None
+
+
+@contextlib.contextmanager
+def _sigterm_is_ours() -> Iterator[None]:
+    """Sets a launcher's own answer to SIGTERM aside: Ray's would end its worker before the run has drawn its curves."""
+    previous = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)  # None for one that is not Python's
 
 
 def _guarded(start: Callable[[Interrupt], float | None], directory: Path, interrupt: Interrupt) -> float | None:
@@ -90,12 +107,49 @@ def removed_if_refused() -> Iterator[None]:
         raise
 
 
+_in_a_queue: list[Path] = []
+"""The folder of the sweep that is starting, if its runs are jobs in a cluster's queue."""
+
+
+@contextlib.contextmanager
+def told_of_the_queue() -> Iterator[None]:
+    """Says what is true when Ctrl-C ends the waiting for jobs in a cluster's queue."""
+    _in_a_queue.clear()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not _in_a_queue:
+            raise
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is to end
+        again = f"the same command, with {setting('hydra.sweep.dir', _in_a_queue[0])}, sums up"
+        goes_on = "jobs that are in the queue go on (scancel saves and ends them)"
+        print(f"deepcrl: no longer waiting; {goes_on}; when they have ended, {again}", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
+
+
+def _requeued_by_default(config: DictConfig) -> None:
+    """Has SLURM put a run that was preempted or ran out of time back into its queue, unless the user says how often."""
+    key = "hydra.launcher.max_num_timeout"
+    if not any(override.startswith(f"{key}=") for override in config.hydra.overrides.hydra):
+        with read_write(config):
+            config.hydra.launcher.max_num_timeout = config.hydra.launcher.max_num_timeout or MAX_NUM_TIMEOUT
+
+
 class Summary(Callback):
     """Prints how each run of a sweep stands; exit status 2 if one is not complete."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Called by Hydra before the first run: makes the folder; exit status 2 if it cannot be one."""
+        """Called by Hydra before the first run: makes the folder; exit status 2 if it cannot be one.
+
+        Here it is known which launcher was chosen, by a command line or a config file.
+        """
+        launcher = str(config.hydra.launcher._target_).rpartition(".")[2]
+        if supervisor.needs_supervision(launcher):
+            supervisor.supervise([sys.executable, "-P", "-m", *shlex.split(os.environ[COMMAND])])
         directory = Path(config.hydra.sweep.dir)
+        if launcher == "SlurmLauncher":
+            _in_a_queue.append(directory)
+            _requeued_by_default(config)
         _new[:] = [path for path in (*reversed(directory.parents), directory) if not path.exists()]
         try:
             directory.mkdir(parents=True, exist_ok=True)

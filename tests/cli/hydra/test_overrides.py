@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from deepcrl.cli.hydra import overrides
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.hydra.overrides import to_hydra_syntax, translate_ids
 
@@ -48,19 +47,6 @@ def test_null_takes_back_what_an_experiment_chose(taken_back) -> None:
 def test_null_where_nothing_was_chosen(deepcrl, tiny) -> None:
     assert deepcrl("train", *tiny, "sa_encoder=null", "run_dir=run", "total_env_steps=100").code == 0
     assert "sa_encoder: null\n" in Path("run/config.yaml").read_text()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "extra"),
-    [
-        (["hydra/launcher=submitit_slurm"], ["hydra.launcher.max_num_timeout=1000"]),
-        (["hydra/launcher=submitit_slurm", "hydra.launcher.max_num_timeout=0"], []),
-        (["hydra/launcher=submitit_local"], []),
-        ([], []),
-    ],
-)
-def test_slurm_requeues_unless_the_user_says_how_often(arguments: list[str], extra: list[str]) -> None:
-    assert overrides.requeued_by_default(["-m", *arguments]) == extra
 
 
 def test_info_by_itself_is_all_of_it() -> None:

@@ -11,8 +11,10 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
+from omegaconf import OmegaConf
 
 from deepcrl.cli.hydra.compose import CONFIGS_DIR, compose_values
+from deepcrl.cli.hydra.sweep import Summary
 from deepcrl.core.components import LOSSES
 from deepcrl.core.settings import lookup
 from deepcrl.run import checkpoint, training
@@ -264,3 +266,19 @@ def test_optuna_goes_on_after_a_run_that_fails(process, tiny, tmp_path: Path) ->
     assert re.search(r"encoder.depth=6 +failed ", result.out)
     result = process("train", *own, *TWO_UPDATES, *optuna, *tpe, "encoder.depth=6,10")
     assert result.err.splitlines()[-1] == "deepcrl: every run of the sweep failed; each has its error.txt"
+
+
+@pytest.mark.parametrize(
+    ("typed", "value", "expected"),
+    [([], 0, 1000), (["hydra.launcher.max_num_timeout=0"], 0, 0), ([], 3, 3)],
+    ids=["by-default", "never", "in-a-file"],
+)
+def test_slurm_requeues_unless_the_user_says_how_often(
+    tmp_path: Path, typed: list[str], value: int, expected: int
+) -> None:
+    launcher = {"_target_": "hydra_plugins.any.SlurmLauncher", "max_num_timeout": value}
+    values = {"launcher": launcher, "overrides": {"hydra": typed}, "sweep": {"dir": str(tmp_path)}}
+    config = OmegaConf.create({"hydra": values})
+    OmegaConf.set_readonly(config, True)
+    Summary().on_multirun_start(config)
+    assert config.hydra.launcher.max_num_timeout == expected
