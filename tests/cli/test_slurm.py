@@ -95,7 +95,7 @@ def assert_went_on(run: Path, starts: int, end: int) -> None:
     """Asserts that no row is missing or there twice; the last unroll may lack its own, saved in the middle of it."""
     rows, torn = read_rows(run / "metrics.jsonl")
     assert torn == 0
-    assert [row["env_steps"] for row in rows] == list(range(0, rows[-1]["env_steps"] + 1, 20))
+    assert [row["env_steps"] for row in rows] == list(range(0, int(rows[-1]["env_steps"]) + 1, 20))
     assert end - 20 <= rows[-1]["env_steps"] <= end
     assert len(json.loads((run / "environment.json").read_text())["starts"]) == starts
 
