@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint format bench bench-gpu clean
+.PHONY: help install train test test-slow drill lint format bench bench-gpu clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: install  ## run all tests but the slow ones, a file at a time on each of u
 
 test-slow: install  ## compare MuJoCo Warp with MuJoCo on every kind of task: compiles kernels for minutes
 	$(BIN)/python -m pytest -m slow
+
+drill: install  ## kill, damage and mistype runs, hundreds of times: under 20 minutes, and a table of what held
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.drill
 
 lint: install  ## ruff and pyright
 	$(BIN)/ruff check .

@@ -6,7 +6,9 @@ What is imported beforehand is other people's packages alone: deepcrl itself and
 
 from __future__ import annotations
 
+import atexit
 import functools
+import gc
 import json
 import os
 import runpy
@@ -15,8 +17,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.plugins import Plugins
@@ -37,6 +41,70 @@ IMPORTED = (
 )
 
 
+class Server:
+    """A process that others are forks of, one at a time. With `deepcrl_too` it has imported deepcrl, and used it once.
+
+    Only where deepcrl is the same for all: plugins that a command names in its environment are then too late.
+    """
+
+    def __init__(self, *, deepcrl_too: bool = False) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.warm", *(["deepcrl"] if deepcrl_too else [])],
+            cwd=Path(__file__).parents[1],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            start_new_session=True,
+        )
+
+    def start(self, words: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Command:
+        """Starts `deepcrl ARGUMENTS` or `python -c PROGRAM`, given as words; ends before the next one is started."""
+        assert self._process.stdin
+        folder = tempfile.TemporaryDirectory()
+        request = {"words": [*words], "cwd": str(cwd), "environment": dict(environment), "folder": folder.name}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return Command([*words], self.answer(None), self, folder)
+
+    def answer(self, timeout: float | None) -> int:
+        """Returns the next answer: the process id of a command, then its exit status; TimeoutError if it is late."""
+        assert self._process.stdout
+        if not select.select([self._process.stdout], [], [], timeout)[0]:
+            raise TimeoutError
+        return json.loads(self._process.stdout.readline())
+
+    def kill(self) -> None:
+        """Ends the process and its forks."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that has been started, as a process of its own."""
+
+    words: list[str]
+    pid: int
+    server: Server
+    folder: tempfile.TemporaryDirectory[str]
+
+    def wait(self, timeout: float) -> subprocess.CompletedProcess[str]:
+        """Returns how it ended and what it printed; TimeoutExpired, with the server gone, if that takes longer."""
+        try:
+            code = self.server.answer(timeout)
+        except TimeoutError:
+            self.server.kill()
+            raise subprocess.TimeoutExpired(self.words, timeout) from None
+        out, err = ((Path(self.folder.name) / name).read_text() for name in ("out", "err"))
+        self.folder.cleanup()
+        return subprocess.CompletedProcess(self.words, code, out, err)
+
+
+_server = functools.cache(Server)  # one for each process that tests
+
+
 def run(
     words: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float
 ) -> subprocess.CompletedProcess[str]:
@@ -44,46 +112,11 @@ def run(
 
     Raises TimeoutExpired after `timeout` seconds.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
-        request = {
-            "words": [*words],
-            "cwd": str(cwd),
-            "environment": dict(environment),
-            "out": str(out),
-            "err": str(err),
-        }
-        code = _ask(request, timeout, words)
-        return subprocess.CompletedProcess(words, code, out.read_text(), err.read_text())
-
-
-def _ask(request: dict, timeout: float, words: Sequence[str]) -> int:
-    server = _server()
-    assert server.stdin
-    assert server.stdout
-    server.stdin.write(json.dumps(request) + "\n")
-    server.stdin.flush()
-    if not select.select([server.stdout], [], [], timeout)[0]:
-        os.killpg(server.pid, signal.SIGKILL)
+    try:
+        return _server().start(words, cwd, environment).wait(timeout)
+    except subprocess.TimeoutExpired:
         _server.cache_clear()
-        raise subprocess.TimeoutExpired(list(words), timeout)
-    return json.loads(server.stdout.readline())
-
-
-@functools.cache
-def _server() -> subprocess.Popen[str]:
-    """Starts the process that the others are forks of, one for each process that tests."""
-    root = Path(__file__).parents[1]
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.warm"],
-        cwd=root,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-        start_new_session=True,
-    )
+        raise
 
 
 def serve() -> None:
@@ -91,20 +124,53 @@ def serve() -> None:
     for name in IMPORTED:
         __import__(name)
     Plugins.instance()  # imports the installed launchers and sweepers
+    if sys.argv[1:] == ["deepcrl"]:
+        _use_deepcrl()
+    gc.freeze()  # forks need not look for garbage in what is here
     usual = sys.path[1:]  # without the folder that `python -m` puts first: a path of an editable install may equal it
     while line := sys.stdin.readline():
         request = json.loads(line)
         child = os.fork()
         if not child:
-            _become(request, usual)
-            return  # the interpreter then ends as any other does, with what was registered for its exit
+            try:
+                _become(request, usual)
+                _end(None)
+            except SystemExit as exited:
+                _end(exited.code)
+        print(child, flush=True)
         status = os.waitpid(child, 0)[1]
         print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
 
 
+def _use_deepcrl() -> None:
+    """Imports deepcrl, and fills the caches of what a run does before its first step and after its last."""
+    import torch
+
+    from deepcrl import cli
+    from deepcrl.cli.hydra.compose import compose_values
+    from deepcrl.run.metrics import COUNTERS, JsonlLogger
+    from deepcrl.run.plots.curves import plot_run
+    from deepcrl.train.build import env_spec
+    from deepcrl.train.sizing import counts
+    from deepcrl.train.validate import validated
+
+    torch.set_num_threads(1)  # threads do not survive a fork
+    for verb in cli.VERBS:
+        __import__(f"deepcrl.cli.{verb}")
+    config = validated(compose_values(["env=point_u_maze", "encoder.width=16"]))
+    peak = counts.peak_bytes(config, env_spec(config))
+    counts.peak_bytes = lambda *_: peak  # a second for each run, to count what no disk and no signal changes
+    with tempfile.TemporaryDirectory() as folder:
+        JsonlLogger(f"{folder}/metrics.jsonl").log(dict.fromkeys((*COUNTERS, "critic/loss"), 1.0))
+        plot_run(folder)
+
+
 def _become(request: dict, usual: list[str]) -> None:
     """Turns this process into the one that was asked for, runs its program, and raises SystemExit as that does."""
-    for number, path in ((1, request["out"]), (2, request["err"])):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what this was started by may ignore them
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for number, name in ((1, "out"), (2, "err")):
+        path = os.path.join(request["folder"], name)
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(request["cwd"])
@@ -122,6 +188,18 @@ def _become(request: dict, usual: list[str]) -> None:
     except Exception:
         traceback.print_exc()
         raise SystemExit(1) from None
+
+
+def _end(code: object) -> None:
+    """Ends this process as the interpreter would, but for taking apart every module, which takes a second."""
+    if not (code is None or isinstance(code, int)):
+        print(code, file=sys.stderr)
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(int(code or 0) & 0xFF)
 
 
 if __name__ == "__main__":

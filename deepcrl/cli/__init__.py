@@ -40,6 +40,11 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is to end
         print("deepcrl: stopped at once, without saving", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
+    except SystemExit as exited:
+        if exited.code in (128 + number for number in supervisor.SIGNALS):  # a run that is saved has only to end
+            for number in supervisor.SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+        raise
 
 
 def _main(arguments: list[str]) -> None:

@@ -3,7 +3,8 @@
 Launchers such as joblib answer Ctrl-C by killing their workers, also those that are just saving. So the launcher runs
 in a session of its own, where no signal of the terminal reaches it, and this process, which the user sees, tells the
 runs themselves. They share a folder: each run that trains leaves a file there named by its process id, and `stop` in
-it keeps further ones from starting.
+it keeps further ones from starting. A supervisor that is killed takes nobody with it; but it held a lock in the folder,
+and the runs that then get this save and end as if it had asked them to.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 FOLDER = "DEEPCRL_SWEEP_PROCESSES"
 """The environment variable that names the shared folder; there is one in the launcher's processes only."""
@@ -26,6 +28,8 @@ PARALLEL = ("joblib", "submitit_local", "ray")
 """Launchers of which their names say that they have processes of their own on this machine."""
 ELSEWHERE = ("BasicLauncher", "SlurmLauncher", "RQLauncher", "RayAWSLauncher")
 """Classes of launchers that have none: their runs are in this process, or on other machines."""
+ALIVE = "alive"
+"""The file that a supervisor keeps locked for as long as it lives."""
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
@@ -57,6 +61,7 @@ def supervise(command: list[str]) -> NoReturn:
     """
     with tempfile.TemporaryDirectory(prefix="deepcrl_sweep_") as name:
         folder, received = Path(name), []
+        held = _locked(folder / ALIVE)
         process: subprocess.Popen[bytes] | None = None
 
         def on_signal(number: int, frame: object) -> None:
@@ -75,6 +80,7 @@ def supervise(command: list[str]) -> NoReturn:
                 signal.signal(number, on_signal)
         process = subprocess.Popen(command, env=os.environ | {FOLDER: name}, start_new_session=True)
         status = process.wait()
+        held.close()
         if received and status == -signal.SIGKILL:
             print("deepcrl: stopped at once, without saving", file=sys.stderr)
     # What is left to do is to end; a further signal would only be a traceback
@@ -99,10 +105,32 @@ def announced() -> Iterator[None]:
     mine = Path(os.environ[FOLDER]) / str(os.getpid())
     with contextlib.suppress(FileNotFoundError):  # the supervisor is gone
         mine.touch()
+    over = threading.Event()
+    threading.Thread(target=_stop_without_supervisor, args=(mine.parent, over), daemon=True).start()
     try:
         yield
     finally:
+        over.set()
         mine.unlink(missing_ok=True)
+
+
+def _stop_without_supervisor(folder: Path, over: threading.Event) -> None:
+    """Waits until the supervisor is gone, and asks the run of this process to save and stop unless that is over."""
+    with contextlib.suppress(OSError):  # it is gone, and its folder with it
+        _locked(folder / ALIVE).close()
+    if not over.is_set():
+        with contextlib.suppress(FileNotFoundError):
+            (folder / STOP).touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _locked(path: Path) -> IO[str]:
+    """Opens a file that is locked until it is closed, or the process ends; waits while another process has it."""
+    import fcntl
+
+    file = open(path, "a")  # noqa: SIM115 - open means locked
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
 
 
 def _send(folder: Path, number: int) -> None:

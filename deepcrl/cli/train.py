@@ -39,6 +39,14 @@ def main(arguments: list[str]) -> None:
         if "Unexpected type" in str(error) and (message := overrides.setting_of_unchosen_group(arguments)):
             raise UserError(message) from error
         raise
+    except BrokenPipeError:  # see core/pipes.py
+        raise
+    except OSError as error:  # of Hydra's own files; what a run of a sweep raises stays in the run
+        if overrides.is_sweep(arguments):
+            raise UserError(
+                f"Cannot write the sweep's files: {error.strerror or error}; the same command goes on"
+            ) from error
+        raise
     except BrokenProcessPool as error:  # joblib's, when a worker is killed
         raise UserError("a run's process was killed (out of memory?); the same command goes on") from error
     except RuntimeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,12 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """Opens a binary file for writing that becomes `path` as `replacing` says. Errors: as there."""
     with replacing(path) as unfinished, open(unfinished, "wb") as file:
         yield file
+
+
+def damaged_name(path: Path) -> Path:
+    """Returns a name beside that of a damaged file, under which it can be kept."""
+    names = (path.with_suffix(f".damaged_{number}{path.suffix}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def user_path(text: str) -> Path:

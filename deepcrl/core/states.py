@@ -69,11 +69,22 @@ def check_scalars(name: str, saved: Any) -> None:
         check_tensor(f"{name}/{key}", value, torch.zeros(()))
 
 
-def check_optimizer(name: str, optimizer: torch.optim.Optimizer, before: Mapping[str, Any]) -> None:
-    """Raises ValueError unless an optimiser that has loaded a state can take a step; `before` is its state until then.
+def check_module(name: str, module: torch.nn.Module) -> None:
+    """Raises ValueError if a module that has loaded a state holds numbers that are not finite."""
+    for key, value in module.state_dict().items():
+        if value.is_floating_point():
+            check_finite(f"{name}/{key}", value, value)
+
+
+def check_optimizer(
+    name: str, optimizer: torch.optim.Optimizer, before: Mapping[str, Any], saved: Mapping[str, Any]
+) -> None:
+    """Raises ValueError unless an optimiser that has loaded `saved` can take a step; `before` is its state until then.
 
     PyTorch checks the number of its parameters only.
     """
+    if [group["params"] for group in saved["param_groups"]] != [group["params"] for group in before["param_groups"]]:
+        raise ValueError(f"optimizer {name} is one of other parameters")
     for group, old in zip(optimizer.param_groups, before["param_groups"], strict=True):
         if missing := old.keys() - group.keys():
             raise ValueError(f"optimizer {name} lacks {', '.join(sorted(missing))}")
@@ -85,7 +96,7 @@ def check_optimizer(name: str, optimizer: torch.optim.Optimizer, before: Mapping
                 if not isinstance(state, dict):
                     raise ValueError(f"optimizer {name} has the state {state!r}")
                 for key, like in (("step", torch.zeros(())), ("exp_avg", parameter), ("exp_avg_sq", parameter)):
-                    check_tensor(f"optimizer {name}: {key}", state.get(key), like)
+                    check_finite(f"optimizer {name}: {key}", state.get(key), like)
 
 
 def _alike(new: Any, old: Any) -> bool:

@@ -23,8 +23,9 @@ from typing import Any
 from deepcrl.core import state_file
 from deepcrl.core.state_file import StateError
 from deepcrl.run.directory import CHECKPOINTS
-from deepcrl.run.environment import run_id_of
+from deepcrl.run.environment import ENVIRONMENT, run_id_of
 from deepcrl.run.hints import setting
+from deepcrl.run.metrics import Mark
 from deepcrl.train.schedule import counter_of
 
 FORMAT_VERSION = 1
@@ -91,10 +92,10 @@ class Checkpoint:
         return _read(self.path)
 
     @property
-    def num_rows(self) -> int | None:
-        """Rows of metrics until then; None if it is older than this count."""
-        count = self.content.get("num_rows")
-        return count if type(count) is int else None
+    def rows(self) -> Mark | None:
+        """The rows of metrics until then; None if it is older than these marks."""
+        num_rows, sha256 = self.content.get("num_rows"), self.content.get("rows_sha256")
+        return Mark(num_rows, sha256) if type(num_rows) is int and isinstance(sha256, str) else None
 
     def _part(self, name: str) -> dict[str, Any]:
         part = self.content.get(name)
@@ -113,9 +114,11 @@ def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps
 
     Raises CheckpointError if the disk refuses, or if `content` could not be read back; nothing older is touched then.
     """
-    path = directory / f"step_{env_steps:013d}_{grad_steps:011d}"
-    if path.exists():  # just saved, or just resumed from
+    path, num_rows = directory / f"step_{env_steps:013d}_{grad_steps:011d}", content.get("num_rows")
+    if path.exists() and _num_rows(path) in (None, num_rows):  # just saved, or just resumed from
         return Checkpoint(path)
+    # One from before the evaluation at this step gives way, under a name that sorts before the new one's
+    replaced = directory / f"step_{env_steps:013d}_{grad_steps:012d}"
     temporary = directory / f"{_WRITING}{path.name}"
     try:
         for left_by_a_killed_process in directory.glob(f"{_WRITING}*"):
@@ -123,9 +126,12 @@ def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps
         temporary.mkdir(parents=True)
         state_file.write(temporary / _STATE, content)
         meta = {"format_version": FORMAT_VERSION, "sha256": _digest(temporary / _STATE)}
-        (temporary / _META).write_text(json.dumps(meta | {"env_steps": env_steps, "grad_steps": grad_steps}, indent=2))
+        meta |= {"env_steps": env_steps, "grad_steps": grad_steps, "num_rows": num_rows}
+        (temporary / _META).write_text(json.dumps(meta, indent=2))
         for file in (_STATE, _META):
             _sync(temporary / file)
+        if path.exists():
+            os.rename(path, replaced)
         os.rename(temporary, path)
         _sync(directory)
     except (OSError, RuntimeError, StateError) as error:
@@ -139,12 +145,22 @@ def save(directory: Path, content: dict[str, Any], *, env_steps: int, grad_steps
             + (f"Go on from the last whole one with {setting('resume', kept[-1].path)}" if kept else anew)
         ) from error
     try:
+        if replaced.exists():
+            _remove(replaced.rename(directory / f"{_WRITING}{replaced.name}"))
         for old in list_checkpoints(directory)[:-keep]:
             # Under another name first: killed half-way, what is left must not pass for a checkpoint
             _remove(old.path.rename(directory / f"{_WRITING}{old.path.name}"))
     except OSError as error:
         raise CheckpointError(f"Saved {path}, but older ones cannot be removed: {_reason(error)}") from error
     return Checkpoint(path)
+
+
+def _num_rows(path: Path) -> int | None:
+    """Returns how many rows of metrics there were at a checkpoint, None if its meta.json does not say."""
+    try:
+        return json.loads((path / _META).read_text()).get("num_rows")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _remove(path: Path) -> None:
@@ -237,7 +253,8 @@ def _read(path: Path) -> dict[str, Any]:
     saved, own = content.get("run_id"), run_id_of(path.parent.parent)
     if saved and own and saved != own:
         raise CheckpointError(
-            f"Checkpoint {path} is of another run: {saved}, and {path.parent.parent} is {own}{_alternative(path)}"
+            f"Checkpoint {path} is of another run: {saved}, and {path.parent.parent / ENVIRONMENT} says {own}"
+            f"{_alternative(path)}"
         )
     return content
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from deepcrl.core.files import UNFINISHED, write_atomic
+from deepcrl.core.files import UNFINISHED, damaged_name, write_atomic
 from deepcrl.run.environment import ENVIRONMENT, describe_environment, new_run_id, run_id_of
 from deepcrl.run.hints import setting
 from deepcrl.run.lock import NAME as LOCK
@@ -113,8 +113,24 @@ def prepare(run_dir: str | Path, config: Mapping[str, Any], *, resume: bool, run
 def _earlier_starts(path: Path) -> list[Any]:
     try:
         return list(json.loads(path.read_text())["starts"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
+
+
+def keep_damaged(run: RunDir) -> str:
+    """Puts aside an environment.json that cannot be read, before `prepare` replaces it; returns a line that says so.
+
+    "" if it is as it should be. Raises OSError if the disk refuses.
+    """
+    path = run.environment_path
+    if _earlier_starts(path):
+        return ""
+    lost = f"{path} is {'damaged' if path.exists() else 'missing'}: what it said of earlier starts is lost"
+    if not (path.exists() or path.is_symlink()):
+        return lost
+    aside = damaged_name(path)
+    path.rename(aside)
+    return f"{lost}; as it was: {aside}"
 
 
 def clear(run: RunDir) -> bool:

@@ -41,7 +41,7 @@ def _ring(checkpoint: Checkpoint) -> Ring:
         raise ValueError(f"{checkpoint.run_dir} has collected nothing: it learned from buffer={config.buffer['name']}")
     # A generator's state is of its device, and nothing is drawn here
     state = checkpoint.state["buffer"] | {"generator": torch.Generator().get_state()}
-    with fitting(checkpoint.run_dir):
+    with fitting(checkpoint.path):
         ring.load_state_dict(state)
     return ring
 

@@ -6,14 +6,15 @@ not measured is missing from its row, never 0.
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import json
 import math
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from deepcrl.core.files import write_atomic
+from deepcrl.core.files import damaged_name, write_atomic
 
 COUNTERS = ("env_steps", "grad_steps", "wall_seconds")
 
@@ -73,43 +74,70 @@ def read_rows(path: str | Path) -> tuple[list[dict[str, float]], int]:
     return rows, len(parsed) - len(rows)
 
 
-def num_lines(path: str | Path) -> int:
-    """Returns the number of lines of a file, 0 if there is none: how many rows a run has logged."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a run has logged, and what, by which a checkpoint knows its rows again."""
+
+    num_rows: int
+    sha256: str
+
+
+def mark(path: str | Path) -> Mark:
+    """Returns the mark of the rows that are in a file, which need not be there."""
     path = Path(path)
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+    content = path.read_bytes() if path.exists() else b""
+    return Mark(content.count(b"\n"), hashlib.sha256(content).hexdigest())
 
 
-def cut_back(path: str | Path, env_steps: int, grad_steps: int, num_rows: int | None = None) -> str:
+def cut_back(path: str | Path, env_steps: int, grad_steps: int, at: Mark | None = None) -> str:
     """Drops the rows that lie past a checkpoint, and lines that are no row. Call it before opening a logger.
 
     The resumed run computes those rows again, so without this they would be there twice. The kept lines stay as
-    they are, byte for byte, and an interruption leaves the file as it was. `num_rows` is how many there were at the
-    checkpoint, None if it does not say. Where some of them are lost, the file is kept beside the new one, and a line
-    that says so is returned; else "".
+    they are, byte for byte, and an interruption leaves the file as it was. `at` is the file's mark at the checkpoint,
+    None if it does not say. Where rows are lost or not what they were, the file is kept beside the new one, and a line
+    that says so is returned; else "". Raises OSError if there is something else in its place.
     """
     path = Path(path)
+    if path.is_symlink() and not path.exists():  # to a disk that is not there, perhaps
+        raise OSError(f"{path} is a symbolic link that leads nowhere")
     content = path.read_bytes() if path.exists() else b""
-    kept, num_damaged, lines = [], 0, content.splitlines(keepends=True)
+    lines = content.splitlines(keepends=True)
+    complaint = ""
+    if at and hashlib.sha256(b"".join(lines[: at.num_rows])).hexdigest() == at.sha256:
+        kept = lines[: at.num_rows]
+    else:
+        kept, lost = _rows_until(lines, env_steps, grad_steps, at)
+        complaint = _complaint(path, lost) if lost else ""
+    if complaint and content:
+        aside = damaged_name(path)
+        write_atomic(aside, content)
+        complaint += f"; the file as it was: {aside}"
+    if kept != lines:
+        write_atomic(path, b"".join(kept))
+    return complaint
+
+
+def _rows_until(lines: list[bytes], env_steps: int, grad_steps: int, at: Mark | None) -> tuple[list[bytes], str]:
+    """Returns the lines that hold rows until a checkpoint, in order and once, and what is the matter with them."""
+    kept: dict[tuple[float, float], bytes] = {}
+    num_damaged = 0
     for line in lines:
         row = parse_row(line)
         if row is None:
             num_damaged += line.endswith(b"\n")  # a line without an end is what a killed process leaves, after the rest
         elif row["env_steps"] <= env_steps and row["grad_steps"] <= grad_steps:
-            kept.append(line)
-    if num_rows is None:  # every run begins with the row of the untrained policy, so some were there
-        lost = f"{num_damaged} or more" if num_damaged else "" if kept or not (env_steps or grad_steps) else "all"
+            kept.setdefault((row["env_steps"], row["grad_steps"]), line)
+    lost = ""
+    if at is None:  # every run begins with the row of the untrained policy, so some were there
+        has_begun = env_steps or grad_steps
+        lost = f"{num_damaged} or more are lost" if num_damaged else "" if kept or not has_begun else "all are lost"
+    elif len(kept) < at.num_rows:
+        lost = f"{at.num_rows - len(kept)} of {at.num_rows} are lost"
     else:
-        lost = f"{num_rows - len(kept)} of {num_rows}" if len(kept) < num_rows else ""
-    complaint = _complaint(path, lost) if lost else ""
-    if complaint and content:
-        aside = next(p for i in itertools.count(1) if not (p := path.with_suffix(f".damaged_{i}.jsonl")).exists())
-        write_atomic(aside, content)
-        complaint += f"; the file as it was: {aside}"
-    if len(kept) < len(lines):
-        write_atomic(path, b"".join(kept))
-    return complaint
+        lost = "some are not what they were"
+    return [line for _, line in sorted(kept.items())], lost
 
 
 def _complaint(path: Path, lost: str) -> str:
     what = "is missing" if not path.exists() else "is damaged" if path.stat().st_size else "is empty"
-    return f"{path} {what}: of the rows before the checkpoint, {lost} are lost"
+    return f"{path} {what}: of the rows before the checkpoint, {lost}"

@@ -32,7 +32,7 @@ def trained_agent(checkpoint: Checkpoint, config: RunConfig, learner: str = "") 
     configure_process(config, device)
     agent = build_agent(own, env_spec(config), device)
     state = checkpoint.state
-    with fitting(checkpoint.run_dir):
+    with fitting(checkpoint.path):
         agent.load_state_dict(state["learners"][learner] if learner else state["agent"])
     return agent
 

@@ -15,7 +15,7 @@ from deepcrl.run.directory import RunDir
 from deepcrl.run.environment import git_revision, run_id_of
 from deepcrl.run.hints import setting
 from deepcrl.run.loggers.mirror import Logger, LoggerInputs, Tolerant
-from deepcrl.run.metrics import JsonlLogger, num_lines
+from deepcrl.run.metrics import JsonlLogger, mark
 from deepcrl.train.config import RunConfig
 from deepcrl.train.run import Run
 from deepcrl.train.schedule import Schedule
@@ -71,7 +71,8 @@ class RunRecorder:
 
     def _save(self, run: Run, directory: Path) -> Checkpoint:
         content = {"config": self._config.to_dict(), "git": self._git, "run": run.state_dict()}
-        content |= {"run_id": run_id_of(self._directory.path), "num_rows": num_lines(self._directory.metrics_path)}
+        rows = mark(self._directory.metrics_path)
+        content |= {"run_id": run_id_of(self._directory.path), "num_rows": rows.num_rows, "rows_sha256": rows.sha256}
         counters = {"env_steps": run.progress.env_steps, "grad_steps": run.progress.grad_steps}
         return checkpoint.save(directory, content, **counters, keep=self._config.keep_checkpoints)
 

@@ -42,10 +42,12 @@ def train_run(start: Start, interrupt: Interrupt | None = None) -> float | None:
     if start.score is not None and not _undrawn(start):
         print_line(terminal, f"Already complete: {directory.path}")
         return start.score
+    interrupt = interrupt or Interrupt()
     run, recorder, held = _open(start, terminal)
-    with held:
+    with held, interrupt:
         if run.finished and _undrawn(start):  # it was killed while drawing
-            print_line(terminal, "\n".join(_draw(run, directory, with_video=run.config.video)))
+            lines = _draw(run, directory, interrupt, terminal, with_video=run.config.video)
+            print_line(terminal, "\n".join(lines))
             print_line(terminal, f"Done: {directory.path}")
             return start.score
         if run.finished:
@@ -54,12 +56,8 @@ def train_run(start: Start, interrupt: Interrupt | None = None) -> float | None:
             return None
         command = f"deepcrl train {setting('resume', directory.path)}"
         print_line(terminal, f"Ctrl-C saves and stops; go on with: {command}")
-        stopped_by = _fit(run, recorder, directory, interrupt or Interrupt(), terminal)
-        try:
-            lines = _draw(run, directory, with_video=run.config.video and stopped_by is None)
-        except KeyboardInterrupt:  # a film may take long, and everything else is on disk
-            print_line(terminal, f"Stopped while drawing; the run is saved: {directory.path}")
-            raise SystemExit(128 + signal.SIGINT) from None
+        stopped_by = _fit(run, recorder, directory, interrupt, terminal)
+        lines = _draw(run, directory, interrupt, terminal, with_video=run.config.video and stopped_by is None)
         print_line(terminal, "\n".join([*lines, *_unstable(run, directory)]))
         if stopped_by is not None:
             print_line(terminal, f"Saved. Go on with: {command}")
@@ -108,12 +106,14 @@ def _open_recorder(start: Start, run: Run, terminal: RichConsole) -> RunRecorder
     mirror = None if run.finished else build_mirror(config, directory)
     if start.anew and run_directory.clear(directory):
         print_line(terminal, "Starts anew, for want of a checkpoint; the old rows are in aside_metrics.jsonl")
+    # First what may be refused: then nothing of what the run is has been written
+    mark = start.checkpoint.rows if start.checkpoint else None
+    lost = cut_back(directory.metrics_path, run.progress.env_steps, run.progress.grad_steps, mark)
     saved_by = start.checkpoint.run_id if start.checkpoint else None
+    damaged = run_directory.keep_damaged(directory) if start.checkpoint else ""
     run_directory.prepare(directory.path, config.to_dict(), resume=start.checkpoint is not None, run_id=saved_by)
-    num_rows = start.checkpoint.num_rows if start.checkpoint else None
-    lost = cut_back(directory.metrics_path, run.progress.env_steps, run.progress.grad_steps, num_rows)
-    if lost:
-        print_line(terminal, lost)
+    for line in filter(None, (lost, damaged)):
+        print_line(terminal, line)
     for aside in set_aside_after(start.checkpoint) if start.checkpoint else ():
         print_line(terminal, f"A newer checkpoint is set aside: {aside.path}")
     return RunRecorder(config, directory, open_loggers(config, directory, mirror, terminal) if mirror else [])
@@ -121,16 +121,15 @@ def _open_recorder(start: Start, run: Run, terminal: RichConsole) -> RunRecorder
 
 def _fit(run: Run, recorder: RunRecorder, directory: RunDir, interrupt: Interrupt, terminal: RichConsole) -> int | None:
     """Trains, and closes the recorder; returns the number of the signal that stopped it, if one did."""
-    with interrupt:
-        try:
-            fit(run, recorder, interrupt)
-        except EnvError as error:
-            raise EnvError(f"{error}{resume_hint(directory)}") from error
-        except OSError as error:  # a buffer that keeps files found no room for them
-            raise RecordError(f"{error}{resume_hint(directory)}") from error
-        finally:
-            for line in recorder.close():
-                print_line(terminal, line)
+    try:
+        fit(run, recorder, interrupt)
+    except EnvError as error:
+        raise EnvError(f"{error}{resume_hint(directory)}") from error
+    except OSError as error:  # a buffer that keeps files found no room for them
+        raise RecordError(f"{error}{resume_hint(directory)}") from error
+    finally:
+        for line in recorder.close():
+            print_line(terminal, line)
     if interrupt.requested:
         interrupt.hand_on()  # does not return where the launcher puts the run back into its queue
     return interrupt.signal_number
@@ -156,8 +155,17 @@ def _no_video_path(directory: RunDir) -> Path:
     return directory.videos_dir / "no_video.txt"
 
 
-def _draw(run: Run, directory: RunDir, *, with_video: bool) -> list[str]:
-    """Draws the curves, the blocks and the film; returns lines that say which files these are."""
+def _draw(run: Run, directory: RunDir, interrupt: Interrupt, terminal: RichConsole, *, with_video: bool) -> list[str]:
+    """Draws the curves, the blocks and the film, until a signal comes; returns lines that say which files these are."""
+    try:
+        with interrupt.breaking_off():
+            return _pictures(run, directory, with_video=with_video)
+    except KeyboardInterrupt:  # a film may take long, and everything else is on disk
+        print_line(terminal, f"Stopped while drawing; the run is saved: {directory.path}")
+        raise SystemExit(128 + (interrupt.signal_number or signal.SIGINT)) from None
+
+
+def _pictures(run: Run, directory: RunDir, *, with_video: bool) -> list[str]:
     config, no_video = run.config, []
     if directory.metrics_path.stat().st_size == 0:  # stopped in the first evaluation: there is no row yet
         return []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -29,6 +31,7 @@ class Interrupt:
         self._previous: dict[int, Any] = {}
         self._depth = 0
         self._at_once = False
+        self._breaks_off = False
 
     @property
     def requested(self) -> bool:
@@ -54,6 +57,15 @@ class Interrupt:
         if self.requested:
             raise Interrupted
 
+    @contextlib.contextmanager
+    def breaking_off(self) -> Iterator[None]:
+        """Within it, where all work is saved, the next signal raises KeyboardInterrupt; further ones are ignored."""
+        self._breaks_off = True
+        try:
+            yield
+        finally:
+            self._breaks_off = False
+
     def hand_on(self) -> None:
         """Gives the signal to whoever handled it before, now that the run is saved.
 
@@ -64,6 +76,11 @@ class Interrupt:
             handler(self.signal_number, None)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._breaks_off:
+            self.signal_number = number
+            for further in self._previous:
+                signal.signal(further, signal.SIG_IGN)
+            raise KeyboardInterrupt
         if self.requested and number == signal.SIGINT:
             self._at_once = True
             signal.signal(signal.SIGINT, signal.SIG_IGN)

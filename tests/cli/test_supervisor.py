@@ -92,6 +92,32 @@ def test_a_second_signal_stops_at_once_and_further_ones_leave_no_traceback(tmp_p
     assert process.returncode == 130
 
 
+ANNOUNCED = """
+import signal, sys, time
+from deepcrl.cli import supervisor
+stopped = []
+signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+for i in range(2):
+    with supervisor.announced():
+        print("ready", flush=True)
+        while not stopped and i:
+            time.sleep(0.01)
+print("saved", supervisor.is_stopped(), flush=True)
+"""
+
+
+def test_runs_whose_supervisor_is_killed_save_and_no_further_one_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "WORKER", ANNOUNCED)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = supervised(tmp_path, 0)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"  # the second run of this process; the first one is over
+    process.kill()
+    assert process.communicate(timeout=60) == ("saved True\n", "")
+
+
 STAND_IN = '''
 """A launcher of the shape of Ray's: processes out of reach of the terminal, which answer SIGTERM by ending."""
 

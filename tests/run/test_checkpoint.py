@@ -262,7 +262,10 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         saved[name] = save(tmp_path / name / "checkpoints", 100, {"run_id": run_id, "run": {}, "config": {}})
     assert Checkpoint(saved["mine"]).run_id == "aaa"
     in_place = shutil.copytree(saved["other"], saved["mine"].with_name("step_0000000000200_00000000020"))
-    assert f"is of another run: bbb, and {tmp_path}/mine is aaa; try resume={saved['mine']}" in refuses(in_place)
+    assert (
+        f"is of another run: bbb, and {tmp_path}/mine/environment.json says aaa; try resume={saved['mine']}"
+        in refuses(in_place)
+    )
     in_place = shutil.copytree(saved["mine"], tmp_path / "alone" / "checkpoints" / saved["mine"].name)
     assert Checkpoint(in_place).run_id == "aaa"  # nothing says of which run this folder is
     old = save(tmp_path / "mine" / "checkpoints", 300, {"run": {}, "config": {}})

@@ -123,3 +123,27 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
     os.mkfifo(path / name)
     said = {"meta.json": "has no readable meta.json", "state.pt": "is truncated or corrupted (SHA-256 differs)"}
     assert refuses(path) == f"Checkpoint {path} {said[name]}"
+
+
+def test_one_from_before_the_evaluation_at_its_step_gives_way(tmp_path: Path, monkeypatch, same) -> None:
+    older = save(tmp_path, 100)
+    first = save(tmp_path, 200, STATE | {"num_rows": 3})
+    assert save(tmp_path, 200, {"num_rows": 3, "later": True}) == first  # just saved
+    same(Checkpoint(first).content, STATE | {"num_rows": 3})
+    renamed = os.rename
+
+    def killed(source: Path, target: Path) -> None:
+        if Path(source).name.startswith(".writing_"):
+            raise KeyboardInterrupt
+        renamed(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.os, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save(tmp_path, 200, {"num_rows": 4})
+    left = checkpoint.list_checkpoints(tmp_path)[-1]
+    same(left.content, STATE | {"num_rows": 3})
+    assert (left.env_steps, left.grad_steps) == (200, 20)
+    assert save(tmp_path, 200, {"num_rows": 4}) == first
+    same(Checkpoint(first).content, {"num_rows": 4})
+    assert sorted(os.listdir(tmp_path)) == [older.name, first.name]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deepcrl.run.directory import RunDir, prepare
+from deepcrl.run.directory import RunDir, keep_damaged, prepare
 from deepcrl.run.environment import git_revision, run_id_of
 
 CONFIG = {"seed": 3, "encoder": {"name": "residual_mlp", "depth": 16}, "lr": 3e-4, "tags": ("a",), "where": Path("x")}
@@ -58,9 +58,17 @@ def test_a_run_keeps_its_id(tmp_path: Path) -> None:
 
 def test_resume_with_a_damaged_environment_file(tmp_path: Path) -> None:
     run = prepare(tmp_path, CONFIG, resume=False)
-    run.environment_path.write_text('{"starts": 1')
-    prepare(tmp_path, CONFIG, resume=True)
-    assert len(json.loads(run.environment_path.read_text())["starts"]) == 1
+    assert keep_damaged(run) == ""
+    for number in (1, 2):
+        run.environment_path.write_text('{"starts": 1')
+        aside = tmp_path / f"environment.damaged_{number}.json"
+        told = f"{run.environment_path} is damaged: what it said of earlier starts is lost; as it was: {aside}"
+        assert keep_damaged(run) == told
+        assert aside.read_text() == '{"starts": 1'
+        prepare(tmp_path, CONFIG, resume=True)
+        assert len(json.loads(run.environment_path.read_text())["starts"]) == 1
+    run.environment_path.unlink()
+    assert keep_damaged(run) == f"{run.environment_path} is missing: what it said of earlier starts is lost"
 
 
 def test_unwritable_directory_is_one_line(tmp_path: Path) -> None:

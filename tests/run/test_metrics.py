@@ -1,3 +1,4 @@
+import hashlib
 import json
 import math
 import os
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from deepcrl.core import files
-from deepcrl.run.metrics import JsonlLogger, cut_back, num_lines, read_rows
+from deepcrl.run.metrics import JsonlLogger, Mark, cut_back, mark, read_rows
 
 
 def row(step: int, **metrics: float) -> dict[str, float]:
@@ -85,14 +86,24 @@ def test_torn_lines_are_counted_and_do_not_spread(tmp_path: Path, bad: bytes) ->
 
 def test_cut_back_drops_what_will_be_computed_again(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    write(path, *(row(i) for i in range(5)))
-    kept = b"".join(path.read_bytes().splitlines(keepends=True)[:3])
+    write(path, *(row(i) for i in range(3)))
+    kept, at = path.read_bytes(), mark(path)
+    write(path, row(3), row(4))
     with open(path, "ab") as file:
         file.write(b'{"env_st')
-    for num_rows in (None, 3):
-        assert cut_back(path, env_steps=200, grad_steps=2, num_rows=num_rows) == ""
+    for known in (None, at):
+        assert cut_back(path, env_steps=200, grad_steps=2, at=known) == ""
         assert path.read_bytes() == kept
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
+
+
+def test_a_row_at_the_checkpoint_s_own_step_may_be_later_than_it(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write(path, row(0), row(1))
+    kept, at = path.read_bytes(), mark(path)
+    write(path, row(2))  # stopped before the evaluation there, which a resumed run has logged
+    assert cut_back(path, env_steps=200, grad_steps=2, at=at) == ""
+    assert path.read_bytes() == kept
 
 
 def test_cut_back_looks_at_both_counters(tmp_path: Path) -> None:
@@ -102,17 +113,49 @@ def test_cut_back_looks_at_both_counters(tmp_path: Path) -> None:
     assert [each["grad_steps"] for each in read_rows(path)[0]] == [7]
 
 
-def test_rows_are_counted(tmp_path: Path) -> None:
+def test_rows_are_marked(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    assert num_lines(path) == 0
+    assert mark(path) == Mark(0, hashlib.sha256(b"").hexdigest())
     write(path, row(0), row(1))
-    assert num_lines(path) == 2
+    assert mark(path) == Mark(2, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def test_cut_back_before_the_first_row(tmp_path: Path) -> None:
     assert cut_back(tmp_path / "metrics.jsonl", 0, 0) == ""
-    assert cut_back(tmp_path / "metrics.jsonl", 0, 0, 0) == ""
+    assert cut_back(tmp_path / "metrics.jsonl", 0, 0, mark(tmp_path / "metrics.jsonl")) == ""
     assert os.listdir(tmp_path) == []
+
+
+CHANGED = {
+    "a digit": lambda lines: [lines[0].replace(b"0.0", b"1.0"), *lines[1:]],
+    "a line twice": lambda lines: [lines[3], *lines],
+    "another order": lambda lines: [*lines[1:4], lines[0], *lines[4:]],
+    "white space": lambda lines: [lines[0].replace(b" ", b"  "), *lines[1:]],
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_changed_rows_are_told_and_kept_in_order(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write(path, *(row(i) for i in range(4)))
+    at = mark(path)
+    write(path, row(4), row(5))
+    changed = b"".join(CHANGED[change](path.read_bytes().splitlines(keepends=True)))
+    path.write_bytes(changed)
+    aside = tmp_path / "metrics.damaged_1.jsonl"
+    told = f"{path} is damaged: of the rows before the checkpoint, some are not what they were"
+    assert cut_back(path, 300, 3, at) == f"{told}; the file as it was: {aside}"
+    assert aside.read_bytes() == changed
+    assert [each["env_steps"] for each in read_rows(path)[0]] == [0, 100, 200, 300]
+
+
+@pytest.mark.parametrize("target", ["nowhere", "metrics.jsonl"])
+def test_a_link_that_leads_nowhere_is_left(tmp_path: Path, target: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.symlink_to(target)
+    with pytest.raises(OSError, match=f"^{path} is a symbolic link that leads nowhere$"):
+        cut_back(path, 300, 3)
+    assert path.is_symlink()
 
 
 DAMAGE = {
@@ -131,12 +174,14 @@ DAMAGE = {
 @pytest.mark.parametrize("counted", [True, False])  # whether the checkpoint says how many rows there were
 def test_lost_rows_are_told_and_the_file_is_kept(tmp_path: Path, damage: str, counted: bool) -> None:
     path = tmp_path / "metrics.jsonl"
-    write(path, *(row(i) for i in range(6)))
+    write(path, *(row(i) for i in range(4)))
+    at = mark(path)
+    write(path, row(4), row(5))
     change, what, lost, lost_uncounted = DAMAGE[damage]
     lines = path.read_bytes().splitlines(keepends=True)
     damaged = b"".join(change(lines)) if change else b""
     path.write_bytes(damaged) if change else path.unlink()
-    complaint = cut_back(path, 300, 3, 4 if counted else None)
+    complaint = cut_back(path, 300, 3, at if counted else None)
     lost = lost if counted else lost_uncounted
     aside = tmp_path / "metrics.damaged_1.jsonl"
     if lost is None:  # without a count nobody can know
@@ -148,7 +193,7 @@ def test_lost_rows_are_told_and_the_file_is_kept(tmp_path: Path, damage: str, co
     assert aside.exists() == bool(damaged)
     if damaged:
         assert aside.read_bytes() == damaged
-        assert cut_back(path, 300, 3, 4).endswith(f"the file as it was: {tmp_path}/metrics.damaged_2.jsonl") or (
+        assert cut_back(path, 300, 3, at).endswith(f"the file as it was: {tmp_path}/metrics.damaged_2.jsonl") or (
             path.read_bytes() == b""
         )
     assert read_rows(path)[1] == 0 if path.exists() else True

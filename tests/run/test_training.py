@@ -81,16 +81,16 @@ def test_a_machine_without_opengl_succeeds(
     assert "Already finished" in capsys.readouterr().out  # and does not try again
 
 
-def test_ctrl_c_while_filming(trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
-    def ctrl_c(*args: Any, **kwargs: Any) -> None:
-        raise KeyboardInterrupt  # as Python's handler does, which a shell's background jobs lack
-
-    monkeypatch.setattr(module, "film", ctrl_c)
+@pytest.mark.parametrize("number", Interrupt.SIGNALS)
+def test_a_signal_while_filming(
+    trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(module, "film", raises(number, number))
     with pytest.raises(SystemExit) as exited:
-        trained(video=True)
-    assert exited.value.code == 130
+        trained(video=True, total_env_steps=100)
+    assert exited.value.code == 128 + number
     assert capsys.readouterr().out.endswith(f"Stopped while drawing; the run is saved: {tmp_path}/run\n")
-    assert checkpoint.find(tmp_path / "run").path.name == "step_0000000000400_00000000064"
+    assert checkpoint.find(tmp_path / "run").path.name == "step_0000000000100_00000000004"
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError])

@@ -34,6 +34,7 @@ CRAFTED: list[tuple[tuple[Any, ...], Any]] = [
     (("observation", "goal"), torch.full((4, 2), torch.inf)),
     (("agent",), []),
     (("agent", "networks", "actor"), 3),
+    (("agent", "networks", "actor", "weight"), torch.nan),
     (("agent", "generators"), {}),
     (("agent", "num_updates"), "7"),
     (("agent", "actor_metrics"), [1]),
@@ -41,6 +42,9 @@ CRAFTED: list[tuple[tuple[Any, ...], Any]] = [
     ((*ADAM, "state", 0), []),
     ((*ADAM, "state", 0, "exp_avg"), torch.zeros(2)),
     ((*ADAM, "state", 0, "exp_avg_sq"), GONE),
+    ((*ADAM, "state", 0, "exp_avg"), torch.nan),
+    ((*ADAM, "state", 0, "exp_avg_sq"), torch.nan),
+    ((*ADAM, "param_groups", 0, "params", 0), float("nan")),
     ((*ADAM, "param_groups", 0, "lr"), "fast"),
     ((*ADAM, "param_groups", 0, "betas"), (0.9,)),
     ((*ADAM, "param_groups", 0, "amsgrad"), None),
@@ -76,7 +80,7 @@ def saved() -> tuple[Run, dict[str, Any]]:
 def crafted(state: Any, keys: tuple[Any, ...], value: Any) -> Any:
     """Returns the state with another value at the end of `keys`, or without that key."""
     if not keys:
-        return value
+        return torch.full_like(state, torch.nan) if value is torch.nan and isinstance(state, torch.Tensor) else value
     items = dict(state) if isinstance(state, dict) else dict(enumerate(state))
     items[keys[0]] = crafted(items[keys[0]], keys[1:], value)
     items = {key: item for key, item in items.items() if item is not GONE}

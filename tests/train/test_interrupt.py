@@ -97,3 +97,23 @@ def test_inside_itself_it_stays_in_force() -> None:
             pass
         signal.raise_signal(signal.SIGTERM)
         assert interrupt.signal_number == signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", Interrupt.SIGNALS)
+def test_breaking_off_at_the_first_signal_and_not_at_further_ones(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Interrupt() as interrupt:
+        with pytest.raises(KeyboardInterrupt), interrupt.breaking_off():
+            signal.raise_signal(number)
+        assert interrupt.signal_number == number
+        for further in Interrupt.SIGNALS:
+            signal.raise_signal(further)
+    assert signal.getsignal(number) == before
+
+
+def test_after_breaking_off_signals_ask_again() -> None:
+    with Interrupt() as interrupt:
+        with interrupt.breaking_off():
+            pass
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.signal_number == signal.SIGTERM

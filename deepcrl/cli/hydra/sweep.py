@@ -78,7 +78,11 @@ def _guarded(start: Callable[[Interrupt], float | None], directory: Path, interr
         told = plugin_fault(cause_of(error))
         line = told.splitlines()[0] if told else one_line(error)
         trace = "" if isinstance(error, USER_ERRORS) and not told else f"\n{traceback.format_exc()}"
-        write_atomic(directory / ERROR, f"{line}\n{trace}")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            write_atomic(directory / ERROR, f"{line}\n{trace}")
+        except OSError as refused:  # most likely the disk that made the run fail
+            line += f" ({ERROR} cannot be written: {refused.strerror or refused})"
         print(f"deepcrl: {directory.name}: {line}", file=sys.stderr)
         return None
     except SystemExit:  # a signal, after which the run has been saved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -29,8 +29,8 @@ class DiskRing(Ring):
 
     With the same seed it gives the same batches as a ring in the CPU's memory. A checkpoint holds none of the data.
     Instead the files have spare rows, so that the steps of every kept checkpoint are still there when a run is killed
-    at any moment, and each row has a CRC-32, by which a checkpoint knows its rows again. The bookkeeping is then made
-    anew from the trajectory ids.
+    at any moment, and each row has a CRC-32, by which a checkpoint knows its rows again, and that they are whole. The
+    bookkeeping is then made anew from the trajectory ids.
 
     Rows are written through the file system and read through the memory map: so a full disk is an error that leaves
     the checkpoints as they are, where a write through the map would kill the process.
@@ -73,6 +73,11 @@ class DiskRing(Ring):
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.bin"
 
+    @property
+    def _row_layout(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """What a row holds beside its checksum."""
+        return {name: layout for name, layout in self._layout.items() if name != CHECKSUM}
+
     def _row_nbytes(self, name: str) -> int:
         shape, dtype = self._layout[name]
         return math.prod(shape) * dtype.itemsize
@@ -97,11 +102,9 @@ class DiskRing(Ring):
         if not self._columns:
             self._create()
             self._map()
-        stored = {name: value.to("cpu", self._layout[name][1]).contiguous() for name, value in values.items()}
-        checksum = 0
-        for value in stored.values():
-            checksum = zlib.crc32(value.numpy().data, checksum)
-        stored[CHECKSUM] = torch.tensor(checksum)
+        self._check_lengths()
+        stored = {name: values[name].to("cpu", dtype).contiguous() for name, (_, dtype) in self._row_layout.items()}
+        stored[CHECKSUM] = torch.tensor(_checksum(stored.values()))
         for name, value in stored.items():
             with _named(self._path(name)), open(self._path(name), "r+b") as file:
                 file.seek(row * self._row_nbytes(name))
@@ -109,9 +112,18 @@ class DiskRing(Ring):
 
     def sample(self, batch_size: int) -> Batch:
         """Draws B transitions as the ring does, and moves them to the training device."""
+        self._check_lengths()
         batch = super().sample(batch_size)
         moved = {field.name: getattr(batch, field.name).to(self._batch_device) for field in fields(batch)}
         return type(batch)(**moved)
+
+    def _check_lengths(self) -> None:
+        """Raises OSError if a file was cut: what is read of it through the map would kill the process."""
+        for name in self._columns:
+            with _named(self._path(name)):
+                size, needed = self._path(name).stat().st_size, self._file_nbytes(name)
+                if size < needed:
+                    raise OSError(f"it was cut to {size} of its {needed} bytes")
 
     def state_dict(self) -> dict[str, Any]:
         """Returns counters, checksums [L] and the random generator, once the files are safe on the disk."""
@@ -153,11 +165,22 @@ class DiskRing(Ring):
         self._map()
         if not torch.equal(self._checksums(num_steps), checksums):
             raise ValueError(f"{self._folder} no longer holds this checkpoint's steps: the run has gone on too far")
+        for row, checksum in zip(self._rows(num_steps).tolist(), checksums.tolist(), strict=True):
+            if _checksum(self._columns[name][row] for name in self._row_layout) != checksum:
+                raise ValueError(f"{self._folder} is damaged: row {row} is not what was written there")
 
     def _checksums(self, num_steps: int) -> Tensor:
         """Returns those of the newest rows when `num_steps` were stored, oldest first."""
         rows = self._rows(num_steps)
         return self._columns[CHECKSUM][rows] if len(rows) else torch.zeros(0, dtype=torch.int64)
+
+
+def _checksum(values: Iterable[Tensor]) -> int:
+    """Returns the CRC-32 of what a row holds."""
+    checksum = 0
+    for value in values:
+        checksum = zlib.crc32(value.numpy().data, checksum)
+    return checksum
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -94,8 +96,6 @@ def write_video(frames: Iterable[np.ndarray], path_mp4: str | Path, path_gif: st
     few colours, so that it stays under 3 MB. Frames are taken one by one. Existing files are replaced only by
     complete ones. Raises ValueError if there are no frames, OSError if a file cannot be written.
     """
-    import imageio_ffmpeg
-
     kept: list[np.ndarray] = []
     stride = 1
     frames = iter(frames)
@@ -103,28 +103,43 @@ def write_video(frames: Iterable[np.ndarray], path_mp4: str | Path, path_gif: st
     if first is None:
         raise ValueError(f"No frames to write to {path_mp4}")
     height, width = first.shape[0] // 2 * 2, first.shape[1] // 2 * 2
-    with _replacing(path_mp4) as unfinished:
-        encoder = imageio_ffmpeg.write_frames(
-            str(unfinished),
-            (width, height),
-            fps=fps,
-            codec="libx264",
-            quality=6,
-            macro_block_size=2,  # the default of 16 would resample the picture
-            # faststart: a browser can play the file while it loads
-            output_params=["-preset", "veryfast", "-movflags", "+faststart"],
-        )
-        with contextlib.closing(encoder):
-            encoder.send(None)
-            for i, frame in enumerate(itertools.chain((first,), frames)):
-                encoder.send(np.ascontiguousarray(frame[:height, :width]))
-                if path_gif is not None and i % stride == 0:
-                    kept.append(_shrink(frame))
-                    if len(kept) > GIF_MAX_FRAMES:  # then keep every second one
-                        kept, stride = kept[::2], 2 * stride
+    with _replacing(path_mp4) as unfinished, _encoder(unfinished, width, height, fps) as encoder:
+        for i, frame in enumerate(itertools.chain((first,), frames)):
+            encoder.write(np.ascontiguousarray(frame[:height, :width]).data)
+            if path_gif is not None and i % stride == 0:
+                kept.append(_shrink(frame))
+                if len(kept) > GIF_MAX_FRAMES:  # then keep every second one
+                    kept, stride = kept[::2], 2 * stride
     if path_gif is not None:
         with _replacing(path_gif) as unfinished:
             unfinished.write_bytes(_gif(kept, fps / stride))
+
+
+@contextlib.contextmanager
+def _encoder(path: Path, width: int, height: int, fps: int) -> Iterator[IO[bytes]]:
+    """Gives the pipe that takes frames [H, W, 3] uint8, which are at `path` as an MP4 after it.
+
+    Raises OSError, with the encoder's reason, unless all of it is there.
+    """
+    import imageio_ffmpeg
+
+    frames = ["-f", "rawvideo", "-s", f"{width}x{height}", "-pix_fmt", "rgb24", "-r", str(fps), "-i", "-", "-an"]
+    h264 = ["-vcodec", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "veryfast"]
+    # faststart: a browser can play the file while it loads
+    words = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", *frames, *h264, "-movflags", "+faststart", str(path)]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin
+    try:
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
+            yield process.stdin
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    said = process.communicate()[1].decode(errors="replace").strip()
+    if process.returncode:
+        first = said.partition("\n")[0] or f"ffmpeg ended with status {process.returncode}"
+        raise OSError(first.rpartition(": ")[2])
 
 
 @contextlib.contextmanager

@@ -172,6 +172,42 @@ def test_refuses_files_that_are_gone_or_cut(make, tmp_path: Path) -> None:
     assert refusal(make, state) == message
 
 
+@pytest.mark.parametrize("name", ["state", "action", "traj_id", "next_achieved", "terminated", "commanded"])
+def test_refuses_a_row_that_is_not_what_was_written(make, same, tmp_path: Path, name: str) -> None:
+    disk = make(DiskRing, True, **MIXED)
+    insert(disk, 0, 8)
+    state = through_a_file(disk.state_dict())
+    path = tmp_path / "ring" / f"{name}.bin"
+    content = bytearray(path.read_bytes())
+    row_nbytes = len(content) // (CAPACITY + SPARE)
+    content[3 * row_nbytes] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"^{tmp_path / 'ring'} is damaged: row 3 is not what was written there$"):
+        make(DiskRing, True, **MIXED).load_state_dict(state)
+    content[3 * row_nbytes] ^= 1
+    content[9 * row_nbytes] ^= 1  # of a row that is still to be written
+    path.write_bytes(content)
+    resumed = make(DiskRing, True, **MIXED)
+    resumed.load_state_dict(state)
+    insert(disk, 8, 12)
+    insert(resumed, 8, 12)
+    same(resumed.sample(50), disk.sample(50))
+
+
+@pytest.mark.parametrize("use", [lambda disk: disk.sample(4), lambda disk: insert(disk, 8, 9)], ids=["draws", "stores"])
+def test_a_file_that_is_cut_meanwhile_is_one_line(make, tmp_path: Path, use: Callable[[Any], object]) -> None:
+    disk, _ = saved(make, at=8)
+    path = tmp_path / "ring" / "action.bin"
+    with open(path, "r+b") as file:
+        file.truncate(9)
+    size = NUM_ENVS * 8 * (CAPACITY + SPARE)
+    with pytest.raises(OSError, match=rf"^Cannot write to {path}: it was cut to 9 of its {size} bytes$"):
+        use(disk)  # reading would be a SIGBUS
+    path.unlink()
+    with pytest.raises(OSError, match=rf"^Cannot write to {path}: No such file or directory$"):
+        use(disk)
+
+
 def test_fewer_saves_need_a_ring_made_for_it(make, tmp_path: Path) -> None:
     _, state = saved(make)
     make(DiskRing, spare=SPARE - 1).load_state_dict(state)

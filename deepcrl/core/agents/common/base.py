@@ -12,7 +12,7 @@ from deepcrl.core.agents.common.optimizer import Adam, project_after_steps
 from deepcrl.core.checks import above
 from deepcrl.core.modules import copied
 from deepcrl.core.seeding import generator
-from deepcrl.core.states import check_optimizer, check_tensor
+from deepcrl.core.states import check_finite, check_module, check_optimizer
 
 
 class TrainableAgent:
@@ -128,13 +128,14 @@ class TrainableAgent:
         for kind, nets in (("networks", self.networks), ("targets", self.targets)):
             for name, net in nets.items():
                 net.load_state_dict(state[kind][name])
+                check_module(f"{kind}/{name}", net)
         with torch.no_grad():
             for name, scalar in self.scalars.items():
-                check_tensor(name, state[name], scalar)
+                check_finite(name, state[name], scalar)
                 scalar.copy_(state[name])
         for name, optimizer in self.optimizers.items():
             before = optimizer.state_dict()
             optimizer.load_state_dict(state["optimizers"][name])
-            check_optimizer(name, optimizer, before)
+            check_optimizer(name, optimizer, before, state["optimizers"][name])
         for name, g in self.generators.items():
             g.set_state(state["generators"][name])
