@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,42 +24,12 @@ from deepcrl.run import checkpoint, training
 from deepcrl.run.checkpoint import list_checkpoints
 from deepcrl.run.metrics import read_rows
 from deepcrl.run.recorder import RunRecorder
-from tests.cli.conftest import Result, last_of_each
+from tests.cli.conftest import last_of_each
+from tests.cli.shell import LENGTH, Shell
 
 PACKAGE = Path(__file__).parents[2] / "deepcrl"
 FOLDER = "my [runs] a=b"
 RUN, SWEEP = "r s=t[u]", "s w=e (p)/$a"
-LENGTH = 100
-
-
-class Shell:
-    """Types lines as printed, by bash with `deepcrl` on its PATH, in a folder with an unusual name."""
-
-    def __init__(self, deepcrl: Callable[..., Result], tiny: tuple[str, ...], bin_dir: Path) -> None:
-        self._deepcrl, self._bin = deepcrl, bin_dir
-        short = ("total_env_steps=", "eval_every=", "checkpoint_every=")
-        self.short = [*(word for word in tiny if not word.startswith(short)), f"total_env_steps={LENGTH}"]
-        (bin_dir / "deepcrl").write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
-        (bin_dir / "deepcrl").chmod(0o755)
-
-    def words(self, line: str) -> list[str]:
-        """What bash gives the program; it must find nothing else to run."""
-        path = f"{self._bin}{os.pathsep}{os.environ['PATH']}"
-        read = subprocess.run(["bash", "-ec", line], capture_output=True, text=True, env=os.environ | {"PATH": path})
-        assert (read.returncode, read.stderr) == (0, ""), line
-        return read.stdout.split("\0")[:-1]
-
-    def type(self, line: str, *more: str) -> Result:
-        """Runs a line, with further words at its end."""
-        assert line.startswith("deepcrl "), line
-        return self._deepcrl(*self.words(line), *more)
-
-    def train(self, *arguments: str) -> Result:
-        return self._deepcrl("train", *self.short, *arguments)
-
-    def __call__(self, *arguments: str) -> Result:
-        return self._deepcrl(*arguments)
-
 
 Case = Callable[[Shell, pytest.MonkeyPatch], None]
 CASES: dict[str, Case] = {}
@@ -322,8 +291,7 @@ def literal_commands() -> list[str]:
 def test_every_place_that_prints_a_command_has_a_case() -> None:
     places = set()
     for path in PACKAGE.rglob("*.py"):
-        text = path.read_text()
-        if "from deepcrl.run.hints import" not in text:
+        if "from deepcrl.run.hints import" not in (text := path.read_text()):
             continue
         for function in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)):
             called = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
