@@ -13,7 +13,7 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.train.build import build_buffer, check_device
 from deepcrl.train.config import RunConfig
 from deepcrl.train.schedule import Schedule
-from deepcrl.train.sizing.counts import AgentSizes, agent_sizes, countable
+from deepcrl.train.sizing.counts import AgentSizes, agent_sizes
 from deepcrl.train.sizing.simulations import simulation_bytes
 
 GIB = 2**30
@@ -147,8 +147,7 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
         raise ValueError(
             f"Not enough memory: a batch takes {format_bytes(batch_bytes)}, of {free} available; lower batch_size"
         )
-    with countable("rings", "buffer.capacity or num_envs"):
-        ring = build_buffer(config, spec, torch.device("meta"))
+    ring = build_buffer(config, spec, torch.device("meta"))
     agents = agent_sizes(config, spec, device)
     return Preflight(
         schedule=Schedule.of(config),
