@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 from hydra.core.object_type import ObjectType
+from omegaconf import OmegaConf
 
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.hydra.schema import PATH, RegistrySource, register_schema
@@ -31,7 +32,7 @@ def test_a_component_is_an_option_in_every_group_of_its_registry(monkeypatch: py
         assert source.is_config(f"{group}/option.yaml")
         assert source.list(group, ObjectType.CONFIG) == ["option"]
         assert source.list(group, ObjectType.GROUP) == []
-        assert source.load_config(f"{group}/option").config.name == "option"
+        assert OmegaConf.to_container(source.load_config(f"{group}/option").config) == {"name": "option"}
     assert not source.exists("test_first/other")
     assert {"test_first", "test_second", "env", "eval_env"} <= set(source.list("", None))
     assert source.list("", ObjectType.CONFIG) == []
