@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from itertools import zip_longest
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -191,10 +192,9 @@ def to_hydra_syntax(arguments: list[str]) -> list[str]:
     dicts, nulls = _dict_prefixes(), [f"{group}=null" for group in OPTIONAL_GROUPS]
     arguments = [f"++{argument}" if argument.startswith(dicts) else argument for argument in arguments]
     arguments = [f"~{split(argument)[0]}" if argument in nulls else argument for argument in arguments]
-    following = [*arguments[1:], ""]
     return [
         f"{word}=all" if word in INFO and after not in CHOICES[word] else word
-        for word, after in zip(arguments, following, strict=True)
+        for word, after in zip_longest(arguments, arguments[1:])
     ]
 
 

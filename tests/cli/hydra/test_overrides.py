@@ -50,6 +50,7 @@ def test_null_where_nothing_was_chosen(deepcrl, tiny) -> None:
 
 
 def test_info_by_itself_is_all_of_it() -> None:
+    assert to_hydra_syntax([]) == []
     assert to_hydra_syntax(["--info", "seed=3"]) == ["--info=all", "seed=3"]
     assert to_hydra_syntax(["seed=3", "-i"]) == ["seed=3", "-i=all"]
     assert to_hydra_syntax(["--info", "plugins", "--info=config"]) == ["--info", "plugins", "--info=config"]
