@@ -25,7 +25,7 @@ train: install  ## train a robot arm to hold its hand at any goal: two minutes, 
 test: install  ## run all tests but the slow ones, a file at a time on each of up to four cores
 	$(BIN)/python -m pytest -m 'not slow' -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test-slow: install  ## compare MuJoCo Warp with MuJoCo on every kind of task: compiles kernels for minutes
+test-slow: install  ## MuJoCo Warp against MuJoCo on every kind of task, a time limit of SLURM: minutes
 	$(BIN)/python -m pytest -m slow
 
 drill: install  ## kill, damage and mistype runs, hundreds of times: under 20 minutes, and a table of what held

@@ -86,9 +86,13 @@ def num_rows(run: Path) -> int:
     return len(metrics.read_bytes().splitlines()) if metrics.exists() else 0
 
 
+def num_starts(run: Path) -> int:
+    return len(json.loads((run / "environment.json").read_text())["starts"])
+
+
 def num_saved(run: Path) -> int:
     """Checkpoints beside the first, which is that of the first evaluation."""
-    return len(checkpoint.list_checkpoints(run / "checkpoints")) - 1
+    return max(0, len(checkpoint.list_checkpoints(run / "checkpoints")) - 1)
 
 
 def assert_went_on(run: Path, starts: int, end: int) -> None:
@@ -97,7 +101,7 @@ def assert_went_on(run: Path, starts: int, end: int) -> None:
     assert torn == 0
     assert [row["env_steps"] for row in rows] == list(range(0, int(rows[-1]["env_steps"]) + 1, 20))
     assert end - 20 <= rows[-1]["env_steps"] <= end
-    assert len(json.loads((run / "environment.json").read_text())["starts"]) == starts
+    assert num_starts(run) == starts
 
 
 def test_preempted_and_requeued_runs_are_saved_and_go_on(slurm: dict[str, str], sweep: Sweep, tmp_path: Path) -> None:
@@ -134,15 +138,17 @@ def test_ctrl_c_leaves_the_jobs_alone_and_says_so(slurm: dict[str, str], sweep: 
 def test_at_the_time_limit_a_run_is_saved_and_goes_on_and_scancel_saves_it(
     slurm: dict[str, str], sweep: Sweep, tmp_path: Path
 ) -> None:
-    process = sweep("hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=45", "total_env_steps=1000000")
+    limit = ("hydra.launcher.timeout_min=3", "hydra.launcher.signal_delay_s=45")  # SLURM signals a minute early at most
+    process = sweep(*limit, "total_env_steps=1000000")
     runs = [tmp_path / "sweep" / f"seed={seed}" for seed in (0, 1)]
     wait(lambda: all(map(num_saved, runs)))
+    wait(lambda: all(num_starts(run) == 2 for run in runs))
     rows = list(map(num_rows, runs))
-    wait(lambda: all(num_rows(run) > before for run, before in zip(runs, rows, strict=True)))
+    wait(lambda: all(num_rows(run) > before + 2 for run, before in zip(runs, rows, strict=True)))
     process.kill()
-    saved = list(map(num_saved, runs))
+    saved = [checkpoint.find(run).env_steps for run in runs]
     subprocess.run(["scancel", "--user=root"], env=slurm, check=True)
     wait(lambda: not jobs(slurm))
-    assert all(num_saved(run) > before for run, before in zip(runs, saved, strict=True))
+    assert all(checkpoint.find(run).env_steps > before for run, before in zip(runs, saved, strict=True))
     for run in runs:
         assert_went_on(run, starts=2, end=checkpoint.find(run).env_steps)
