@@ -12,21 +12,24 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.checks import suggest
-from deepcrl.kernels import eager
+from deepcrl.kernels import blocked_infonce, eager
 from deepcrl.kernels.backend import Backend
 from deepcrl.kernels.native import build, stack
 from deepcrl.kernels.native import trunk as native
 
 KERNELS = ("auto", "eager", "triton")
+BLOCKED_FROM = 1024
+"""Batch size from which InfoNCE is computed by blocks of rows on a CPU: its logits then are 4 MiB or more."""
 _chosen = "auto"
 
 
 def choose(kernels: str) -> None:
-    """Sets what runs the trunk in this process.
+    """Sets what runs the trunk, and InfoNCE, in this process.
 
-    `auto`: on a CPU the fastest backend available, on a GPU plain torch, since the Triton kernels have not been timed
-    on one (docs/kernels.md). `eager`: plain torch. `triton`: the Triton kernels, or an error where they cannot run;
-    with them InfoNCE is fused with the energies that its kernel supports (`core.agents.common.contrastive_loss`).
+    `auto`: on a CPU the fastest backend available, and InfoNCE by blocks of rows for large batches; on a GPU plain
+    torch, since the Triton kernels have not been timed on one (docs/kernels.md). `eager`: plain torch. `triton`: the
+    Triton kernels, or an error where they cannot run; with them InfoNCE is fused with the energies that its kernel
+    supports (`core.agents.common.contrastive_loss`).
     """
     global _chosen
     if kernels not in KERNELS:
@@ -74,13 +77,20 @@ def backend(x: Tensor, *, bf16: bool = False) -> Backend:
     return native if width <= build.MAX_WIDTH else eager
 
 
-def fused_infonce(embedding_dim: int) -> Callable[..., tuple[Tensor, dict[str, Tensor]]] | None:
-    """Returns `kernels.triton.infonce.infonce` if Triton kernels were chosen and take embeddings that wide, or None."""
-    if _chosen != "triton":
-        return None
-    from deepcrl.kernels.triton import infonce
+def fused_infonce(
+    batch_size: int, device: torch.device, embedding_dim: int
+) -> Callable[..., tuple[Tensor, dict[str, Tensor]]] | None:
+    """Returns what computes InfoNCE without the logits [B, B], if that is chosen and pays, or None.
 
-    return infonce.infonce if embedding_dim <= infonce.MAX_DIM else None
+    Triton's kernel where Triton kernels were chosen and take embeddings that wide; on a CPU blocks of rows, for batches
+    whose logits outgrow the cache.
+    """
+    if _chosen == "triton":
+        from deepcrl.kernels.triton import infonce
+
+        return infonce.infonce if embedding_dim <= infonce.MAX_DIM else None
+    blocked = _chosen == "auto" and device.type == "cpu" and batch_size >= BLOCKED_FROM
+    return blocked_infonce.infonce if blocked else None
 
 
 def _triton() -> ModuleType:

@@ -90,7 +90,7 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
         seed=config.seed,
         gradient_clip=config.gradient_clip,
         lr_warmup_steps=config.lr_warmup_steps,
-        fused_infonce=dispatch.fused_infonce,
+        fused_infonce=partial(dispatch.fused_infonce, config.batch_size, device),
     )
     return checked_build(AGENTS, config.agent, inputs)
 

@@ -28,7 +28,7 @@ def make_agent(
     dispatch.choose(kernels)
     encoder = partial(ENCODERS.build, {"name": "residual_mlp", "depth": 8, "width": 32})
     critic = ENERGIES.build({"name": energy}), LOSSES.build({"name": loss, "logsumexp_coef": 0.2})
-    fused = dispatch.fused_infonce
+    fused = partial(dispatch.fused_infonce, 17, DEVICE)
     inputs = AgentInputs(SPEC, encoder, encoder, encoder, *critic, DEVICE, precision, seed=0, fused_infonce=fused)
     return CRL(inputs, embedding_dim=embedding_dim)
 
