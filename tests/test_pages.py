@@ -18,7 +18,7 @@ def has_commands(page: Path) -> bool:
     return any(commands(block) for block in blocks(page.read_text()) if block.language == "sh")
 
 
-@pytest.mark.parametrize("page", filter(has_commands, PAGES), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in PAGES if has_commands(page)], ids=lambda page: page.stem)
 def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     reader.follow(page.read_text())
