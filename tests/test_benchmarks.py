@@ -76,7 +76,7 @@ def test_envs_covers_every_family(envs: ModuleType) -> None:
 def test_report_is_timed_by_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not (shutil.which("chromium") or shutil.which("google-chrome")):
         assert not os.environ.get("CI"), "CI has to install Chromium"
-        pytest.skip("Chromium is not installed")
+        pytest.skip("needs Chromium: apt-get install chromium")
     monkeypatch.syspath_prepend(str(BENCHMARKS_DIR))
     row = importlib.import_module("report").run(num_runs=2, turns=1, json_path=str(tmp_path / "rows.jsonl"))
     assert row["runs"] == 2

@@ -46,7 +46,7 @@ def as_before(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("name", sorted(SMALLEST))
 def test_gives_rows(deepcrl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     if name == "report" and not (shutil.which("chromium") or shutil.which("google-chrome")):
-        pytest.skip("Chromium is not installed")
+        pytest.skip("needs Chromium: apt-get install chromium")
     monkeypatch.setenv("HOME", str(tmp_path))
     if name == "envs":  # the others' environments are measured for minutes
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

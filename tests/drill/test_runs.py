@@ -103,7 +103,7 @@ def test_what_is_crafted_is_wrong() -> None:
 @pytest.mark.parametrize("verb", ["play", "sweep"])
 def test_a_disk(worker: Worker, tmp_path: Path, verb: str, refusal: str) -> None:
     if not disks.CAN_MOUNT and refusal == "read-only":
-        pytest.skip("no disk may be mounted here")
+        pytest.skip("needs the right to mount a disk: run as root on Linux")
     assert disks.complaint(disks.Disk(disks.SETTINGS[0], verb, refusal, 0.0), worker, tmp_path) == ""
 
 

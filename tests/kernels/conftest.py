@@ -16,7 +16,7 @@ from deepcrl.kernels.native import build
 def kernels(request, monkeypatch):
     """Runs the test on plain torch and on the C++ library."""
     if request.param == "native" and build.compiler() is None:
-        pytest.skip("no C++ compiler")
+        pytest.skip("needs a C++ compiler: apt-get install g++")
     monkeypatch.setattr(dispatch, "_chosen", "eager" if request.param == "eager" else "auto")
     return request.param
 

@@ -33,7 +33,7 @@ def test_chosen_kernels_are_those_of_before_afterwards(monkeypatch):
         pass
 
 
-@pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler")
+@pytest.mark.skipif(build.compiler() is None, reason="needs a C++ compiler: apt-get install g++")
 def test_auto_takes_the_library_where_it_fits(monkeypatch):
     monkeypatch.setattr(dispatch, "_chosen", "eager")
     dispatch.choose("auto")
@@ -44,7 +44,7 @@ def test_auto_takes_the_library_where_it_fits(monkeypatch):
     assert dispatch.backend(torch.zeros(1, build.MAX_WIDTH + 16)) is eager
 
 
-@pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler")
+@pytest.mark.skipif(build.compiler() is None, reason="needs a C++ compiler: apt-get install g++")
 def test_auto_takes_the_whole_stack_where_it_fits(monkeypatch):
     monkeypatch.setattr(dispatch, "_chosen", "auto")
     monkeypatch.setattr(build, "stack_supported", lambda bf16: not bf16)
@@ -151,7 +151,7 @@ def test_compiler_that_fails_is_an_error_with_its_message(monkeypatch, tmp_path)
     assert not list((tmp_path / "cache").rglob("*.so"))
 
 
-@pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler")
+@pytest.mark.skipif(build.compiler() is None, reason="needs a C++ compiler: apt-get install g++")
 def test_library_is_built_once(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     build.library.__wrapped__()

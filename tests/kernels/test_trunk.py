@@ -23,9 +23,9 @@ def kernels(request, monkeypatch):
     """Runs the test on plain torch, on the library between torch's matmuls, and on the whole-stack kernels."""
     path = request.param
     if path != "eager" and build.compiler() is None:
-        pytest.skip("no C++ compiler")
+        pytest.skip("needs a C++ compiler: apt-get install g++")
     if path == "stack" and not build.stack_supported(True):
-        pytest.skip("no AVX-512 with bf16")
+        pytest.skip("runs on a processor with AVX-512 and AVX512_BF16")
     monkeypatch.setattr(dispatch, "_chosen", "eager" if path == "eager" else "auto")
     if path == "native":
         monkeypatch.setattr(build, "stack_supported", lambda bf16: False)

@@ -57,7 +57,7 @@ def chromium() -> str:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         assert not os.environ.get("CI"), "CI has to install Chromium"
-        pytest.skip("Chromium is not installed")
+        pytest.skip("needs Chromium: apt-get install chromium")
     return path
 
 

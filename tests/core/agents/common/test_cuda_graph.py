@@ -166,7 +166,7 @@ def test_captures_on_its_own_stream_with_every_generator(monkeypatch):
     assert calls == ["register 3", "register 4", "enter Graph on side", "step", "leave", "replay"]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="runs on a machine with a CUDA GPU")
 def test_takes_the_same_steps_on_a_gpu():
     device = torch.device("cuda")
     inputs = dataclasses.replace(make_inputs(), device=device)
