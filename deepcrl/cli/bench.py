@@ -14,6 +14,7 @@ BENCHMARKS_DIR = project_dir("benchmarks")
 NAMES = {
     "train": "environment steps per second on ant, learning included",
     "update": "one gradient step against plain PyTorch and a jitted Flax + Optax version",
+    "infonce": "the loss of large batches by blocks of rows against energies and InfoNCE as they are written",
     "gpu": "the gradient step and the kernels on a GPU, with and without CUDA graphs",
     "memory": "memory predicted before training against the measured peak",
     "env_step": "env.step against the raw physics rate",

@@ -20,6 +20,7 @@ SMALLEST = {
         *("grad_steps_per_unroll=1", "num_threads=1", "num_eval_envs=1"),
     ),
     "update": ("--depths", "4", "--variants", "deepcrl-fp32", "--seconds", "0.01", "--threads", "1"),
+    "infonce": ("--batch-sizes", "3", "--rounds", "1", "--threads", "1"),
     "memory": (
         *("--depths", "4", "--precisions", "fp32", "--checkpoint-blocks", "none"),
         *("--batch-size", "4", "--threads", "1"),
