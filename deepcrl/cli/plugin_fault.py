@@ -29,11 +29,12 @@ _INSTALLED = {
 }
 
 
-def plugin_fault(error: BaseException | None) -> str | None:
+def plugin_fault(error: BaseException | None, *, foreseen: bool) -> str | None:
     """Returns what to say of an error that a component of the user's raised; None if it cannot be one's fault.
 
     A ValueError that a constructor raised speaks of a setting, and is not one. An error that passed through no code of
-    the user's, such as one of PyTorch's about a gradient, is said to have come up with the components that there are.
+    the user's, such as one of PyTorch's about a gradient, is said to have come up with the components that there are,
+    unless it is `foreseen`, as a mistake in a setting is.
     """
     owners = [(origin(registry, name), registry[name]) for registry in REGISTRIES.values() for name in registry]
     owners = [(where, obj) for where, obj in owners if where]
@@ -45,6 +46,8 @@ def plugin_fault(error: BaseException | None) -> str | None:
     theirs = [step for step in inside if _is_below(_file_of(step), roots) or not _is_installed(_file_of(step))]
     found = _owner([frame for frame, _ in theirs], owners)
     what = re.sub(r"\s*\n\s*", " ", f"{type(error).__name__}: {error}").strip().removesuffix(":")
+    if not found and foreseen:
+        return None
     if not found:
         line = f"{what} (with {', '.join(where for where, _ in owners)}) {HINT}"
         return f"{line}\n{_formatted(walked[-MAX_OTHER_FRAMES:])}"

@@ -97,15 +97,16 @@ def one_line_errors() -> Iterator[None]:
     except BrokenPipeError:  # see core/pipes.py
         raise
     except Exception as error:
-        told = plugin_fault(cause_of(error))
+        told = fault_of_a_plugin(error)
         if os.environ.get("DEEPCRL_DEBUG") or not (told or isinstance(error, USER_ERRORS)):
             raise
         fail(told or one_line(error))
 
 
-def cause_of(error: BaseException) -> BaseException | None:
-    """Returns what went wrong where it was not foreseen: behind an error that the user can correct, or the error."""
-    return error.__cause__ if isinstance(error, USER_ERRORS) else error
+def fault_of_a_plugin(error: Exception) -> str | None:
+    """Returns what to say if a user's component is at fault, also behind an error that the user can correct."""
+    foreseen = isinstance(error, USER_ERRORS)
+    return plugin_fault(error.__cause__ if foreseen else error, foreseen=foreseen)
 
 
 def one_line(error: BaseException) -> str:

@@ -24,8 +24,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, read_write
 
 from deepcrl.cli import supervisor
-from deepcrl.cli.hydra.errors import USER_ERRORS, cause_of, fail, one_line
-from deepcrl.cli.plugin_fault import plugin_fault
+from deepcrl.cli.hydra.errors import USER_ERRORS, fail, fault_of_a_plugin, one_line
 from deepcrl.core.files import write_atomic
 from deepcrl.run.directory import RunDir
 from deepcrl.run.environment import COMMAND
@@ -75,7 +74,7 @@ def _guarded(start: Callable[[Interrupt], float | None], directory: Path, interr
     try:
         score = start(interrupt)
     except Exception as error:
-        told = plugin_fault(cause_of(error))
+        told = fault_of_a_plugin(error)
         line = told.splitlines()[0] if told else one_line(error)
         trace = "" if isinstance(error, USER_ERRORS) and not told else f"\n{traceback.format_exc()}"
         try:
