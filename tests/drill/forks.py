@@ -5,6 +5,7 @@ A fork cannot hang the drill, exhaust the machine's memory, or leave anything in
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import math
@@ -29,7 +30,7 @@ MAX_ADDED_BYTES = 6 * 2**30
 """Of addresses, beyond those of this process: a fork that asks for more gets a MemoryError."""
 
 
-PATIENCE = 4
+PATIENCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ def _wait(child: int, deadline: float) -> tuple[int | None, resource.struct_rusa
             code = os.waitstatus_to_exitcode(status)
             return (None if code in (-signal.SIGXCPU, -signal.SIGKILL) else code), usage
         if time.perf_counter() > deadline:
+            os.kill(child, signal.SIGABRT)  # to say where it hangs
+            time.sleep(1.0)
             os.killpg(child, signal.SIGKILL)
             return None, os.wait4(child, 0)[2]
         time.sleep(0.005)
@@ -94,6 +97,7 @@ def _become(words: Sequence[str], cwd: Path, variables: dict[str, str], out: Pat
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         limit = _pages()[0] * resource.getpagesize() + MAX_ADDED_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        faulthandler.enable(2)
         os.chdir(cwd)
         os.environ.update(variables)
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)

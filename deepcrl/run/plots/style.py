@@ -44,6 +44,10 @@ AXES = {"env_steps": "environment steps", "grad_steps": "gradient steps"}
 
 def save_png(figure: Figure, path: Path) -> None:
     """Writes `figure` to `path`, whole or not at all, and makes the folders above it."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):  # names of files need not be UTF-8, which fonts are asked for
+        text.set_text(text.get_text().encode(errors="backslashreplace").decode())
     image = io.BytesIO()
     with warnings.catch_warnings():
         # A name may hold any characters, and be of any length: some are drawn as a box, and the axes may have no room

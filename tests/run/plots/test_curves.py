@@ -151,6 +151,6 @@ def test_an_offline_run_has_curves(tmp_path: Path) -> None:
 
 def test_a_name_may_hold_any_characters(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     runs = {"$\\frac{$": [make_run(tmp_path / "one", 10)], "🤖": [make_run(tmp_path / "two", 10)]}
-    plot_runs(runs, "eval/time_at_goal", tmp_path / "runs.png", title="\\$x_1$ 🤖", ylabel="long " * 200)
+    plot_runs(runs, "eval/time_at_goal", tmp_path / "runs.png", title="\\$x_1$ 🤖", ylabel="\udcff " * 200)
     assert ink(tmp_path / "runs.png") > 0
     assert not recwarn.list
