@@ -181,22 +181,27 @@ def _reason(error: BaseException) -> str:
 
 def list_checkpoints(directory: Path) -> list[Checkpoint]:
     """Returns the whole checkpoints in `directory`, oldest first."""
-    found = (path for path in sorted(directory.glob("step_*")) if _NAME.fullmatch(path.name))
-    return [Checkpoint(path) for path in found if path.is_dir()]
+    return [Checkpoint(path) for path in _named(directory) if path.is_dir()]
+
+
+def _named(directory: Path) -> list[Path]:
+    """Returns what has the name of a checkpoint, oldest first, be it a file or a link that leads nowhere."""
+    return [path for path in sorted(directory.glob("step_*")) if _NAME.fullmatch(path.name)]
 
 
 def set_aside_after(checkpoint: Checkpoint) -> list[Checkpoint]:
     """Renames the checkpoints newer than the one that a run is resumed from, and returns them under their new names.
 
-    Left where they are, they would count as the newest ones, also against those that are still to be saved.
+    Left where they are, they would count as the newest ones, also against those that are still to be saved; and what
+    has such a name and is none would be in the way.
     """
     moved = []
-    for newer in list_checkpoints(checkpoint.path.parent):
-        if newer.path.name > checkpoint.path.name.removeprefix(_ASIDE):
-            aside = newer.path.with_name(f"{_ASIDE}{newer.path.name}")
+    for newer in _named(checkpoint.path.parent):
+        if newer.name > checkpoint.path.name.removeprefix(_ASIDE):
+            aside = newer.with_name(f"{_ASIDE}{newer.name}")
             if aside.is_symlink() or aside.exists():
                 _remove(aside)
-            moved.append(Checkpoint(newer.path.rename(aside)))
+            moved.append(Checkpoint(newer.rename(aside)))
     return moved
 
 

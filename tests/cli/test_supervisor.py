@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from deepcrl import cli
 from deepcrl.cli import supervisor
 from deepcrl.run import checkpoint
 from tests.cli.conftest import last_of_each
@@ -94,6 +95,7 @@ def test_a_second_signal_stops_at_once_and_further_ones_leave_no_traceback(tmp_p
 
 ANNOUNCED = """
 import signal, sys, time
+from deepcrl import cli
 from deepcrl.cli import supervisor
 stopped = []
 signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
@@ -211,3 +213,19 @@ def test_a_signal_saves_every_run(tiny, tmp_path: Path, launcher: tuple[str, ...
         assert checkpoint.find(run).content
         assert not list(run.glob("checkpoints/.writing_*"))
         assert (run / "plots" / "curves.png").exists()  # whatever the launcher itself does at SIGTERM
+
+
+@pytest.mark.parametrize(("code", "ignored"), [(143, True), (2, False), (141, False)])
+def test_what_is_saved_ends_with_its_status_whatever_else_comes(
+    monkeypatch: pytest.MonkeyPatch, code: int, ignored: bool
+) -> None:
+    def ended(arguments: list[str]) -> None:
+        raise SystemExit(code)
+
+    handlers: dict[int, object] = {}
+    monkeypatch.setattr(cli, "_main", ended)
+    monkeypatch.setattr(cli.signal, "signal", handlers.__setitem__)
+    with pytest.raises(SystemExit) as exited:
+        cli.main()
+    assert exited.value.code == code
+    assert handlers == (dict.fromkeys(supervisor.SIGNALS, signal.SIG_IGN) if ignored else {})

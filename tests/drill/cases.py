@@ -147,11 +147,11 @@ def drill(
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num", type=int, default=num)
-    parser.add_argument("--only", type=int, help="the number of one case")
+    parser.add_argument("--only", type=int, nargs="*", help="the numbers of some of the cases")
     options = parser.parse_args()
     waiting: queue.SimpleQueue[tuple[int, Case]] = queue.SimpleQueue()
     for item in enumerate(cases(options.seed, options.num)):
-        if options.only in (None, item[0]):
+        if not options.only or item[0] in options.only:
             waiting.put(item)
     tried, failed = waiting.qsize(), []
 

@@ -147,3 +147,14 @@ def test_one_from_before_the_evaluation_at_its_step_gives_way(tmp_path: Path, mo
     assert save(tmp_path, 200, {"num_rows": 4}) == first
     same(Checkpoint(first).content, {"num_rows": 4})
     assert sorted(os.listdir(tmp_path)) == [older.name, first.name]
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link that leads nowhere"])
+def test_what_is_in_the_place_of_a_newer_one_is_set_aside(tmp_path: Path, same, kind: str) -> None:
+    older, newer = save(tmp_path, 100), tmp_path / "step_0000000000200_00000000020"
+    newer.write_text("no checkpoint") if kind == "a file" else newer.symlink_to("nowhere")
+    (aside,) = checkpoint.set_aside_after(Checkpoint(older))
+    assert aside.path.name == f"aside_{newer.name}"
+    assert aside.path.is_symlink() == (kind != "a file")
+    assert save(tmp_path, 200) == newer
+    same(Checkpoint(newer).content, STATE)

@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
 
+from deepcrl.cli.hydra import sweep
 from deepcrl.cli.hydra.compose import CONFIGS_DIR, compose_values
 from deepcrl.cli.hydra.sweep import Summary
 from deepcrl.core.components import LOSSES
@@ -282,3 +283,25 @@ def test_slurm_requeues_unless_the_user_says_how_often(
     OmegaConf.set_readonly(config, True)
     Summary().on_multirun_start(config)
     assert config.hydra.launcher.max_num_timeout == expected
+
+
+def test_a_failure_that_the_disk_does_not_take_is_told(
+    deepcrl, tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sweep, "write_atomic", full)
+    result = deepcrl("train", "-m", *tiny, "encoder.depth=6", "hydra.sweep.dir=sweep", "seed=0,1")
+    assert result.code == 2
+    told = f"{DEPTH_6} (error.txt cannot be written: No space left on device)"
+    assert [line.rpartition(": encoder")[2] for line in result.err.splitlines()[:2]] == [told[7:]] * 2
+
+
+def test_hydra_s_own_files_on_a_full_disk_are_one_line(deepcrl, tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(OmegaConf, "save", full)
+    error = deepcrl("train", "-m", *tiny, "hydra.sweep.dir=sweep", "seed=0,1").error
+    assert error == "Cannot write the sweep's files: No space left on device; the same command goes on"

@@ -163,3 +163,28 @@ def test_a_picture_shows_the_state_after_so_many_steps(tmp_path: Path) -> None:
         *_, expected = rollout_frames(env, push, steps, width=64, height=64, num_tiles=2)
         with Image.open(tmp_path / f"{steps}.png") as image:
             assert np.array_equal(np.asarray(image), expected)
+
+
+ENCODER = """#!/bin/sh
+for last; do :; done
+printf x > "$last"
+{reads}
+echo "[out#0/mp4 @ 0x55] Could not write header: No space left on device" >&2
+echo "Conversion failed!" >&2
+exit 1
+"""
+
+
+@pytest.mark.parametrize("reads", ["head -c 9 > /dev/null", "cat > /dev/null"], ids=["ends early", "ends late"])
+def test_a_video_that_is_not_whole_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], reads: str
+) -> None:
+    (tmp_path / "encoder").write_text(ENCODER.format(reads=reads))
+    (tmp_path / "encoder").chmod(0o755)
+    monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", lambda: str(tmp_path / "encoder"))
+    frames = [np.zeros((512, 512, 3), dtype=np.uint8)] * 4
+    path = tmp_path / "film" / "a.mp4"
+    with pytest.raises(OSError, match=f"^Cannot save {path}: No space left on device$"):
+        write_video(frames, path, path.with_suffix(".gif"), fps=20)
+    assert list(path.parent.iterdir()) == []
+    assert capfd.readouterr().err == ""
