@@ -7,7 +7,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 
 from deepcrl.cli.hydra import overrides, paths, sweep
-from deepcrl.cli.hydra.errors import UserError, user_errors
+from deepcrl.cli.hydra.errors import USER_ERRORS, UserError, user_errors
 from deepcrl.cli.hydra.main import train
 from deepcrl.cli.hydra.resume import saved_choices
 from deepcrl.cli.hydra.schema import register_schema
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
         if "Unexpected type" in str(error) and (message := overrides.setting_of_unchosen_group(arguments)):
             raise UserError(message) from error
         raise
-    except BrokenPipeError:  # see core/pipes.py
+    except (BrokenPipeError, *USER_ERRORS):  # see core/pipes.py; Hydra's word for an unknown name is an OSError, too
         raise
     except OSError as error:  # of Hydra's own files; what a run of a sweep raises stays in the run
         if overrides.is_sweep(arguments):
