@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deepcrl.core.checks import printable
 from deepcrl.report.groups import Group, Task
 from deepcrl.report.read import SCORE
 from deepcrl.run.plots.curves import plot_curves
@@ -47,7 +48,7 @@ def draw_scores(task: Task, path: Path) -> Path:
             if np.isfinite(found.low):
                 ax.plot((found.low, found.high), (row, row), color=BLUE, linewidth=4, alpha=0.3, solid_capstyle="butt")
             ax.plot(found.value, row, "o", color=BLUE, markersize=5)
-        ax.set_yticks(range(len(groups)), [group.label for group in groups], size=7)
+        ax.set_yticks(range(len(groups)), [printable(group.label) for group in groups], size=7)
         ax.set_ylim(-0.8, len(groups) - 0.2)
         ax.set_xlim(left=min(0, ax.get_xlim()[0]))
         ax.set_xlabel(f"{YLABEL}: each run, interquartile mean, 95% interval")

@@ -84,7 +84,7 @@ def test_a_goal_that_cannot_be_trained_on_stops_with_a_dump(deepcrl, tiny, toys,
     error = deepcrl("train", *tiny, "env=gymnasium", "env.id=toy/Faulty-v0", *kwargs, "run_dir=run").error
     assert error.startswith("env.id=toy/Faulty-v0: desired_goal[0] of environment 0 is ")
     (dump,) = Path("run/nan_dump").iterdir()
-    assert error.endswith(f"which cannot be trained on. State dumped to {dump}")
+    assert error.endswith(f"which cannot be trained on. State dumped to {dump}; start it anew with resume=run")
 
 
 @pytest.mark.parametrize("vectorization", ["sync", "async"])
