@@ -90,9 +90,10 @@ def run(num_runs: int, turns: int, json_path: str | None) -> dict[str, Any]:
         row |= {"open_ms": round(statistics.median(taken))}
     print("  ".join(f"{key} {value:,}" for key, value in row.items()))
     if json_path is not None:
-        here = describe_environment()
+        about = describe_environment()
+        facts = {"machine": about["machine"], "versions": about["versions"], "commit": about["git"]}
         with user_path(json_path).open("a") as file:
-            file.write(json.dumps(row | {"machine": here["machine"], "commit": here["git"]}) + "\n")
+            file.write(json.dumps(row | facts) + "\n")
     return row
 
 

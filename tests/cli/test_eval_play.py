@@ -112,7 +112,10 @@ def test_a_learner_is_scored_and_filmed_by_name(deepcrl, tiny, tmp_path: Path) -
         ("env=ant", "eval_env=ant does not fit env=point_u_maze: "),
         ("env.cel_size=3", "Unknown setting of env=point_u_maze_eval: 'cel_size'. Did you mean 'cell_size'? "),
         ("agent.evaluation=best", "Unknown action choice 'best'. Did you mean 'best_of'? "),
-        ("agent.embedding_dim=16", "run does not fit this code or these settings: "),
+        (
+            "agent.embedding_dim=16",
+            "run/checkpoints/step_0000000000400_00000000064 does not fit this code or these settings: ",
+        ),
         ("num_eval_envs=0", "num_eval_envs must be at least 1, got 0"),
         ("seed=abc", "seed: Value 'abc' of type 'str' could not be converted to Integer"),
         ("device=tpu", "Unknown device 'tpu'. "),

@@ -13,6 +13,7 @@ import yaml
 
 from deepcrl.run import checkpoint
 from deepcrl.run.metrics import read_rows
+from tests.cli.conftest import last_of_each
 
 MINE = '''
 from torch import Tensor
@@ -169,7 +170,8 @@ def test_a_plugin_that_does_not_import(process, tmp_path: Path, verb: str, sourc
 
 
 def test_of_two_processes_on_one_directory_the_loser_changes_nothing(tiny, tmp_path: Path) -> None:
-    program = [str(Path(sys.executable).with_name("deepcrl")), "train", *tiny, "run_dir=run", "total_env_steps=100"]
+    short = last_of_each(("train", *tiny, "run_dir=run", "total_env_steps=100"))
+    program = [str(Path(sys.executable).with_name("deepcrl")), *short]
     started = [
         subprocess.Popen([*program, f"seed={seed}"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         for seed in (0, 1)
