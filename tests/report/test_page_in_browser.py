@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -67,7 +68,8 @@ def report(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for seed in range(3):
             write(tmp_path / f"{depth}_{seed}", [0, 10 * depth, 20 * depth + seed], depth=depth, seed=seed)
         (tmp_path / f"{depth}_0" / "checkpoints" / "step_0_0").mkdir()
-    monkeypatch.setattr(attachments, "find", lambda path: path)
+    monkeypatch.setattr(attachments, "find", lambda _: SimpleNamespace(config={}))
+    monkeypatch.setattr(attachments, "sizes", lambda _: None)
     monkeypatch.setattr(attachments, "maps", lambda checkpoint: MAPS)
     write_page(read_runs([tmp_path]), tmp_path / "report.html", "Depth")
     return tmp_path / "report.html"
