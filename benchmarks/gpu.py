@@ -171,7 +171,15 @@ def update_step(variant: str, depth: int, rows: int, device: torch.device, *, gr
     state, action, goal = (torch.randn(rows, size, generator=draws).to(device) for size in sizes)
     critic = Norm(), infonce, device, precision
     agent: Any = CRL(
-        AgentInputs(SPEC, encoder, encoder, encoder, *critic, seed=0, fused_infonce=dispatch.fused_infonce)
+        AgentInputs(
+            SPEC,
+            encoder,
+            encoder,
+            encoder,
+            *critic,
+            seed=0,
+            fused_infonce=partial(dispatch.fused_infonce, rows, device),
+        )
     )
     return partial((with_cuda_graph(agent) if graph else agent).update, Batch(state, action.tanh(), goal))
 

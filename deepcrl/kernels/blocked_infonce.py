@@ -17,6 +17,8 @@ from torch.autograd.function import once_differentiable
 
 BLOCK_BYTES = 2**20
 """Of a block of logits [R, B]: it is passed over about ten times, so it has to stay in the cache of a core."""
+MAX_BLOCKS = 256
+"""Of a batch: blocks of fewer rows would cost more in calls than they save in memory."""
 
 Gradients = tuple[Tensor, Tensor]
 """What a block adds to the gradients of its own rows [R, D], and of all goals [B, D]."""
@@ -50,7 +52,7 @@ class _InfoNCE(torch.autograd.Function):
         grad_x, grad_y = torch.empty_like(x), torch.zeros_like(y)
         logsumexp, positive, total, correct = (x.new_empty(size) for _ in range(4))
         own = torch.arange(size, device=x.device)
-        rows = max(1, BLOCK_BYTES // (size * x.element_size()))
+        rows = max(1, BLOCK_BYTES // (size * x.element_size()), -(-size // MAX_BLOCKS))
         for first in range(0, size, rows):
             block = slice(first, min(first + rows, size))
             logits = block_energies(x[block], y, eps)

@@ -35,7 +35,10 @@ def test_is_what_the_run_will_have(tiny) -> None:
     ("changes", "lower"),
     [
         ({"buffer": {"name": "ring", "capacity": 10_000_000}, "num_envs": 200}, "lower buffer.capacity or num_envs"),
-        ({"encoder": {"name": "residual_mlp", "depth": 1024, "width": 65536}}, "lower encoder.depth or encoder.width"),
+        (
+            {"encoder": {"name": "residual_mlp", "depth": 1024, "width": 65536}},
+            "lower encoder.depth, encoder.width or agent",
+        ),
         ({"batch_size": 10_000_000}, "lower batch_size, or set encoder.checkpoint_blocks"),
     ],
 )
