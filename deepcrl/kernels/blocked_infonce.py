@@ -78,7 +78,7 @@ class _InfoNCE(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         if (grad := grads[0]) is None:
             return (None,) * 5
         grad_x, grad_y = ctx.saved_tensors
