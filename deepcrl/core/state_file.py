@@ -69,6 +69,6 @@ def _comes_back(value: Any) -> bool:
         torch.save(value, file)
         file.seek(0)
         torch.load(file, weights_only=True)
-    except Exception:
+    except Exception:  # whatever a user's object raises when it is pickled, or PyTorch when it is read
         return False
     return True

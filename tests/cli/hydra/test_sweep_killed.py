@@ -10,27 +10,7 @@ import pytest
 from deepcrl.run import checkpoint
 from deepcrl.run.metrics import read_rows
 from tests.cli.hydra.test_sweep import content, names
-
-FATAL = '''
-import os
-
-from torch import Tensor
-
-from deepcrl.core.components import LOSSES
-from deepcrl.core.settings import lookup
-
-calls = 0
-
-
-@LOSSES.register("fatal")
-def fatal(logits: Tensor) -> Tensor:
-    """Kills the process at the call that AT_CALL names."""
-    global calls
-    calls += 1
-    if calls == int(os.environ.get("AT_CALL", 0)):
-        os.kill(os.getpid(), 9)
-    return (logits.logsumexp(dim=1) - logits.diagonal()).mean()
-'''
+from tests.cli.test_processes import FATAL
 
 
 @pytest.mark.parametrize(
@@ -42,7 +22,7 @@ def test_killed_in_the_middle_the_same_command_goes_on(
 ) -> None:
     (tmp_path / "fatal_loss.py").write_text(FATAL)
     command = ("train", *tiny, "loss=fatal", "-m", "seed=0,1,2", "hydra.sweep.dir=sweep")
-    killed = process(*command, DEEPCRL_PLUGINS="fatal_loss", AT_CALL=str(at_call))
+    killed = process(*command, DEEPCRL_PLUGINS="fatal_loss", AT_CALL=str(at_call), SEND="9")
     assert killed.code == -signal.SIGKILL
     assert names(tmp_path / "sweep") == ["seed=0", "seed=1"]
     kept = checkpoint.list_checkpoints(tmp_path / "sweep" / "seed=1" / "checkpoints")
