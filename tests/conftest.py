@@ -8,7 +8,7 @@ import importlib
 import math
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -24,7 +24,10 @@ with (
     mock.patch.dict(os.environ, {} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"}),
 ):
     importlib.import_module("triton")
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, here and in every process that tests start
+SIGNALS = dict.fromkeys((signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2), signal.SIG_DFL)
+SIGNALS |= {signal.SIGINT: signal.default_int_handler}
+for number, handler in SIGNALS.items():  # whoever starts the suite may ignore some, as `nohup` and `&` in a script do
+    signal.signal(number, handler)
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)  # workers share the cores
 discover()
 
@@ -39,6 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {f"{name}.py": rank for rank, name in enumerate(LONGEST)}
     root = Path(__file__).parent
     items.sort(key=lambda item: order.get(item.path.relative_to(root).as_posix(), len(order)))
+
+
+@pytest.fixture(autouse=True)
+def signals_come_back() -> Iterator[None]:
+    """Gives signals their usual answers again: a command that ends ignores them, also in this process."""
+    yield
+    for number, handler in SIGNALS.items():
+        signal.signal(number, handler)
 
 
 def assert_same(a: Any, b: Any, path: str = "") -> None:

@@ -16,6 +16,7 @@ from deepcrl.run.start import Start
 from deepcrl.train.build import build_run
 from deepcrl.train.config import RunConfig
 from deepcrl.train.run import Run
+from tests.quick import make_quick
 
 Change = Callable[[Run], object]
 
@@ -25,8 +26,9 @@ class Train(Protocol):
 
 
 @pytest.fixture
-def train(monkeypatch: pytest.MonkeyPatch) -> Train:
+def train(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Train:
     """Trains the run of a config, resumed where it has a checkpoint. `changes` get the run when it is built."""
+    make_quick(request, monkeypatch)
 
     def train(config: RunConfig, *changes: Change) -> float | None:
         def build(*arguments: Any) -> Run:

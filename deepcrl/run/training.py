@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
+import torch
 from rich.console import Console as RichConsole
 
 from deepcrl.core.types import EnvError
+from deepcrl.kernels import dispatch
 from deepcrl.run import directory as run_directory
 from deepcrl.run.checkpoint import CheckpointError, fitting, set_aside_after
 from deepcrl.run.console import Terminal, print_line, print_table
@@ -80,7 +82,8 @@ def _open(start: Start, terminal: RichConsole) -> tuple[Run, RunRecorder, IO[str
             start.check_unchanged()  # now that no other process writes here
             if start.checkpoint is None and not start.anew:
                 undo.callback(run_directory.discard, directory, is_new=is_new)
-            print_table(terminal, [("run", "", config.run_dir), ("device", "", str(device)), *sizes.rows()])
+            names = [("run", "", config.run_dir), ("device", "", str(device)), *_precision_row(config, device)]
+            print_table(terminal, [*names, *sizes.rows()])
             run = _build(start)
             recorder = _open_recorder(start, run, terminal)
             undo.pop_all()
@@ -89,6 +92,17 @@ def _open(start: Start, terminal: RichConsole) -> tuple[Run, RunRecorder, IO[str
         raise
     except (ValueError, OSError) as error:  # until here they speak of what the user asked for; later it is a bug
         raise StartError(str(error)) from error
+
+
+def _precision_row(config: RunConfig, device: torch.device) -> list[tuple[str, str, str]]:
+    """Returns a row of the table before a run where the setting leaves the precision open, or costs time."""
+    fast = dispatch.bf16_is_fast(device)
+    if config.precision == "auto":
+        why = f"{device} multiplies it fastest" if fast else f"{device} has no instructions for bf16"
+        return [("precision", dispatch.precision("auto", device), f"of auto: {why}")]
+    if config.precision == "bf16" and not fast:
+        return [("precision", "bf16", f"slow, {device} has no instructions for it; auto is fp32")]
+    return []
 
 
 def _build(start: Start) -> Run:

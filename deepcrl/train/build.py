@@ -67,7 +67,7 @@ def check_device(config: RunConfig, device: torch.device) -> None:
     dispatch.check(config.kernels, device)
     engines.check(config.physics)
     if config.precision == "tf32" and device.type != "cuda":
-        raise ValueError(f"precision=tf32 needs a GPU, and the device is {device}; use fp32 or bf16")
+        raise ValueError(f"precision=tf32 needs a GPU, and the device is {device}; use fp32, bf16 or auto")
     if config.cuda_graph and device.type != "cuda":
         raise ValueError(f"cuda_graph=true needs a GPU, and the device is {device}")
 
@@ -86,7 +86,7 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
         energy=checked_build(ENERGIES, config.energy),
         loss=checked_build(LOSSES, config.loss),
         device=device,
-        precision=config.precision,
+        precision=dispatch.precision(config.precision, device),
         seed=config.seed,
         gradient_clip=config.gradient_clip,
         lr_warmup_steps=config.lr_warmup_steps,

@@ -70,7 +70,8 @@ class RunConfig:
     """Environment steps between checkpoints; gradient steps in an offline run."""
     keep_checkpoints: int = 2
     precision: str = "fp32"
-    """`fp32`; `bf16`: matmuls of the encoders in bfloat16; `tf32`: all fp32 matmuls on a GPU's tensor cores."""
+    """`fp32`; `bf16`: matmuls of the encoders in bfloat16; `tf32`: all fp32 matmuls on a GPU's tensor cores; `auto`:
+    bf16 where the processor or the GPU multiplies it faster than fp32, else fp32."""
     kernels: str = "auto"
     """What runs the residual trunk: `auto`, `eager` (plain torch) or `triton` (GPUs); see `kernels.dispatch.choose`."""
     cuda_graph: bool = False

@@ -15,7 +15,7 @@ from deepcrl.kernels.dispatch import KERNELS
 from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS, RunConfig
 from deepcrl.train.schedule import Schedule
 
-PRECISIONS = ("fp32", "bf16", "tf32")
+PRECISIONS = ("auto", "fp32", "bf16", "tf32")
 MAX_THREADS = 256
 """On any machine; more only on one with so many cores. A process that asks for too many can start none at all."""
 MAX_COUNT = 2**31 - 1

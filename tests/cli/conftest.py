@@ -13,6 +13,7 @@ import pytest
 
 from deepcrl import cli
 from tests import warm
+from tests.quick import make_quick
 
 TINY = (
     *("env=point_u_maze", "num_threads=1", "num_envs=4", "unroll_length=5", "episode_length=20", "batch_size=16"),
@@ -57,9 +58,10 @@ def tiny() -> tuple[str, ...]:
 
 @pytest.fixture
 def deepcrl(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Result]:
     """Runs `deepcrl ARGUMENTS` in this process, in an empty folder."""
+    make_quick(request, monkeypatch)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> Result:

@@ -107,7 +107,7 @@ BAD = [
     ),
     ("env=ant_big_maze env.goal_steps=[1]", "goal_steps needs a layout that is one corridor, "),
     ('env=ant_ball_maze env.layout="#####/#RGG#/#####"', "layout has no ball cell, B"),
-    ("precision=fp16", "Unknown precision 'fp16'. Did you mean 'bf16'? Known: bf16, fp32, tf32"),
+    ("precision=fp16", "Unknown precision 'fp16'. Did you mean 'bf16'? Known: auto, bf16, fp32, tf32"),
     ("device=gpu", "Unknown device 'gpu'. Did you mean 'cpu'? Known: auto, cpu, cuda"),
     ("physics=mujco", "Unknown physics 'mujco'. Did you mean 'mujoco'? Known: "),
     ("reset=resmple", "Unknown reset policy 'resmple'. Did you mean 'resample'? Known: fixed, resample"),
@@ -127,7 +127,7 @@ BAD = [
     ("+learners.eval.encoder.depth=8", "A learner cannot be called 'eval': "),
     # Values beside others
     ("cuda_graph=true device=cpu", "cuda_graph=true needs a GPU, and the device is cpu"),
-    ("precision=tf32 device=cpu", "precision=tf32 needs a GPU, and the device is cpu; use fp32 or bf16"),
+    ("precision=tf32 device=cpu", "precision=tf32 needs a GPU, and the device is cpu; use fp32, bf16 or auto"),
     ("kernels=triton device=cpu", "kernels=triton: it needs a GPU, and the device is cpu"),
     ("unroll_length=300", "unroll_length=300 is longer than the ring: buffer.capacity=200"),
     ("prefill_steps=300", "prefill_steps=300 does not fit in the ring: buffer.capacity=200"),

@@ -41,7 +41,7 @@ class Worker:
     """Runs commands, one at a time."""
 
     def __init__(self) -> None:
-        self._server = warm.Server(deepcrl_too=True)
+        self._server = warm.Server()
 
     def start(self, cwd: Path, *arguments: str) -> warm.Command:
         """Starts `deepcrl ARGUMENTS` in a folder."""

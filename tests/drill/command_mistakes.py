@@ -121,7 +121,7 @@ def name_misspelt(rng: Random) -> tuple[Iterable[str], str]:
 
 
 CHOICES: dict[str, tuple[Iterable[str], str]] = {
-    "precision": (("bf16", "fp32", "tf32"), "precision"),
+    "precision": (("auto", "bf16", "fp32", "tf32"), "precision"),
     "reset": (("resample", "fixed"), "reset policy"),
     "kernels": (("eager", "triton"), "kernels"),
     "physics": (("mujoco", "mujoco_warp"), "physics"),

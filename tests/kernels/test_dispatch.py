@@ -40,7 +40,7 @@ def test_auto_takes_the_library_where_it_fits(monkeypatch):
     monkeypatch.setattr(build, "stack_supported", lambda bf16: False)
     assert dispatch.backend(X) is native
     assert dispatch.backend(X.double()) is eager
-    assert dispatch.backend(X.to("meta")) is eager
+    assert dispatch.backend(X.to("meta")) is dispatch.backend(X)  # shapes alone, of what would run
     assert dispatch.backend(torch.zeros(1, build.MAX_WIDTH + 16)) is eager
 
 
@@ -65,10 +65,32 @@ def test_auto_takes_the_whole_stack_where_it_fits(monkeypatch):
     ],
 )
 def test_the_processor_decides_on_the_whole_stack(monkeypatch, flags, fp32, bf16):
-    monkeypatch.setattr(build, "_processor", lambda: f"model name : x\nflags : {flags}")
+    monkeypatch.setattr(build, "processor", lambda: f"model name : x\nflags : {flags}")
     monkeypatch.setattr(build.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(build.platform, "system", lambda: "Linux")
     assert [build.stack_supported.__wrapped__(bf16) for bf16 in (False, True)] == [fp32, bf16]
+
+
+@pytest.mark.parametrize(
+    ("line", "auto"),
+    [
+        ("flags : avx2 fma avx512f", "fp32"),
+        ("flags : avx512f avx512_bf16", "bf16"),
+        ("flags : avx512f amx_bf16", "bf16"),
+        ("Features : fp asimd bf16 i8mm", "bf16"),
+        ("", "fp32"),
+    ],
+)
+def test_the_processor_decides_on_precision(monkeypatch, line, auto):
+    monkeypatch.setattr(build, "processor", lambda: line)
+    assert dispatch.precision("auto", torch.device("cpu")) == auto
+    assert [dispatch.precision(name, torch.device("cpu")) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
+
+
+@pytest.mark.parametrize(("capability", "auto"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")])
+def test_the_gpu_decides_on_precision(monkeypatch, capability, auto):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert dispatch.precision("auto", torch.device("cuda")) == auto
 
 
 def test_auto_without_a_compiler_is_eager(monkeypatch):

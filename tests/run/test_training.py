@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from deepcrl.envs.pictures import renderer
+from deepcrl.kernels import dispatch
 from deepcrl.run import checkpoint
 from deepcrl.run import training as module
 from deepcrl.run.directory import RunDir
@@ -28,6 +30,27 @@ def raises(*numbers: signal.Signals) -> Callable[..., None]:
     return action
 
 
+@pytest.mark.parametrize(
+    ("precision", "fast", "row"),
+    [
+        ("auto", True, "bf16 +of auto: cpu multiplies it fastest"),
+        ("auto", False, "fp32 +of auto: cpu has no instructions for bf16"),
+        ("bf16", False, "bf16 +slow, cpu has no instructions for it; auto is fp32"),
+        ("bf16", True, None),
+        ("fp32", False, None),
+    ],
+)
+def test_the_table_says_what_precision_costs(
+    trained, monkeypatch, capsys: pytest.CaptureFixture[str], precision: str, fast: bool, row: str | None
+) -> None:
+    monkeypatch.setattr(dispatch, "bf16_is_fast", lambda device: fast)
+    trained(precision=precision, total_env_steps=100)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("precision")]
+    assert len(rows) == (row is not None)
+    assert not row or re.fullmatch(f"precision +{row} *", rows[0])
+
+
+@pytest.mark.draws
 def test_leaves_a_complete_directory(trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
 

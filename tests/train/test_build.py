@@ -95,7 +95,7 @@ def test_a_graph_is_refused_without_a_gpu_and_wraps_the_agent_with_one(tiny, mon
 
 
 def test_tf32_is_refused_without_a_gpu(tiny) -> None:
-    with pytest.raises(ValueError, match="^precision=tf32 needs a GPU, and the device is cpu; use fp32 or bf16$"):
+    with pytest.raises(ValueError, match="^precision=tf32 needs a GPU, and the device is cpu; use fp32, bf16 or auto$"):
         build_run(tiny(precision="tf32", device="cpu"))
 
 

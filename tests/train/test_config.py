@@ -35,7 +35,7 @@ from deepcrl.train.validate import select_device
         ({"unroll_length": 300}, "unroll_length=300 is longer than the ring: buffer.capacity=200"),
         ({"prefill_steps": 300}, "prefill_steps=300 does not fit in the ring: buffer.capacity=200"),
         ({"total_env_steps": 99}, "total_env_steps=99 ends before .* so at least 100 are needed"),
-        ({"precision": "fp8"}, "Unknown precision 'fp8'. .*Known: bf16, fp32, tf32"),
+        ({"precision": "fp8"}, "Unknown precision 'fp8'. .*Known: auto, bf16, fp32, tf32"),
         ({"device": "tpu"}, "Unknown device 'tpu'. Did you mean 'cpu'"),
         ({"device": "meta"}, "Unknown device 'meta'"),
         ({"kernels": "eagr"}, "Unknown kernels 'eagr'. Did you mean 'eager'"),

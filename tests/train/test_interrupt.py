@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from deepcrl.train.interrupt import Interrupt
-
-
-@pytest.fixture(autouse=True)
-def handlers_come_back() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in Interrupt.SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", Interrupt.SIGNALS)

@@ -57,7 +57,7 @@ def stack_supported(bf16: bool) -> bool:
     """Whether this processor has the instructions of the whole-stack kernels, and torch has no faster ones to use."""
     if platform.machine() != "x86_64" or platform.system() != "Linux":
         return False
-    flags = set(_processor().split())
+    flags = set(processor().split())
     needed = {"avx512f", "avx512bw", "avx512dq", "avx512vl"} | ({"avx512_bf16"} if bf16 else set())
     # AMX multiplies bf16 several times as fast as the vector units, and torch uses it.
     return needed <= flags and not (bf16 and "amx_bf16" in flags)
@@ -103,7 +103,7 @@ def _load(name: str, *sources: str, headers: tuple[str, ...] = ()) -> ctypes.CDL
     version = subprocess.run([cxx, "--version"], capture_output=True, text=True, check=True).stdout
     here = Path(__file__).parent
     texts = [(here / file).read_text() for file in (*sources, *headers)]
-    key = "\0".join((*texts, version, _processor(), *_FLAGS))
+    key = "\0".join((*texts, version, processor(), *_FLAGS))
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deepcrl"
     path = cache / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
     if not path.exists():
@@ -136,7 +136,9 @@ def _keep_freed_memory() -> None:
             libc.mallopt(option, ctypes.c_int(2**31 - 1))
 
 
-def _processor() -> str:
-    """Returns what -march=native depends on: the processor's model and features."""
+def processor() -> str:
+    """Returns what -march=native depends on, the processor's model and features; on Linux only."""
+    if platform.system() != "Linux":
+        return ""
     info = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
     return "\n".join(line for line in info.splitlines() if line.startswith(("model name", "flags", "Features")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from deepcrl.run.console import format_number, format_steps
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 # Okabe and Ito's palette: told apart with any colour vision, and in grey.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9"
@@ -44,9 +46,7 @@ AXES = {"env_steps": "environment steps", "grad_steps": "gradient steps"}
 
 def save_png(figure: Figure, path: Path) -> None:
     """Writes `figure` to `path`, whole or not at all, and makes the folders above it."""
-    from matplotlib.text import Text
-
-    for text in figure.findobj(Text):  # names of files need not be UTF-8, which fonts are asked for
+    for text in _texts(figure):  # names of files need not be UTF-8, which fonts are asked for
         text.set_text(text.get_text().encode(errors="backslashreplace").decode())
     image = io.BytesIO()
     with warnings.catch_warnings():
@@ -55,6 +55,18 @@ def save_png(figure: Figure, path: Path) -> None:
         figure.savefig(image, format="png", dpi=140)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, image.getvalue())
+
+
+def _texts(figure: Figure) -> Iterator[Text]:
+    """Titles, labels and legends: what may hold a name. Ticks, of which there are many, are numbers."""
+    from matplotlib.text import Text
+
+    yield from figure.texts
+    for ax in figure.axes:
+        yield from (child for child in ax.get_children() if isinstance(child, Text))
+        yield from (ax.xaxis.label, ax.yaxis.label)
+        if legend := ax.get_legend():
+            yield from legend.get_texts()
 
 
 def format_axes(ax: Axes, limits: tuple[float | None, float | None]) -> None:

@@ -16,6 +16,7 @@ from deepcrl.train.build import build_agent
 from deepcrl.train.config import RunConfig
 from deepcrl.train.sizing.dry_run import counted_without_memory, peak_bytes
 from deepcrl.train.sizing.flops import flops_per_action, flops_per_update
+from deepcrl.train.sizing.shapes import without_the_compiler
 
 BYTES_PER_PARAMETER = 16
 """fp32 weight, gradient and the two moments of Adam."""
@@ -80,7 +81,7 @@ def countable(what: str, lower: str) -> Iterator[None]:
 
 def _parameters(config: RunConfig, spec: EnvSpec) -> dict[str, int]:
     meta = torch.device("meta")
-    with meta:
+    with meta, without_the_compiler():
         agents = {"": build_agent(config, spec, meta)}
         agents |= {f"{name}/": build_agent(config.learner(name), spec, meta) for name in config.learners}
     return {

@@ -18,6 +18,7 @@ from deepcrl.core.types import Batch, EnvSpec, Observation
 from deepcrl.kernels.trunk import scratch_bytes
 from deepcrl.train.build import build_agent, build_buffer
 from deepcrl.train.config import RunConfig
+from deepcrl.train.sizing.shapes import ShapesOnly, without_the_compiler
 
 STAND_INS: dict[str, Any] = {
     "energy": {"name": "norm"},
@@ -73,6 +74,10 @@ class CountBytes(TorchDispatchMode):
         self.live = self.peak = self.num_calls = 0
         self._counted: weakref.WeakSet[Any] = weakref.WeakSet()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # would import the compiler, to tell it not to compile this
+
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],
@@ -85,7 +90,7 @@ class CountBytes(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
             if isinstance(tensor, Tensor) and tensor.device.type != "meta":
-                self._count(tensor.untyped_storage())
+                self._count(getattr(tensor, "meta", tensor).untyped_storage())
         self.peak = max(self.peak, self.live + scratch_bytes(func, args))
         return out
 
@@ -105,7 +110,6 @@ def counted_without_memory() -> Iterator[CountBytes]:
 
     Modules stay where they are: PyTorch cannot move those without data, not even from the CPU to the CPU.
     """
-    from torch._subclasses.fake_tensor import FakeTensorMode  # takes a second to import
-
-    with patch.object(nn.Module, "to", lambda module, *_, **__: module), FakeTensorMode(), CountBytes() as count:
+    stays = patch.object(nn.Module, "to", lambda module, *_, **__: module)
+    with stays, without_the_compiler(), ShapesOnly(), CountBytes() as count:
         yield count

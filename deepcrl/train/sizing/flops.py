@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from deepcrl.core.types import Agent, Batch, EnvSpec, Observation, TransitionBatch
 from deepcrl.kernels.trunk import TRUNK_FLOPS
@@ -35,6 +34,8 @@ def flops_per_update(agent: Agent, spec: EnvSpec, batch_size: int) -> float:
 
 
 def _counted(run: Callable[[], Any]) -> int:
+    from torch.utils.flop_counter import FlopCounterMode  # which imports Triton
+
     with FlopCounterMode(display=False, custom_mapping=TRUNK_FLOPS) as counter:
         run()
     return counter.get_total_flops()

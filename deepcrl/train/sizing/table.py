@@ -14,6 +14,7 @@ from deepcrl.train.build import build_buffer, check_device
 from deepcrl.train.config import RunConfig
 from deepcrl.train.schedule import Schedule
 from deepcrl.train.sizing.counts import AgentSizes, agent_sizes
+from deepcrl.train.sizing.shapes import without_the_compiler
 from deepcrl.train.sizing.simulations import simulation_bytes
 
 GIB = 2**30
@@ -147,7 +148,8 @@ def preflight(config: RunConfig, spec: EnvSpec, device: torch.device) -> Preflig
         raise ValueError(
             f"Not enough memory: a batch takes {format_bytes(batch_bytes)}, of {free} available; lower batch_size"
         )
-    ring = build_buffer(config, spec, torch.device("meta"))
+    with without_the_compiler():
+        ring = build_buffer(config, spec, torch.device("meta"))
     agents = agent_sizes(config, spec, device)
     return Preflight(
         schedule=Schedule.of(config),

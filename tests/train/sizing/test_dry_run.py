@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 
-from deepcrl.core.components import ENCODERS, LOSSES
+from deepcrl.core.components import AGENTS, ENCODERS, LOSSES
 from deepcrl.core.types import Observation, Step
 from deepcrl.kernels import dispatch
 from deepcrl.nets.residual_mlp import ResidualMLP
 from deepcrl.train.build import build_agent, build_buffer, env_spec
+from deepcrl.train.sizing import dry_run
 from deepcrl.train.sizing.counts import HEAP_OVERHEAD
 from deepcrl.train.sizing.dry_run import CountBytes, TooManyCallsError, counted_without_memory, peak_bytes
 from deepcrl.train.sizing.table import preflight
@@ -73,6 +76,24 @@ def test_steps_of_every_encoder_are_predicted(tiny, name):
     config = tiny(encoder=ENCODERS.defaults(name) | {"depth": 8, "width": 16})
     deeper = tiny(encoder=ENCODERS.defaults(name) | {"depth": 16, "width": 16})
     assert 0 < peak_bytes(config, env_spec(config)) < peak_bytes(deeper, env_spec(deeper))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"agent": AGENTS.defaults("sac"), "precision": "bf16"},
+        {"agent": AGENTS.defaults("qrl"), "encoder": ENCODERS.defaults("bro")},
+        {"agent": AGENTS.defaults("crl_td"), "encoder": ENCODERS.defaults("simba"), "lr_warmup_steps": 3},
+        {"gradient_clip": 1.0, "encoder": ENCODERS.defaults("residual_mlp") | {"checkpoint_blocks": 1}},
+    ],
+    ids=str,
+)
+def test_counts_what_pytorch_s_own_tensors_without_data_would(tiny, monkeypatch, settings):
+    config = tiny(**settings)
+    counted = peak_bytes(config, env_spec(config))
+    monkeypatch.setattr(dry_run, "ShapesOnly", FakeTensorMode)
+    monkeypatch.setattr(dry_run, "without_the_compiler", contextlib.nullcontext)
+    assert counted == peak_bytes(config, env_spec(config)) > 0
 
 
 def test_learners_count_with_whatever_loss_they_have(tiny):
