@@ -50,7 +50,8 @@ def weight_gradients(dz: Tensor, inputs: Tensor, out: Tensor) -> None:
 def scratch_bytes(rows: int, num_layers: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[int, int]:
     """Returns the bytes that `mm` of [rows, width] and [width, width] takes, and that `weight_gradients` takes."""
     if _in_fp32(dtype, device):
-        return (4 * (2 * rows * width + width * width),) * 2
+        one = 4 * (2 * rows * width + width * width)
+        return one, one
     return 0, num_layers * width * width * dtype.itemsize if dtype == torch.bfloat16 else 0
 
 
