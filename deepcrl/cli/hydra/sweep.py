@@ -194,7 +194,11 @@ def standing(path: Path) -> tuple[str, str]:
         score = final_score(run, validated(yaml.safe_load(run.config_path.read_text())))
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         return "unreadable", one_line(error)
-    return ("unfinished", "") if score is None else ("complete", f"time at goal {score:,.1f}")
+    if score is None:
+        return "unfinished", ""
+    if not (run.plots_dir / "curves.png").exists():  # a disk that had no room for them had none for error.txt
+        return "undrawn", f"time at goal {score:,.1f}, but its curves are not drawn"
+    return "complete", f"time at goal {score:,.1f}"
 
 
 def _runs(directory: Path) -> list[Path]:

@@ -18,7 +18,6 @@ from deepcrl.cli.hydra.compose import CONFIGS_DIR, compose_values
 from deepcrl.cli.hydra.sweep import Summary
 from deepcrl.core.components import LOSSES
 from deepcrl.core.settings import lookup
-from deepcrl.run import training
 from deepcrl.run.directory import prepare
 from deepcrl.run.lock import lock
 from deepcrl.run.metrics import read_rows
@@ -38,9 +37,8 @@ def content(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_globs_and_lists_make_every_pair(deepcrl, tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_globs_and_lists_make_every_pair(deepcrl, tiny, tmp_path: Path) -> None:
     """Some of them here; `tests/train/test_combinations.py` trains every loss with every energy."""
-    monkeypatch.setattr(training, "_draw", lambda *_, **__: [])  # half of the time of a run of two updates
     losses, energies = fnmatch.filter(LOSSES, "*nce"), ("norm", "cosine")
     assert len(losses) > 3
     chosen = ("loss=glob(*nce)", f"energy={','.join(energies)}", "hydra.sweep.dir=sweep")
@@ -60,6 +58,16 @@ def test_a_sweep_by_name_gives_way_to_the_command_line(deepcrl, tiny, tmp_path: 
     assert names(tmp_path / "sweep") == ["encoder.depth=4", "encoder.depth=8"]
     saved = yaml.safe_load((tmp_path / "sweep" / "encoder.depth=8" / "config.yaml").read_text())
     assert (saved["encoder"]["depth"], saved["seed"]) == (8, 5)
+
+
+def test_a_run_without_its_pictures_is_not_complete_and_gets_them(deepcrl, tiny, tmp_path: Path) -> None:
+    command = ("train", *tiny, *TWO_UPDATES, "-m", "seed=0,1", "hydra.sweep.dir=sweep")
+    assert deepcrl(*command).code == 0
+    run = tmp_path / "sweep" / "seed=0"
+    (run / "plots" / "curves.png").unlink()  # as where the disk was full, also for error.txt
+    assert sweep.standing(run) == ("undrawn", "time at goal 0.0, but its curves are not drawn")
+    assert deepcrl(*command).code == 0
+    assert sweep.standing(run)[0] == "complete"
 
 
 def offered(override: Override) -> list[str]:
