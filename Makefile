@@ -28,7 +28,7 @@ test: install  ## run all tests but the slow ones, a file at a time on each of u
 test-slow: install  ## MuJoCo Warp against MuJoCo on every kind of task, a time limit of SLURM: minutes
 	$(BIN)/python -m pytest -m slow
 
-drill: install  ## kill, damage and mistype runs, hundreds of times: under 20 minutes, and a table of what held
+drill: install  ## kill, damage and mistype runs, hundreds of times: about 20 minutes, and a table of what held
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.drill
 
 lint: install  ## ruff and pyright
