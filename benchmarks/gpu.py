@@ -57,7 +57,7 @@ PEAKS = {
 class Work:
     """What a call must do: FLOPs of its matmuls, and bytes that must cross memory if nothing stays cached.
 
-    A trunk's bytes are those of rung (c) (docs/kernels.md): weights, and saved activations written and read once.
+    A trunk's bytes are those of rung `stack` (docs/kernels.md): weights, and saved activations written and read once.
     """
 
     flops: float
@@ -233,7 +233,7 @@ def jobs(device: torch.device) -> Iterator[Job]:
                 partial(pair_step, implementation, rows, device),
             )
     for depth in KERNEL_DEPTHS:
-        for implementation in ("eager", "norm", "layer", "stack"):
+        for implementation in ("eager", "norm", "stack"):
             for precision, itemsize in (("fp32", 4), ("bf16", 2)):
                 for name, work in (("forward", trunk_forward), ("backward", trunk_backward)):
                     what = {"benchmark": f"gpu_trunk_{name}", "variant": implementation, "depth": depth}

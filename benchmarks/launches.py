@@ -29,7 +29,7 @@ from deepcrl.core.types import Batch, EnvSpec
 from deepcrl.kernels import eager, trunk
 from deepcrl.nets.residual_mlp import ResidualMLP
 
-RUNGS = {"eager": None, "(a)": "norm", "(b)": "layer", "(c)": "stack"}
+RUNGS = {"eager": None, "norm": "norm", "stack": "stack"}
 DEPTHS = (64, 1024)
 SPEC = EnvSpec(state_dim=29, action_dim=8, goal_indices=(0, 1))
 ALLOCATES = ("empty", "new_empty", "empty_like", "empty_strided", "detach", "_unsafe_view")
@@ -128,7 +128,7 @@ def _on(rung: str, launches: Launches) -> Iterator[None]:
 
 def _patches(rung: str | None, launches: Launches) -> list[Any]:
     from deepcrl.kernels.triton import infonce as fused
-    from deepcrl.kernels.triton import layer, norm, stack
+    from deepcrl.kernels.triton import norm, stack
     from deepcrl.kernels.triton import trunk as triton_trunk
 
     launches.opaque |= {
@@ -140,7 +140,7 @@ def _patches(rung: str | None, launches: Launches) -> list[Any]:
         forward=partial(triton_trunk.forward, rung=rung),
         backward=partial(triton_trunk.backward, rung=rung),
     )
-    kernels = [(norm, "norm_forward_kernel"), (norm, "norm_backward_kernel"), (layer, "layer_kernel")]
+    kernels = [(norm, "norm_forward_kernel"), (norm, "norm_backward_kernel")]
     kernels += [(stack, "stack_forward_kernel"), (stack, "stack_backward_kernel")]
     kernels += [(fused, "rows_kernel"), (fused, "gradient_kernel")]
     return [
@@ -165,7 +165,7 @@ class _Counted:
 
 def main() -> None:
     """Prints one JSON row per rung and depth."""
-    cases = [(rung, False) for rung in RUNGS] + [("(c)", True)]
+    cases = [(rung, False) for rung in RUNGS] + [("stack", True)]
     for rung, graph in cases:
         for depth in DEPTHS:
             found = count(rung, depth, graph=graph)

@@ -20,8 +20,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from deepcrl.kernels.triton import infonce_kernels, layer, norm, stack
-from deepcrl.kernels.triton.tiles import layer_tile, matmul_tile, pair_tile, row_tile
+from deepcrl.kernels.triton import infonce_kernels, norm, stack
+from deepcrl.kernels.triton.tiles import matmul_tile, pair_tile, row_tile
 
 TARGETS = {
     "sm_80": GPUTarget("cuda", 80, 32),
@@ -72,24 +72,25 @@ class Resources:
 
 
 def variants(*, hip: bool) -> Iterator[Variant]:
-    """Yields the shipped configurations."""
-    exact = "ieee" if hip else "tf32x3"
+    """Yields the shipped configurations: on AMD without those of the stack, which does not run there."""
+    if not hip:
+        yield from _stack()
+    yield from _elementwise()
+    yield from _pairwise(hip=hip)
+
+
+def _stack() -> Iterator[Variant]:
     for width, rows, dtype in MATMULS:
-        tile = matmul_tile(rows, width, 2 if dtype == "bf16" else 4, hip=hip)
-        form = {"norm": True, "swish": True, "precision": exact, "width": width}
+        tile = matmul_tile(rows, width, 2 if dtype == "bf16" else 4)
+        form = {"norm": True, "swish": True, "precision": "tf32x3", "width": width}
         form |= {"block_m": tile.block_m, "block_n": tile.block_n, "block_k": tile.block_k}
         label = f"W={width} M={tile.block_m} {dtype}"
         launch = (tile.num_warps, tile.num_stages)
         operands = {f"{name}_ptr": dtype for name in ("weight", "inputs", "dense", "grad_dense", "a", "cast")}
         forward = form | {"block_layers": 4, "keep_inputs": True, "keep": True}
-        yield Variant(stack.stack_forward_kernel, f"(c) forward {label}", forward, operands, *launch)
+        yield Variant(stack.stack_forward_kernel, f"stack forward {label}", forward, operands, *launch)
         backward = form | {"block_layers": 4, "weight_wanted": True, "vectors_wanted": True}
-        yield Variant(stack.stack_backward_kernel, f"(c) backward {label}", backward, operands, *launch)
-        warps = layer_tile(rows, width, 2 if dtype == "bf16" else 4, hip=hip).num_warps
-        fused = form | {"residual": True, "cast": True, "keep": True}
-        yield Variant(layer.layer_kernel, f"(b) forward {label}", fused, operands, warps, tile.num_stages)
-    yield from _elementwise()
-    yield from _pairwise(hip=hip)
+        yield Variant(stack.stack_backward_kernel, f"stack backward {label}", backward, operands, *launch)
 
 
 def _elementwise() -> Iterator[Variant]:
@@ -98,14 +99,11 @@ def _elementwise() -> Iterator[Variant]:
         form = {"norm": True, "swish": True, "width": width, "block_m": tile.block_m, "block_n": tile.block_n}
         form |= {"steps": tile.steps}
         dtypes = {"z_ptr": "bf16", "cast_ptr": "bf16", "dz_ptr": "bf16", "g_ptr": "bf16"}
+        label, launch = f"W={width} bf16", (tile.num_warps, tile.num_stages)
         forward = form | {"residual": True, "cast": True, "keep": True}
-        yield Variant(
-            norm.norm_forward_kernel, f"(a) forward W={width} bf16", forward, dtypes, tile.num_warps, tile.num_stages
-        )
+        yield Variant(norm.norm_forward_kernel, f"norm forward {label}", forward, dtypes, *launch)
         backward = form | {"vectors_wanted": True}
-        yield Variant(
-            norm.norm_backward_kernel, f"(a) backward W={width} bf16", backward, dtypes, tile.num_warps, tile.num_stages
-        )
+        yield Variant(norm.norm_backward_kernel, f"norm backward {label}", backward, dtypes, *launch)
 
 
 def _pairwise(*, hip: bool) -> Iterator[Variant]:

@@ -1,5 +1,7 @@
 """The whole method learns: an agent trained for half a minute goes towards its goals, unless its pairs are shuffled."""
 
+import functools
+
 import pytest
 import torch
 
@@ -53,6 +55,7 @@ class Rows(list[dict[str, float]]):
         return "nowhere"
 
 
+@functools.cache  # two tests look at the same runs
 def final_distance(loss: str, seed: int, precision: str = "fp32") -> float:
     """Metres left to the goal, on average, after training with this loss."""
     rows = Rows()

@@ -16,6 +16,7 @@ from deepcrl.kernels import blocked_infonce, eager
 from deepcrl.kernels.backend import Backend
 from deepcrl.kernels.native import build, stack
 from deepcrl.kernels.native import trunk as native
+from deepcrl.kernels.products import bf16_is_fast
 
 KERNELS = ("auto", "eager", "triton")
 BLOCKED_FROM = 1024
@@ -75,16 +76,6 @@ def backend(x: Tensor, *, bf16: bool = False) -> Backend:
     if width % 16 == 0 and width <= build.STACK_MAX_WIDTH and build.stack_supported(bf16):
         return stack
     return native if width <= build.MAX_WIDTH else eager
-
-
-def bf16_is_fast(device: torch.device) -> bool:
-    """Whether the device has instructions for products of bf16.
-
-    Without them PyTorch's take several times as long as those of fp32 (AVX2: five times a whole update).
-    """
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(build.processor().split()))
 
 
 def precision(name: str, device: torch.device) -> str:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from deepcrl.kernels import products
 from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
 from deepcrl.kernels.reference import LN_EPS
 
@@ -24,7 +25,7 @@ def forward(x: Tensor, trunk: Trunk, saved: Saved) -> Tensor:
             h = x.to(trunk.weight.dtype)
         if saved.inputs.numel():
             saved.inputs[layer].copy_(h)
-        z = torch.mm(h, trunk.weight[layer].T, out=saved.dense[layer] if saved.dense.numel() else dense)
+        z = products.mm(h, trunk.weight[layer].T, out=saved.dense[layer] if saved.dense.numel() else dense)
         h, mean, rstd = _normalise_and_activate(z, trunk, layer, x.dtype)
         if saved.stats.numel():
             saved.stats[layer, 0].copy_(mean)
@@ -58,20 +59,21 @@ def backward(grad: Tensor, trunk: Trunk, saved: Saved, wanted: Wanted, into: Gra
         dz = _backward_elementwise(g, trunk, saved, layer, into.vectors if wanted.vectors else None)
         dz = grad_dense[layer if wanted.weight else 0].copy_(dz)
         if layer or wanted.x:
-            g = torch.mm(dz, trunk.weight[layer]).to(grad.dtype)
+            g = products.mm(dz, trunk.weight[layer]).to(grad.dtype)
         if layer % trunk.block_layers == 0:
             grad = grad + g
     if wanted.weight:
-        into.weight.copy_(torch.bmm(grad_dense.transpose(1, 2), saved.inputs))
+        products.weight_gradients(grad_dense, saved.inputs, into.weight)
     return grad
 
 
 def backward_scratch_bytes(grad: Tensor, trunk: Trunk, wanted: Wanted) -> int:
     """Returns the bytes that `backward` takes beside its arguments and its result."""
     num_layers, width, _ = trunk.weight.shape
-    weights = num_layers * width * width if wanted.weight else 0
-    dense = (num_layers if wanted.weight else 1) * grad.numel()
-    return (weights + dense) * trunk.dtype.itemsize + 8 * grad.nbytes  # and the elementwise steps of one layer
+    one, weights = products.scratch_bytes(grad.shape[0], num_layers, width, trunk.dtype, grad.device)
+    dense = (num_layers if wanted.weight else 1) * grad.numel() * trunk.dtype.itemsize
+    layer = one + 8 * grad.nbytes  # the elementwise steps of one layer
+    return dense + max(layer, weights if wanted.weight else 0)
 
 
 def _backward_elementwise(g: Tensor, trunk: Trunk, saved: Saved, layer: int, vectors: Tensor | None) -> Tensor:

@@ -101,7 +101,7 @@ def _precision_row(config: RunConfig, device: torch.device) -> list[tuple[str, s
         why = f"{device} multiplies it fastest" if fast else f"{device} has no instructions for bf16"
         return [("precision", dispatch.precision("auto", device), f"of auto: {why}")]
     if config.precision == "bf16" and not fast:
-        return [("precision", "bf16", f"slow, {device} has no instructions for it; auto is fp32")]
+        return [("precision", "bf16", f"no faster than fp32: {device} has no instructions for it")]
     return []
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from deepcrl.kernels import dispatch, eager
+from deepcrl.kernels import dispatch, eager, products
 from deepcrl.kernels.native import build, stack
 from deepcrl.kernels.native import trunk as native
 from deepcrl.kernels.trunk import residual_trunk
@@ -83,7 +83,7 @@ def test_the_processor_decides_on_the_whole_stack(monkeypatch, flags, fp32, bf16
     ],
 )
 def test_the_processor_decides_on_precision(monkeypatch, line, auto):
-    monkeypatch.setattr(build, "processor", lambda: line)
+    monkeypatch.setattr(products, "_cpu_flags", lambda: frozenset(line.split()))
     assert dispatch.precision("auto", torch.device("cpu")) == auto
     assert [dispatch.precision(name, torch.device("cpu")) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
 

@@ -35,7 +35,7 @@ def raises(*numbers: signal.Signals) -> Callable[..., None]:
     [
         ("auto", True, "bf16 +of auto: cpu multiplies it fastest"),
         ("auto", False, "fp32 +of auto: cpu has no instructions for bf16"),
-        ("bf16", False, "bf16 +slow, cpu has no instructions for it; auto is fp32"),
+        ("bf16", False, "bf16 +no faster than fp32: cpu has no instructions for it"),
         ("bf16", True, None),
         ("fp32", False, None),
     ],

@@ -7,6 +7,7 @@ import ctypes
 import torch
 from torch import Tensor
 
+from deepcrl.kernels import products
 from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
 from deepcrl.kernels.eager import prepare
 from deepcrl.kernels.native.build import Shape, library
@@ -27,7 +28,7 @@ def forward(x: Tensor, trunk: Trunk, saved: Saved) -> Tensor:
     inputs[0].copy_(x)
     y = torch.empty_like(x)
     for layer, weight in enumerate(trunk.weight.transpose(1, 2).unbind(0)):
-        torch.mm(inputs[layer], weight, out=dense[layer])
+        products.mm(inputs[layer], weight, out=dense[layer])
         ends_block = (layer + 1) % trunk.block_layers == 0
         out = inputs[layer + 1] if layer + 1 < num_layers else None
         call(
@@ -73,12 +74,12 @@ def backward(grad: Tensor, trunk: Trunk, saved: Saved, wanted: Wanted, into: Gra
             sums.data_ptr() + layer * 4 * sums.stride(0) if sums is not None else None,
         )
         if layer or wanted.x:
-            torch.mm(dz[layer % chunk], weights[layer], out=g)
+            products.mm(dz[layer % chunk], weights[layer], out=g)
         if layer % trunk.block_layers == 0:
             grad.add_(g)
         if wanted.weight and layer % chunk == 0:
             last = min(layer + chunk, num_layers)
-            _weight_gradient(dz[: last - layer], saved.inputs[layer:last], into.weight[layer:last])
+            products.weight_gradients(dz[: last - layer], saved.inputs[layer:last], into.weight[layer:last])
     if sums is not None:
         torch.sum(sums, 1, out=into.vectors)
     return grad
@@ -88,16 +89,10 @@ def backward_scratch_bytes(grad: Tensor, trunk: Trunk, wanted: Wanted) -> int:
     """Returns the bytes that `backward` takes beside its arguments and its result."""
     num_layers, width, _ = trunk.weight.shape
     chunk = min(_CHUNK, num_layers) if wanted.weight else 1
-    weights = chunk * width * width if wanted.weight else 0
+    one, weights = products.scratch_bytes(grad.shape[0], chunk, width, trunk.dtype, grad.device)
     sums = num_layers * torch.get_num_threads() * 3 * width if wanted.vectors else 0
-    return (weights + (chunk + 1) * grad.numel()) * trunk.dtype.itemsize + 4 * sums
-
-
-def _weight_gradient(dz: Tensor, inputs: Tensor, out: Tensor) -> None:
-    if out.dtype == inputs.dtype:
-        torch.bmm(dz.transpose(1, 2), inputs, out=out)
-    else:
-        out.copy_(torch.bmm(dz.transpose(1, 2), inputs))
+    kept = (chunk + 1) * grad.numel() * trunk.dtype.itemsize + 4 * sums
+    return kept + max(one, weights if wanted.weight else 0)
 
 
 def _shape(x: Tensor, trunk: Trunk) -> ctypes.c_void_p:

@@ -2,6 +2,6 @@
 
 Nothing outside this package imports it at module level, so deepcrl works without Triton.
 
-`trunk` is the backend of `deepcrl.kernels.trunk` on three rungs: `norm` (a), `layer` (b), `stack` (c). `infonce` holds
+`trunk` is the backend of `deepcrl.kernels.trunk` on two rungs: `norm` and `stack`. `infonce` holds
 the fused energy and loss. docs/kernels.md tells how each is verified, and what remains to be measured.
 """

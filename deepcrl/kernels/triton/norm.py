@@ -1,6 +1,6 @@
-"""Rung (a): bias + LayerNorm + Swish or ReLU + residual add after a matmul of torch's. Reference: `eager.forward`.
+"""Rung `norm`: bias + LayerNorm + Swish or ReLU + residual add after a matmul of torch's. Reference: `eager.forward`.
 
-Both kernels give a program `steps` tiles of whole rows. The backward kernel is also the dZ epilogue of rung (b).
+Both kernels give a program `steps` tiles of whole rows.
 """
 
 # pyright: reportArgumentType=false

@@ -1,4 +1,4 @@
-"""Rung (c): one program carries a tile of rows through all layers. Naive reference: `reference.residual_trunk`.
+"""Rung `stack`: one program carries a tile of rows through all layers. Naive reference: `reference.residual_trunk`.
 
 Rows are independent of each other, so programs never wait for one another: no grid synchronisation, one launch for any
 depth. Weights stream through shared memory from L2, where all programs find them. The residual stream lives in

@@ -6,7 +6,7 @@ kind, costs no start-up, and bounds the number of compilations to two per width 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ _FEW_ROWS = 2048
 """Up to here 16-row tiles give each of about 130 processors at most one program; the weights are the traffic."""
 
 _CHUNK_BYTES = 32768
-"""Bytes of a weight chunk in shared memory; times the pipeline's stages it must fit 160 KiB (AMD: 64 KiB)."""
+"""Bytes of a weight chunk in shared memory; times the pipeline's stages it must fit 160 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,17 @@ class MatmulTile:
         return asdict(self)
 
 
-def matmul_tile(num_rows: int, width: int, itemsize: int, *, hip: bool = torch.version.hip is not None) -> MatmulTile:
+def matmul_tile(num_rows: int, width: int, itemsize: int) -> MatmulTile:
     """Returns the tile for [num_rows, width] @ [width, width] with operands of `itemsize` bytes.
 
     At most 16 fp32 sums per thread: the backward kernel holds five such arrays besides the addresses of the pipeline.
     """
     block_n = next_power_of_two(width)
-    block_m = 16 if hip or num_rows <= _FEW_ROWS else max(16, min(64, 4096 // block_n))
+    block_m = 16 if num_rows <= _FEW_ROWS else max(16, min(64, 4096 // block_n))
     divides_width = width & -width
     block_k = min(32, max(16, _CHUNK_BYTES // (block_n * itemsize)), divides_width)
-    num_warps = 4 if block_m * block_n < 4096 else 16 if block_n == 512 and itemsize == 2 and not hip else 8
-    return MatmulTile(block_m, block_n, block_k, num_warps, 2 if hip else 4)
-
-
-def layer_tile(num_rows: int, width: int, itemsize: int, *, hip: bool = torch.version.hip is not None) -> MatmulTile:
-    """Returns the tile of rung (b): as `matmul_tile`, with more threads for the widest row, so that nothing spills."""
-    tile = matmul_tile(num_rows, width, itemsize, hip=hip)
-    return replace(tile, num_warps=16) if tile.block_n == 512 and not hip else tile
+    num_warps = 4 if block_m * block_n < 4096 else 16 if block_n == 512 and itemsize == 2 else 8
+    return MatmulTile(block_m, block_n, block_k, num_warps, 4)
 
 
 @dataclass(frozen=True, slots=True)

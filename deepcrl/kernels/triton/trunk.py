@@ -1,8 +1,7 @@
-"""The backend on a GPU, in one of three forms, called rungs.
+"""The backend on a GPU, in one of two forms, called rungs.
 
-`norm` (a): torch's matmul, then one kernel per layer. `layer` (b): one kernel per layer, matmul included. `stack` (c):
-one kernel for all layers. `forward` and `backward` may be called only where `unsupported` returns None, as `dispatch`
-checks.
+`norm`: torch's matmul, then one kernel per layer. `stack`: one kernel for all layers. `forward` and `backward` may be
+called only where `unsupported` returns None, as `dispatch` checks.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from triton import knobs
 from deepcrl.core.checks import suggest
 from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
 from deepcrl.kernels.eager import prepare
-from deepcrl.kernels.triton import layer as fused_layer
 from deepcrl.kernels.triton import norm, stack
 from deepcrl.kernels.triton.tiles import MAX_FUSED_WIDTH, MAX_WIDTH
 
@@ -29,7 +27,7 @@ __all__ = [
     "unsupported_width",
 ]
 
-RUNGS = ("norm", "layer", "stack")
+RUNGS = ("norm", "stack")
 
 
 def unsupported(x: Tensor) -> str | None:
@@ -57,10 +55,10 @@ def choose_rung(width: int, rung: str | None = None) -> str:
     """Returns the rung for this width, or the one asked for; ValueError for one that does not exist or fit."""
     hip = torch.version.hip is not None
     if rung is None:
-        return "norm" if width > MAX_FUSED_WIDTH else "layer" if hip else "stack"
+        return "norm" if width > MAX_FUSED_WIDTH or hip else "stack"
     if rung not in RUNGS:
         raise ValueError(suggest("rung", rung, RUNGS))
-    if rung != "norm" and width > MAX_FUSED_WIDTH:
+    if rung == "stack" and width > MAX_FUSED_WIDTH:
         raise ValueError(f"rung {rung!r} holds whole rows in registers: width {width} is above {MAX_FUSED_WIDTH}")
     if rung == "stack" and hip:
         raise ValueError("rung 'stack' needs stores ordered by a barrier, which Triton does not do on AMD")
@@ -72,10 +70,10 @@ def forward(x: Tensor, trunk: Trunk, saved: Saved, *, rung: str | None = None) -
     rung = choose_rung(x.shape[1], rung)
     if x.shape[0] == 0:
         return x.clone()
-    return stack.forward(x, trunk, saved) if rung == "stack" else _layer_by_layer(x, trunk, saved, rung)
+    return stack.forward(x, trunk, saved) if rung == "stack" else _layer_by_layer(x, trunk, saved)
 
 
-def _layer_by_layer(x: Tensor, trunk: Trunk, saved: Saved, rung: str) -> Tensor:
+def _layer_by_layer(x: Tensor, trunk: Trunk, saved: Saved) -> Tensor:
     num_layers, dtype = trunk.weight.shape[0], trunk.weight.dtype
     inputs = saved.inputs if saved.inputs.numel() else None
     a = x.to(dtype) if inputs is None else inputs[0].copy_(x)
@@ -88,11 +86,8 @@ def _layer_by_layer(x: Tensor, trunk: Trunk, saved: Saved, rung: str) -> Tensor:
         dense = saved.dense[index] if saved.dense.numel() else None
         stats = saved.stats[index] if saved.stats.numel() else None
         one = trunk.layers(index, index + 1)
-        if rung == "layer":
-            fused_layer.forward(a, one, residual, out, cast, dense, stats)
-        else:
-            z = torch.mm(a, one.weight[0].T) if dense is None else torch.mm(a, one.weight[0].T, out=dense)
-            norm.forward(z, one, residual, out, cast, stats)
+        z = torch.mm(a, one.weight[0].T) if dense is None else torch.mm(a, one.weight[0].T, out=dense)
+        norm.forward(z, one, residual, out, cast, stats)
         x, a = (x if out is None else out), (a if cast is None else cast)
     return x
 
