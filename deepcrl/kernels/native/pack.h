@@ -53,8 +53,10 @@ void pack_plain(const float* w, int64_t width, int64_t first, int64_t count, flo
 // after the panel are overwritten.
 inline void pack_activations(const float* p, int64_t width, int64_t rows, int64_t count, float* panel) {
     for (int64_t row = 0; row < rows; ++row, p += width)
-        for (int64_t column = 0; column < count; column += 16, panel += std::min<int64_t>(count, 16))
-            store(panel, load_first(p + column, count));
+        for (int64_t column = 0; column < count; column += 16, panel += std::min<int64_t>(count, 16)) {
+            const bool whole = count >= 16 || row + 1 < rows;  // else there may be no more memory; the rest is overwritten
+            store(panel, whole ? load(p + column) : load_first(p + column, count));
+        }
 }
 #ifdef __AVX512BF16__
 inline void pack_activations(const bf16* p, int64_t width, int64_t rows, int64_t count, float* panel) {

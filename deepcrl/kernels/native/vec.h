@@ -121,12 +121,35 @@ inline Vec load_first(const float* p, int64_t count) {
     std::memcpy(v, p, sizeof(float) * std::min<int64_t>(count, 16));
     return load(v);
 }
-inline void transpose(Vec (&r)[16]) {
-    float from[16][16], to[16][16];
-    for (int i = 0; i < 16; ++i) store(from[i], r[i]);
-    for (int i = 0; i < 16; ++i)
-        for (int j = 0; j < 16; ++j) to[j][i] = from[i][j];
-    for (int i = 0; i < 16; ++i) r[i] = load(to[i]);
+inline void transpose(__m256 (&r)[8]) {
+    __m256 t[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+        r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) r[i] = t[i];
+}
+inline void transpose(Vec (&r)[16]) {  // by blocks of 8 x 8, of which two change places
+    __m256 a[8], b[8], c[8], d[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) a[i] = r[i].low, b[i] = r[i].high, c[i] = r[i + 8].low, d[i] = r[i + 8].high;
+    transpose(a), transpose(b), transpose(c), transpose(d);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) r[i] = {a[i], c[i]}, r[i + 8] = {b[i], d[i]};
 }
 
 #endif
