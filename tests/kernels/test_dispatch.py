@@ -58,7 +58,8 @@ def test_auto_takes_the_whole_stack_where_it_fits(monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "fp32", "bf16"),
     [
-        ("avx2 fma", False, False),
+        ("sse4_2 avx", False, False),
+        ("avx2 fma", True, False),
         ("avx512f avx512bw avx512dq avx512vl", True, False),
         ("avx512f avx512bw avx512dq avx512vl avx512_bf16", True, True),
         ("avx512f avx512bw avx512dq avx512vl avx512_bf16 amx_bf16", True, False),

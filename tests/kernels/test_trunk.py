@@ -24,8 +24,9 @@ def kernels(request, monkeypatch):
     path = request.param
     if path != "eager" and build.compiler() is None:
         pytest.skip("needs a C++ compiler: apt-get install g++")
-    if path == "stack" and not build.stack_supported(True):
-        pytest.skip("runs on a processor with AVX-512 and AVX512_BF16")
+    bf16 = "bf16" in request.node.callspec.params.values()
+    if path == "stack" and not build.stack_supported(bf16):
+        pytest.skip(f"runs on x86 with {'AVX512_BF16 and without AMX' if bf16 else 'AVX2 or AVX-512'}")
     monkeypatch.setattr(dispatch, "_chosen", "eager" if path == "eager" else "auto")
     if path == "native":
         monkeypatch.setattr(build, "stack_supported", lambda bf16: False)

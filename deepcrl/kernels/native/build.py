@@ -58,9 +58,10 @@ def stack_supported(bf16: bool) -> bool:
     if platform.machine() != "x86_64" or platform.system() != "Linux":
         return False
     flags = set(processor().split())
-    needed = {"avx512f", "avx512bw", "avx512dq", "avx512vl"} | ({"avx512_bf16"} if bf16 else set())
-    # AMX multiplies bf16 several times as fast as the vector units, and torch uses it.
-    return needed <= flags and not (bf16 and "amx_bf16" in flags)
+    avx512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= flags
+    if bf16:  # AMX multiplies bf16 several times as fast as the vector units, and torch uses it.
+        return avx512 and "avx512_bf16" in flags and "amx_bf16" not in flags
+    return avx512 or {"avx2", "fma"} <= flags
 
 
 @functools.cache
@@ -86,7 +87,7 @@ def library() -> ctypes.CDLL:
 @functools.cache
 def stack_library() -> ctypes.CDLL:
     """Returns the library of `native.stack`, built if this machine has not built it yet. RuntimeError if that fails."""
-    lib = _load("stack", "stack_forward.cpp", "stack_backward.cpp", headers=("gemm.h", "pack.h", "rows.h", "stack.h"))
+    lib = _load("stack", "stack_forward.cpp", "stack_backward.cpp", headers=("vec.h", "gemm.h", "pack.h", "rows.h", "stack.h"))
     stack, job, pointer = ctypes.POINTER(Stack), ctypes.POINTER(Job), ctypes.c_void_p
     lib.stack_forward_scratch.argtypes, lib.stack_forward_scratch.restype = [stack, ctypes.c_int64], ctypes.c_int64
     lib.stack_backward_scratch.argtypes = [stack, job, ctypes.c_int64]

@@ -1,68 +1,59 @@
-// Matrix multiplication of a few rows by a packed matrix, and the packing. AVX-512; bf16 needs AVX512_BF16 too.
+// Matrix multiplication of a few rows by a packed matrix. bf16 needs AVX512_BF16.
 //
 // Everything is counted in words of 4 bytes: a float, or a pair of bf16 that are neighbours along the summed dimension,
 // which is what VDPBF16PS multiplies. So one kernel serves both, and only `dot` differs. Sums are float32, and their
 // order depends on the shapes alone.
 #pragma once
-#include <immintrin.h>
+#include <utility>
 
-#include <algorithm>
-#include <cstdint>
+#include "vec.h"
 
 namespace deepcrl {
-
-using bf16 = uint16_t;
-
-constexpr int kRows = 14;   // rows per kernel call: 14 x 2 accumulators, 2 columns, 1 broadcast fill the 32 registers
-constexpr int kPanel = 32;  // columns per kernel call, two vectors; the last panel may have one
 
 struct Fp32 {
     using type = float;
     static constexpr int64_t kPerWord = 1;
-    static __m512 dot(__m512 sum, __m512 a, __m512 b) { return _mm512_fmadd_ps(a, b, sum); }
+    static Vec dot(Vec sum, Vec a, Vec b) { return fma(a, b, sum); }
 };
 
-inline __m512 widen(__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); }
-inline __m512 load(const float* p) { return _mm512_loadu_ps(p); }
-inline __m512 load(const bf16* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
-inline void store(float* p, __m512 v) { _mm512_storeu_ps(p, v); }
-
+#ifdef __AVX512BF16__
+inline Vec widen(__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); }
+inline Vec load(const bf16* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 // One word from each of two rows of bf16: (first[i], second[i]) for 16 columns.
-inline __m512 pair_up(__m256i first, __m256i second) {
+inline Vec pair_up(__m256i first, __m256i second) {
     const __m512i wide = _mm512_cvtepu16_epi32(first), high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16);
     return _mm512_castsi512_ps(_mm512_or_si512(wide, high));
 }
 
-#ifdef __AVX512BF16__
 struct Bf16 {
     using type = bf16;
     static constexpr int64_t kPerWord = 2;
-    static __m512 dot(__m512 sum, __m512 a, __m512 b) {
+    static Vec dot(Vec sum, Vec a, Vec b) {
         return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
     }
 };
-inline __m256i narrow(__m512 v) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)); }
-inline void store(bf16* p, __m512 v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(v)); }
+inline __m256i narrow(Vec v) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)); }
+inline void store(bf16* p, Vec v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(v)); }
 #endif
 
 // c[m, 16 n] (+)= a[m, k] b[k, 16 n] for m < M, n < V. b is a packed panel; a[m, k] lies at a[m * step_m + k * step_k].
 template <typename P, int M, int V>
 void kernel(const float* a, int64_t step_m, int64_t step_k, const float* b, int64_t words, float* c, int64_t step_c,
             bool add) {
-    __m512 sum[M][V];
+    Vec sum[M][V];
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-        for (int n = 0; n < V; ++n) sum[m][n] = add ? load(c + m * step_c + 16 * n) : _mm512_setzero_ps();
+        for (int n = 0; n < V; ++n) sum[m][n] = add ? load(c + m * step_c + 16 * n) : zero();
     for (int64_t k = 0; k < words; ++k, b += 16 * V, a += step_k) {
-        __m512 column[V];
+        Vec column[V];
         _mm_prefetch(reinterpret_cast<const char*>(b + 16 * V * 16), _MM_HINT_T0);
         if (V == 2) _mm_prefetch(reinterpret_cast<const char*>(b + 16 * V * 16 + 16), _MM_HINT_T0);
 #pragma GCC unroll 2
-        for (int n = 0; n < V; ++n) column[n] = _mm512_load_ps(b + 16 * n);
+        for (int n = 0; n < V; ++n) column[n] = load(b + 16 * n);
 #pragma GCC unroll 16
         for (int m = 0; m < M; ++m) {
-            const __m512 row = _mm512_set1_ps(a[m * step_m]);
+            const Vec row = set1(a[m * step_m]);
 #pragma GCC unroll 2
             for (int n = 0; n < V; ++n) sum[m][n] = P::dot(sum[m][n], row, column[n]);
         }
@@ -75,20 +66,21 @@ void kernel(const float* a, int64_t step_m, int64_t step_k, const float* b, int6
 
 using Kernel = void (*)(const float*, int64_t, int64_t, const float*, int64_t, float*, int64_t, bool);
 
+template <typename P, int V, int... M>
+Kernel kernel_for(int64_t rows, std::integer_sequence<int, M...>) {
+    static constexpr Kernel kernels[] = {kernel<P, M + 1, V>...};
+    return kernels[rows - 1];
+}
 template <typename P, int V>
 Kernel kernel_for(int64_t rows) {
-    static constexpr Kernel kernels[kRows] = {
-        kernel<P, 1, V>, kernel<P, 2, V>,  kernel<P, 3, V>,  kernel<P, 4, V>,  kernel<P, 5, V>,
-        kernel<P, 6, V>, kernel<P, 7, V>,  kernel<P, 8, V>,  kernel<P, 9, V>,  kernel<P, 10, V>,
-        kernel<P, 11, V>, kernel<P, 12, V>, kernel<P, 13, V>, kernel<P, 14, V>};
-    return kernels[rows - 1];
+    return kernel_for<P, V>(rows, std::make_integer_sequence<int, kRows>());
 }
 
 // c[rows, width] = a b for rows <= kRows; b packed [panel][words][<= kPanel].
 template <typename P>
 void multiply(int64_t rows, const float* a, int64_t step_m, int64_t step_k, const float* b, int64_t words, float* c,
               int64_t width) {
-    const Kernel wide = kernel_for<P, 2>(rows);
+    const Kernel wide = kernel_for<P, kVectors>(rows);
     int64_t column = 0;
     for (; column + kPanel <= width; column += kPanel, b += kPanel * words)
         wide(a, step_m, step_k, b, words, c + column, width, false);

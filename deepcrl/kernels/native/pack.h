@@ -1,74 +1,45 @@
-// Puts matrices in the order in which the kernel of gemm.h reads them: [panel][word][column], panels of 32 columns.
+// Puts matrices in the order in which the kernel of gemm.h reads them: [panel][word][column], panels of kPanel columns.
 #pragma once
 #include "gemm.h"
 
 namespace deepcrl {
 
-// 16 x 16 words, transposed in registers.
-inline void transpose(__m512 (&r)[16]) {
-    __m512 t[16];
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-        t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-        r[4 * i] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
-        r[4 * i + 1] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
-        r[4 * i + 2] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
-        r[4 * i + 3] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
-    }
-}
-
 template <typename P>
-__m512 words_of_row(const float* p, bool half) {  // 16 words along a row of floats; 8 if `half`
+Vec words_of_row(const float* p, bool half) {  // 16 words along a row of floats; 8 if `half`
     if constexpr (P::kPerWord == 1) {
         return load(p);
     } else {
 #ifdef __AVX512BF16__
-        const __m512 second = half ? _mm512_setzero_ps() : load(p + 16);
+        const Vec second = half ? _mm512_setzero_ps() : load(p + 16);
         return reinterpret_cast<__m512>(_mm512_cvtne2ps_pbh(second, load(p)));
 #endif
     }
 }
 
-// For x -> x w^T: the transpose of w [width, width], columns [first, first + count) of the result. count is 16 or 32.
+// For x -> x w^T: the transpose of w [width, width], columns [first, first + count) of the result. count is 16 or kPanel.
 template <typename P>
 void pack_transposed(const float* w, int64_t width, int64_t first, int64_t count, float* panel) {
     const int64_t words = width / P::kPerWord;
     for (int64_t column = 0; column < count; column += 16)
         for (int64_t word = 0; word < words; word += 16) {
             const int64_t height = std::min<int64_t>(16, words - word);
-            __m512 r[16];
+            Vec r[16];
 #pragma GCC unroll 16
             for (int i = 0; i < 16; ++i)
                 r[i] = words_of_row<P>(w + (first + column + i) * width + word * P::kPerWord, height < 16);
             transpose(r);
-            for (int64_t i = 0; i < height; ++i) _mm512_store_ps(panel + (word + i) * count + column, r[i]);
+            for (int64_t i = 0; i < height; ++i) store(panel + (word + i) * count + column, r[i]);
         }
 }
 
-// For g -> g w: w [width, width] as it is, columns [first, first + count). count is 16 or 32.
+// For g -> g w: w [width, width] as it is, columns [first, first + count). count is 16 or kPanel.
 template <typename P>
 void pack_plain(const float* w, int64_t width, int64_t first, int64_t count, float* panel) {
     for (int64_t row = 0; row < width; row += P::kPerWord)
         for (int64_t column = 0; column < count; column += 16, panel += 16) {
             const float* p = w + row * width + first + column;
             if constexpr (P::kPerWord == 1) {
-                _mm512_store_ps(panel, load(p));
+                store(panel, load(p));
             } else {
 #ifdef __AVX512BF16__
                 _mm512_store_ps(panel, pair_up(narrow(load(p)), narrow(load(p + width))));
@@ -77,15 +48,17 @@ void pack_plain(const float* w, int64_t width, int64_t first, int64_t count, flo
         }
 }
 
-// For dz^T x: columns [first, first + count) of a matrix of activations, words along its rows; count <= 16 or 32.
+// For dz^T x: columns [first, first + count) of a matrix of activations, words along its rows; count <= kPanel.
 // An odd last row of bf16 is paired with zeros. Whole vectors are stored, masked stores being slow, so up to 15 words
 // after the panel are overwritten.
 inline void pack_activations(const float* p, int64_t width, int64_t rows, int64_t count, float* panel) {
-    const __mmask16 keep = static_cast<__mmask16>((1u << std::min<int64_t>(count, 16)) - 1);
     for (int64_t row = 0; row < rows; ++row, p += width)
-        for (int64_t column = 0; column < count; column += 16, panel += std::min<int64_t>(count, 16))
-            _mm512_storeu_ps(panel, _mm512_maskz_loadu_ps(keep, p + column));
+        for (int64_t column = 0; column < count; column += 16, panel += std::min<int64_t>(count, 16)) {
+            const bool whole = count >= 16 || row + 1 < rows;  // else there may be no more memory; the rest is overwritten
+            store(panel, whole ? load(p + column) : load_first(p + column, count));
+        }
 }
+#ifdef __AVX512BF16__
 inline void pack_activations(const bf16* p, int64_t width, int64_t rows, int64_t count, float* panel) {
     const __mmask16 keep = static_cast<__mmask16>((1u << std::min<int64_t>(count, 16)) - 1);
     for (int64_t row = 0; row < rows; row += 2, p += 2 * width)
@@ -93,8 +66,9 @@ inline void pack_activations(const bf16* p, int64_t width, int64_t rows, int64_t
             const __m256i first = _mm256_maskz_loadu_epi16(keep, p + column);
             const __m256i second =
                 row + 1 < rows ? _mm256_maskz_loadu_epi16(keep, p + width + column) : _mm256_setzero_si256();
-            _mm512_storeu_ps(panel, pair_up(first, second));
+            store(panel, pair_up(first, second));
         }
 }
+#endif
 
 }  // namespace deepcrl

@@ -1,5 +1,5 @@
 // The trunk's backward pass: tiles of rows through all layers in reverse, leaving dz of a chunk of layers, and then the
-// weight gradients of that chunk, a task per layer and 65 columns of dz. Every sum has one order, whatever the threads.
+// weight gradients of that chunk, a task per layer and kDwColumns columns of dz. Every sum has one order, whatever the threads.
 #include <omp.h>
 
 #include <cstring>
@@ -95,7 +95,7 @@ void weight_gradient(const Stack& s, const Job<P>& job, const Buffers<P>& b, int
             const int64_t wide = std::min<int64_t>(kPanel, width - column);
             pack_activations(job.inputs + layer * all + row * width + column, width, rows, wide, panel);
             split(count, [&](int64_t at, int64_t n) {
-                const Kernel run = wide == kPanel ? kernel_for<P, 2>(n) : kernel_for<P, 1>(n);
+                const Kernel run = wide == kPanel ? kernel_for<P, kVectors>(n) : kernel_for<P, 1>(n);
                 run(columns + at * words, 1, n, panel, words, out + at * width + column, width, row > 0);
             });
         }
@@ -104,7 +104,7 @@ void weight_gradient(const Stack& s, const Job<P>& job, const Buffers<P>& b, int
 
 inline void add_parts(const float* sums, int64_t parts, int64_t width, float* out) {
     for (int64_t i = 0; i < 3 * width; i += 16) {
-        __m512 sum = load(sums + i);
+        Vec sum = load(sums + i);
         for (int64_t part = 1; part < parts; ++part) sum = add(sum, load(sums + part * 3 * width + i));
         store(out + i, sum);
     }

@@ -51,7 +51,7 @@ void tile(const Stack& s, const Buffers<P>& b, int64_t begin, int64_t end, int64
                                            dense ? dense + layer * all + r * width : nullptr, mean, rstd);
                 if (ends_block)
                     for (int64_t c = 0; c < width; c += 16) {
-                        const __m512 sum = add(load(stream + r * width + c), load(z + i * width + c));
+                        const Vec sum = add(load(stream + r * width + c), load(z + i * width + c));
                         store(y + r * width + c, sum);
                         if (next) store(next + (first + i) * width + c, sum);
                     }
