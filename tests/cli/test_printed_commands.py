@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from deepcrl.cli.hydra import sweep
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.core.types import EnvError
-from deepcrl.run import checkpoint, training
+from deepcrl.run import checkpoint
 from deepcrl.run.checkpoint import list_checkpoints
 from deepcrl.run.metrics import read_rows
 from deepcrl.run.recorder import RunRecorder
@@ -272,8 +272,6 @@ def test_a_printed_command_does_what_it_says(
     for name in (FOLDER, "bin"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / FOLDER)
-    monkeypatch.setattr(training, "_draw", lambda *_, **__: [])  # a second for each run, and no command in it
-    monkeypatch.setattr(training, "_undrawn", lambda _: False)
     CASES[case](Shell(deepcrl, tiny, tmp_path / "bin"), monkeypatch)
 
 

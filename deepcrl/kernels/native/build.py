@@ -87,7 +87,9 @@ def library() -> ctypes.CDLL:
 @functools.cache
 def stack_library() -> ctypes.CDLL:
     """Returns the library of `native.stack`, built if this machine has not built it yet. RuntimeError if that fails."""
-    lib = _load("stack", "stack_forward.cpp", "stack_backward.cpp", headers=("vec.h", "gemm.h", "pack.h", "rows.h", "stack.h"))
+    lib = _load(
+        "stack", "stack_forward.cpp", "stack_backward.cpp", headers=("vec.h", "gemm.h", "pack.h", "rows.h", "stack.h")
+    )
     stack, job, pointer = ctypes.POINTER(Stack), ctypes.POINTER(Job), ctypes.c_void_p
     lib.stack_forward_scratch.argtypes, lib.stack_forward_scratch.restype = [stack, ctypes.c_int64], ctypes.c_int64
     lib.stack_backward_scratch.argtypes = [stack, job, ctypes.c_int64]
