@@ -86,6 +86,16 @@ class TransitionBatch(Batch):
     """[B] bool, whether the step ended its episode by itself"""
 
 
+@dataclass(frozen=True, slots=True)
+class FutureBatch(TransitionBatch):
+    """A batch that also says how each trajectory goes on, as far as the buffer knows."""
+
+    steps_left: Tensor
+    """[B] int64, later steps of the same trajectory; 0 for the step that ended its episode by itself"""
+    fell: Tensor
+    """[B] bool, whether the trajectory ended by itself after them; False for one that is still running"""
+
+
 class EnvError(RuntimeError):
     """An environment cannot be gone on with: it raised, or gave numbers that cannot be trained on. One line."""
 
@@ -118,8 +128,9 @@ class Agent(Protocol):
     """Chooses actions, and learns from relabelled batches.
 
     One that has a critic is a `CriticAgent`; one without simply has no `value`. A class may add `unused_groups`, the
-    groups of a run that have no effect on it, and an agent `no_cuda_graph_reason`, why its updates do not fit into a
-    CUDA graph, "" if they do.
+    groups of a run that have no effect on it, and `needs_futures`, a static method from the agent's settings to whether
+    `update` takes a FutureBatch. An agent may add `no_cuda_graph_reason`, why its updates do not fit into a CUDA graph,
+    "" if they do.
     """
 
     needs_transitions: bool

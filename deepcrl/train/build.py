@@ -15,7 +15,7 @@ from deepcrl.core.agents.common.inputs import AgentInputs, MakeEncoder
 from deepcrl.core.agents.common.two_threads import divide_cores
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
-from deepcrl.core.contract.build import checked_build, needs_transitions
+from deepcrl.core.contract.build import checked_build, needs_futures, needs_transitions
 from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
 from deepcrl.envs import make_envs, make_task
 from deepcrl.envs.physics import engines
@@ -27,6 +27,9 @@ from deepcrl.train.progress import Progress
 from deepcrl.train.run import Run
 from deepcrl.train.schedule import Schedule
 from deepcrl.train.validate import select_device
+
+SHALLOW_DEPTH = 4
+"""Of the small networks beside a critic (Safe-CRL's of survival), where the encoder has a depth."""
 
 
 def env_spec(config: RunConfig) -> EnvSpec:
@@ -91,8 +94,17 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
         gradient_clip=config.gradient_clip,
         lr_warmup_steps=config.lr_warmup_steps,
         fused_infonce=partial(dispatch.fused_infonce, config.batch_size, device),
+        shallow_encoder=partial(checked_build, ENCODERS, _shallow(config.encoder_of("sa_encoder"))),
+        relabel_discount=config.relabel.get("discount"),
     )
     return checked_build(AGENTS, config.agent, inputs)
+
+
+def _shallow(encoder: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings of an encoder at depth 4 at most, or one block where that is more."""
+    if "depth" not in encoder:
+        return encoder
+    return encoder | {"depth": min(encoder["depth"], max(SHALLOW_DEPTH, encoder.get("block_layers", 1)))}
 
 
 def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:
@@ -100,7 +112,7 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
 
     On the `meta` device it takes no memory, but knows its size.
     """
-    agents = [c.agent["name"] for c in (config, *map(config.learner, config.learners))]
+    agents = [c.agent for c in (config, *map(config.learner, config.learners))]
     unrolls_between_saves = -(-config.checkpoint_every // Schedule.of(config).steps_per_unroll)
     inputs = BufferInputs(
         spec=spec,
@@ -108,9 +120,10 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
         device=device,
         generator=seeding.generator(config.seed, "buffer", "cpu" if device.type == "meta" else device),
         relabel=checked_build(RELABELS, config.relabel),
-        transitions=any(needs_transitions(AGENTS, agent) for agent in agents),
+        transitions=any(needs_transitions(AGENTS, agent["name"]) for agent in agents),
         run_dir=Path(config.run_dir),
         max_unsaved_steps=config.keep_checkpoints * unrolls_between_saves * config.unroll_length,
+        futures=any(needs_futures(AGENTS, agent) for agent in agents),
     )
     return checked_build(BUFFERS, config.buffer, inputs)
 

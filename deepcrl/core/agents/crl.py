@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -18,6 +21,7 @@ from deepcrl.core.agents.common.embedding_critic import EmbeddingCritic, add_cri
 from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.common.two_threads import TwoThreads
+from deepcrl.core.agents.safe_crl import Survival
 from deepcrl.core.checks import above, at_least, one_of, share
 from deepcrl.core.components import AGENTS
 from deepcrl.core.modules import copied
@@ -36,6 +40,10 @@ class CRL(TrainableAgent):
     The actor objectives `ddpg_bc` and `awr` are for offline training: they keep to the actions of the data, and leave
     the temperature where it is. For the advantage, `awr` learns one more critic, which sees the state without the
     action: where one usually gets from there.
+
+    With `survival` (Safe-CRL, `safe_crl`) the actor maximises energy + log Z(s, a), Z being the probability to
+    survive, `log_z`; or the critic's rows count by the mass of what is left of their trajectories, `mass`; or `both`.
+    The network of Z takes its step last. Without it nothing changes.
     """
 
     def __init__(
@@ -57,6 +65,9 @@ class CRL(TrainableAgent):
         exploration: str = "sample",
         evaluation: str = "deterministic",
         num_candidates: int = 8,
+        survival: str = "none",
+        survival_lr: float = 3e-4,
+        survival_discount: float = 0.0,
     ) -> None:
         """Builds the networks and their optimisers.
 
@@ -67,8 +78,9 @@ class CRL(TrainableAgent):
         or `awr`, which divides advantages by `awr_temperature`. `random_goals` is the share of the actor's batch whose
         goals come from other trajectories instead of the own future (0.5 in Eysenbach et al. 2022, 0 in the paper).
         `embedding_l2_coef` weighs the mean squares of both embeddings' components in the critic's loss (JaxGCRL, 2024).
-        `exploration` and `evaluation` name an action choice, of which `best_of` draws `num_candidates`. Raises
-        ValueError for a value out of range.
+        `exploration` and `evaluation` name an action choice, of which `best_of` draws `num_candidates`. `survival` is
+        `none`, `log_z`, `mass` or `both`, over a horizon of `survival_discount`; 0 is the discount of the relabelling.
+        Raises ValueError for a value out of range.
         """
         super().__init__(inputs)
         share("agent.random_goals", random_goals)
@@ -102,7 +114,13 @@ class CRL(TrainableAgent):
         self.add_optimizer("critic", trained, critic_lr)
         if actor_objective == "awr":
             self._add_state_critic(inputs, embedding_dim, critic_lr)
+        self._survival = Survival(self, inputs, mode=survival, lr=survival_lr, discount=survival_discount)
         self.two_threads = TwoThreads()
+
+    @staticmethod
+    def needs_futures(settings: Mapping[str, Any]) -> bool:
+        """Whether batches must say how trajectories go on, with these settings."""
+        return settings.get("survival", "none") != "none"
 
     def _add_state_critic(self, inputs: AgentInputs, embedding_dim: int, lr: float) -> None:
         """Adds a critic that reads the state without an action, with an energy and a loss of its own."""
@@ -118,13 +136,17 @@ class CRL(TrainableAgent):
         return self._actor.act(observation, explore=explore)
 
     def value(self, observation: Observation, action: Tensor) -> Tensor:
-        """Returns energies [..., N] of actions [..., N, A] at N observations; gradients reach the inputs only."""
+        """Returns energies [..., N] of actions [..., N, A] at N observations; gradients reach the inputs only.
+
+        With `log_z` they are energy + log Z, as in the actor's objective.
+        """
         state, action_rows, _ = as_rows(observation, action)
         energies = []
         for critic in self._detached_critics:
             sa = critic.embed(state, action_rows).view(*action.shape[:-1], -1)
             energies.append(critic.energy.paired(sa, critic.embed_goal(observation.goal)))
-        return smallest(energies)
+        value = smallest(energies)
+        return value + self._survival.log_z(state, action_rows).view(value.shape) if self._survival.in_value else value
 
     def embed(self, observation: Observation, action: Tensor) -> Tensor:
         """Returns phi [N, D] of N observations and actions [N, A], by the first critic."""
@@ -142,7 +164,7 @@ class CRL(TrainableAgent):
             lambda: self._backward_critics(batch, goal_embeddings),
         )
         self.step_optimizer("critic")  # not before the actor's loss has read the critics
-        return actor_metrics | critic_metrics
+        return actor_metrics | critic_metrics | self._survival.update(batch)
 
     def _update_actor(self, batch: Batch, goal_embeddings: list[Tensor]) -> dict[str, Tensor]:
         """Takes a step of the actor, and of what its objective learns beside it; `goal_embeddings` [B, D] by critic."""
@@ -151,7 +173,8 @@ class CRL(TrainableAgent):
 
         def energy(action: Tensor) -> Tensor:
             critics = zip(self._detached_critics, goal_embeddings, strict=True)
-            return smallest([critic.energy.paired(critic.embed(batch.state, action), g) for critic, g in critics])
+            value = smallest([critic.energy.paired(critic.embed(batch.state, action), g) for critic, g in critics])
+            return value + self._survival.log_z(batch.state, action) if self._survival.in_value else value
 
         if self._actor_objective == "awr":
             with torch.no_grad():
@@ -183,7 +206,14 @@ class CRL(TrainableAgent):
     def _update_state_critic(self, batch: Batch) -> dict[str, Tensor]:
         critic = self._state_critic
         state, goal = critic.embed(batch.state), critic.embed_goal(batch.goal)
-        loss, _ = contrastive_loss(critic.energy, self._state_critic_loss, state, goal, fused=self._fused_infonce)
+        loss, _ = contrastive_loss(
+            critic.energy,
+            self._state_critic_loss,
+            state,
+            goal,
+            fused=self._fused_infonce,
+            weight=self._survival.row_weight(batch),
+        )
         gradient_norm = self.step("value", loss)
         return {"critic/value_loss": loss.detach(), "critic/value_gradient_norm": gradient_norm}
 
@@ -195,10 +225,10 @@ class CRL(TrainableAgent):
 
     def _critic_loss(self, batch: Batch, goal_embeddings: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the mean of the critics' contrastive losses, and the means of their metrics."""
-        losses, infos = [], []
+        losses, infos, weight = [], [], self._survival.row_weight(batch)
         for critic, loss_of, g in zip(self._critics, self._losses, goal_embeddings, strict=True):
             sa = critic.embed(batch.state, batch.action)
-            loss, info = contrastive_loss(critic.energy, loss_of, sa, g, fused=self._fused_infonce)
+            loss, info = contrastive_loss(critic.energy, loss_of, sa, g, fused=self._fused_infonce, weight=weight)
             if self._embedding_l2_coef:
                 loss = loss + self._embedding_l2_coef * (sa.square().mean() + g.square().mean())
             losses.append(loss)

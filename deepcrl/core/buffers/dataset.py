@@ -38,6 +38,11 @@ class Dataset:
         _check_sizes(path, source.state_dims, source.action_dim, inputs.spec)
         if source.num_states < 2:
             raise ValueError(f"buffer.path={path} has no trajectory of two states or more")
+        if inputs.futures and not source.says_terminations:
+            raise ValueError(
+                f"buffer.path={path} does not say which trajectories fell, which agent.survival learns from; "
+                "a Minari dataset says it"
+            )
         self._path, self._generator, self._sha256 = path, inputs.generator, ""
         self._ring = Ring(replace(inputs, num_envs=1), capacity=source.num_states, random_goals=random_goals)
         if inputs.device.type != "meta":
@@ -97,11 +102,13 @@ def _ring_state(trajectories: Trajectories, inputs: BufferInputs) -> dict[str, A
     traj_id = torch.cumsum(last, 0) - last.long()
     state, action = torch.from_numpy(trajectories.state), torch.from_numpy(trajectories.action)
     columns = {"state": state, "action": action, "traj_id": traj_id}
-    if inputs.transitions:
+    if inputs.transitions or inputs.futures:
         columns["next_achieved"] = state[(rows + goes_on).clamp_max(len(last) - 1)][..., inputs.spec.goal_indices]
         columns["terminated"] = torch.from_numpy(trajectories.terminated)
     last_step = torch.zeros(1, len(last), dtype=torch.int32)
     last_step[0, traj_id[last]] = rows[last].int()
+    if inputs.futures:  # a fall's state is a row as well, but not a step that was survived
+        last_step[0, traj_id[last]] -= torch.from_numpy(trajectories.terminated)[rows[last] - 1].int()
     return {
         **{name: rearrange(column, "row ... -> row 1 ...") for name, column in columns.items()},
         "last_step": last_step,

@@ -28,3 +28,5 @@ class BufferInputs:
     """Where a buffer may keep files: in a folder of its own, which it makes when the first step comes in."""
     max_unsaved_steps: int
     """Steps per environment that may come in after a `state_dict` which can still be asked for."""
+    futures: bool = False
+    """Whether batches must be FutureBatches, which are TransitionBatches too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import BUFFERS
 from deepcrl.core.states import check_count, check_range, check_tensor
-from deepcrl.core.types import Batch, Observation, Step, TransitionBatch
+from deepcrl.core.types import Batch, FutureBatch, Observation, Step, TransitionBatch
 
 
 @BUFFERS.register("ring")
@@ -25,7 +26,9 @@ class Ring:
 
     For an agent that learns from `transitions` it also stores the goal that each step achieved and whether the step
     terminated its episode, and the commanded goal if that is asked for. Then steps that terminated can be drawn too:
-    their own future goal is the one that they achieved. The next state is not stored: it stands in the next row.
+    their own future goal is the one that they achieved. The next state is not stored: it stands in the next row. An
+    agent that learns from `futures` is told more, for which nothing more is stored: whether a trajectory fell stands in
+    its last row.
 
     Memory per transition: 4 (S + A) bytes of data and 12 of bookkeeping; with `transitions` 4 G + 1 more, with
     `commanded_goals` another 4 G.
@@ -55,7 +58,7 @@ class Ring:
         self.capacity, self.num_envs = capacity, inputs.num_envs
         self._random_goals, self._commanded_goals = random_goals, commanded_goals
         self._device, self._generator, self._relabel = inputs.device, inputs.generator, inputs.relabel
-        self._transitions = inputs.transitions
+        self._transitions, self._futures = inputs.transitions or inputs.futures, inputs.futures
         self._goal_indices = torch.tensor(inputs.spec.goal_indices, device=self._device)
         self._env_index = torch.arange(self.num_envs, device=self._device)
         self._layout = _layout(inputs, commanded_goals)
@@ -154,7 +157,8 @@ class Ring:
         if self._transitions:
             # a step that terminated is its trajectory's last; the goal that it achieved counts as one step ahead
             offset = self._relabel(steps_left.clamp_min(1), self._generator)
-            return self._transitions_at(address, (row + offset - 1) % self._num_rows * self.num_envs + env)
+            batch = self._transitions_at(address, (row + offset - 1) % self._num_rows * self.num_envs + env)
+            return self._with_futures(batch, row, env, steps_left) if self._futures else batch
         offset = self._relabel(steps_left, self._generator)
         goal_address = (row + offset) % self._num_rows * self.num_envs + env
         state = self._flat("state")
@@ -195,6 +199,12 @@ class Ring:
             next_achieved=achieved[address],
             terminated=terminated,
         )
+
+    def _with_futures(self, batch: TransitionBatch, row: Tensor, env: Tensor, steps_left: Tensor) -> FutureBatch:
+        """Adds what came after the rows [B] of the environments [B]: the last row of a trajectory says how it ended."""
+        last = (row + steps_left) % self._num_rows * self.num_envs + env
+        known = {field.name: getattr(batch, field.name) for field in fields(batch)}
+        return FutureBatch(**known, steps_left=steps_left, fell=self._flat("terminated")[last])
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the filled part of the ring, its bookkeeping and its random generator.
@@ -257,7 +267,7 @@ def _layout(inputs: BufferInputs, commanded_goals: float) -> dict[str, tuple[tup
         "action": ((num, spec.action_dim), torch.float32),
         "traj_id": ((num,), torch.int32),
     }
-    if inputs.transitions:
+    if inputs.transitions or inputs.futures:
         layout |= {"next_achieved": ((num, spec.goal_dim), torch.float32), "terminated": ((num,), torch.bool)}
     if commanded_goals:
         layout["commanded"] = ((num, spec.goal_dim), torch.float32)

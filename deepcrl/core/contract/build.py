@@ -92,6 +92,12 @@ def needs_transitions(registry: Registry, name: str) -> bool:
     return answer
 
 
+def needs_futures(registry: Registry, cfg: Mapping[str, Any]) -> bool:
+    """Returns whether an agent with the settings `cfg` takes FutureBatches; a class that says nothing does not."""
+    answer = getattr(registry[cfg["name"]], "needs_futures", None)
+    return answer is not None and answer(cfg)
+
+
 def _check_signature(where: str, function: Any, parameters: tuple[str, ...]) -> None:
     try:
         signature = inspect.signature(function)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from deepcrl.core.types import Agent, Batch, EnvSpec, Observation, TransitionBatch
+from deepcrl.core.types import Agent, EnvSpec, FutureBatch, Observation
 from deepcrl.kernels.trunk import TRUNK_FLOPS
 
 NUM_UPDATES = 2
@@ -47,11 +47,16 @@ def _observation(num: int, spec: EnvSpec) -> Observation:
 
 def _update(agent: Agent, spec: EnvSpec, size: int) -> None:
     seen, action = _observation(size, spec), torch.zeros(size, spec.action_dim)
-    batch = Batch(seen.state, action, seen.goal)
-    if agent.needs_transitions:
-        never = torch.zeros(size, dtype=torch.bool)
-        batch = TransitionBatch(
-            seen.state, action, seen.goal, next_state=seen.state, next_achieved=seen.goal, terminated=never
-        )
+    never = torch.zeros(size, dtype=torch.bool)
+    batch = FutureBatch(  # which has what any agent may need
+        seen.state,
+        action,
+        seen.goal,
+        next_state=seen.state,
+        next_achieved=seen.goal,
+        terminated=never,
+        steps_left=torch.ones(size, dtype=torch.int64),
+        fell=never,
+    )
     for _ in range(NUM_UPDATES):
         agent.update(batch)

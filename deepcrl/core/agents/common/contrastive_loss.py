@@ -12,6 +12,7 @@ from torch import Tensor
 from deepcrl.core.agents.common.inputs import FusedInfoNCE
 from deepcrl.core.energies import Cosine, Dot, Energy, Norm, SquaredL2
 from deepcrl.core.losses.infonce import infonce
+from deepcrl.core.losses.weighted import weighted
 
 Loss = Callable[[Tensor], Tensor]
 """logits [B, B] -> scalar"""
@@ -20,13 +21,25 @@ FUSED_ENERGIES: dict[type, str] = {Norm: "norm", SquaredL2: "l2", Dot: "dot", Co
 
 
 def contrastive_loss(
-    energy: Energy, loss: Loss, sa: Tensor, g: Tensor, *, fused: FusedInfoNCE | None = None
+    energy: Energy,
+    loss: Loss,
+    sa: Tensor,
+    g: Tensor,
+    *,
+    fused: FusedInfoNCE | None = None,
+    weight: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Returns the loss of sa [B, D] and g [B, D], whose rows belong together, and its metrics, all 0-dim.
 
     Where there is a fused kernel, InfoNCE of the energies in `FUSED_ENERGIES` never writes the logits [B, B] to memory;
     any other loss or energy goes through them. Which of the two is decided by what they are, before anything runs.
+    `weight` [B] is of the rows, for a loss that takes it (`losses.weighted`) and no kernel does.
     """
+    if weight is not None:
+        of_rows = weighted(loss)
+        assert of_rows, "the agent has checked it"
+        logits = energy.pairwise(sa, g)
+        return of_rows(logits, weight), logit_metrics(logits.detach())
     if fused and type(energy) in FUSED_ENERGIES and _is_infonce(loss):
         return fused(sa, g, **_kernel_options(energy, loss))
     logits = energy.pairwise(sa, g)

@@ -44,3 +44,7 @@ class AgentInputs:
     """Gradient steps over which every learning rate grows linearly to its value."""
     fused_infonce: Callable[[int], FusedInfoNCE | None] = no_fused_infonce
     """Embedding dimension -> the kernel that computes InfoNCE without writing the logits [B, B], or None."""
+    shallow_encoder: MakeEncoder | None = None
+    """Of the kind of `sa_encoder`, for a small network beside the critic; None: there is only `sa_encoder`."""
+    relabel_discount: float | None = None
+    """With which the run relabels; None if its relabelling has no discount."""

@@ -23,6 +23,8 @@ class MinariSource:
     An episode of another form is refused, and with it the dataset.
     """
 
+    says_terminations = True
+
     def __init__(self, path: str) -> None:
         """Reads the sizes, not the data. Raises ValueError, in one line, for a dataset that is missing or damaged."""
         self._path, self._dataset = path, _open(path)

@@ -33,6 +33,8 @@ class OGBenchFile:
     What else a file holds (qpos, qvel, button_states) is not read. No episode in this layout ends by itself.
     """
 
+    says_terminations = False
+
     def __init__(self, path: Path) -> None:
         """Reads the sizes, not the data. Raises ValueError, in one line, for another layout."""
         self._path = path

@@ -33,6 +33,8 @@ class Source(Protocol):
     state_dims: tuple[int, ...]
     """The sizes of state that it can give."""
     action_dim: int
+    says_terminations: bool
+    """Whether it says which trajectories ended by themselves."""
 
     def read(self, spec: EnvSpec) -> Trajectories:
         """Reads it with the states of `spec`; ValueError, in one line, for what no agent can learn from."""
