@@ -94,6 +94,22 @@ class FutureBatch(TransitionBatch):
     """[B] int64, later steps of the same trajectory; 0 for the step that ended its episode by itself"""
     fell: Tensor
     """[B] bool, whether the trajectory ended by itself after them; False for one that is still running"""
+    next_actions: Tensor
+    """[B, H - 1, A] the actions of the next steps; 0 for those after the trajectory's end"""
+    achieved_ahead: Tensor
+    """[B, W, G] the goals achieved by the row's state and by the next; the last one again after the trajectory's end"""
+
+
+@dataclass(frozen=True, slots=True)
+class Futures:
+    """How much of the rest of each trajectory an agent's batches hold."""
+
+    falls: bool = False
+    """Whether it learns from falls, so that data which do not tell them are of no use to it."""
+    chunk: int = 1
+    """H, the actions that it takes for one: a row's own and H - 1 more."""
+    window: int = 0
+    """W, the states whose achieved goals it looks at: a row's own and W - 1 more."""
 
 
 class EnvError(RuntimeError):
@@ -128,9 +144,9 @@ class Agent(Protocol):
     """Chooses actions, and learns from relabelled batches.
 
     One that has a critic is a `CriticAgent`; one without simply has no `value`. A class may add `unused_groups`, the
-    groups of a run that have no effect on it, and `needs_futures`, a static method from the agent's settings to whether
-    `update` takes a FutureBatch. An agent may add `no_cuda_graph_reason`, why its updates do not fit into a CUDA graph,
-    "" if they do.
+    groups of a run that have no effect on it, and `needs_futures`, a static method from the agent's settings to what
+    its FutureBatches hold, None if `update` takes none. An agent may add `no_cuda_graph_reason`, why its updates do not
+    fit into a CUDA graph, "" if they do.
     """
 
     needs_transitions: bool

@@ -123,7 +123,7 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
         transitions=any(needs_transitions(AGENTS, agent["name"]) for agent in agents),
         run_dir=Path(config.run_dir),
         max_unsaved_steps=config.keep_checkpoints * unrolls_between_saves * config.unroll_length,
-        futures=any(needs_futures(AGENTS, agent) for agent in agents),
+        futures=needs_futures(AGENTS, agents),
     )
     return checked_build(BUFFERS, config.buffer, inputs)
 

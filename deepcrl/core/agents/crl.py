@@ -25,7 +25,7 @@ from deepcrl.core.agents.safe_crl import Survival
 from deepcrl.core.checks import above, at_least, one_of, share
 from deepcrl.core.components import AGENTS
 from deepcrl.core.modules import copied
-from deepcrl.core.types import Batch, Observation
+from deepcrl.core.types import Batch, Futures, Observation
 
 
 @AGENTS.register("crl")
@@ -118,9 +118,9 @@ class CRL(TrainableAgent):
         self.two_threads = TwoThreads()
 
     @staticmethod
-    def needs_futures(settings: Mapping[str, Any]) -> bool:
-        """Whether batches must say how trajectories go on, with these settings."""
-        return settings.get("survival", "none") != "none"
+    def needs_futures(settings: Mapping[str, Any]) -> Futures | None:
+        """Returns what batches must say of how trajectories go on, with these settings."""
+        return Futures(falls=True) if settings.get("survival", "none") != "none" else None
 
     def _add_state_critic(self, inputs: AgentInputs, embedding_dim: int, lr: float) -> None:
         """Adds a critic that reads the state without an action, with an energy and a loss of its own."""

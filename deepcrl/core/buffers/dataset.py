@@ -38,7 +38,7 @@ class Dataset:
         _check_sizes(path, source.state_dims, source.action_dim, inputs.spec)
         if source.num_states < 2:
             raise ValueError(f"buffer.path={path} has no trajectory of two states or more")
-        if inputs.futures and not source.says_terminations:
+        if inputs.futures and inputs.futures.falls and not source.says_terminations:
             raise ValueError(
                 f"buffer.path={path} does not say which trajectories fell, which agent.survival learns from; "
                 "a Minari dataset says it"

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from deepcrl.core.buffers.relabel import Relabel
-from deepcrl.core.types import EnvSpec
+from deepcrl.core.types import EnvSpec, Futures
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +28,5 @@ class BufferInputs:
     """Where a buffer may keep files: in a folder of its own, which it makes when the first step comes in."""
     max_unsaved_steps: int
     """Steps per environment that may come in after a `state_dict` which can still be asked for."""
-    futures: bool = False
-    """Whether batches must be FutureBatches, which are TransitionBatches too."""
+    futures: Futures | None = None
+    """What the FutureBatches hold, which are TransitionBatches too; None: batches need not be such."""

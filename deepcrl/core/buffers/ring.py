@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
+from deepcrl.core.buffers.futures import FutureReader
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import BUFFERS
 from deepcrl.core.states import check_count, check_range, check_tensor
-from deepcrl.core.types import Batch, FutureBatch, Observation, Step, TransitionBatch
+from deepcrl.core.types import Batch, Futures, Observation, Step, TransitionBatch
 
 
 @BUFFERS.register("ring")
@@ -27,11 +27,10 @@ class Ring:
     For an agent that learns from `transitions` it also stores the goal that each step achieved and whether the step
     terminated its episode, and the commanded goal if that is asked for. Then steps that terminated can be drawn too:
     their own future goal is the one that they achieved. The next state is not stored: it stands in the next row. An
-    agent that learns from `futures` is told more, for which nothing more is stored: whether a trajectory fell stands in
-    its last row.
+    agent that learns from `futures` is told more (`FutureReader`), for which only windows of goals need more memory.
 
     Memory per transition: 4 (S + A) bytes of data and 12 of bookkeeping; with `transitions` 4 G + 1 more, with
-    `commanded_goals` another 4 G.
+    `commanded_goals` another 4 G, and with windows of goals as well.
     """
 
     offline = False
@@ -58,7 +57,8 @@ class Ring:
         self.capacity, self.num_envs = capacity, inputs.num_envs
         self._random_goals, self._commanded_goals = random_goals, commanded_goals
         self._device, self._generator, self._relabel = inputs.device, inputs.generator, inputs.relabel
-        self._transitions, self._futures = inputs.transitions or inputs.futures, inputs.futures
+        self._transitions = inputs.transitions or inputs.futures is not None
+        self._spec, self._futures = inputs.spec, inputs.futures
         self._goal_indices = torch.tensor(inputs.spec.goal_indices, device=self._device)
         self._env_index = torch.arange(self.num_envs, device=self._device)
         self._layout = _layout(inputs, commanded_goals)
@@ -92,6 +92,7 @@ class Ring:
         self._tail = torch.zeros((), dtype=torch.int64, device=device)
         self._newest_step = torch.full((), -1, dtype=torch.int64, device=device)
         self._first_step = self.num_steps = 0
+        self._reader = FutureReader(self._futures or Futures(), self._spec, num_rows, self.num_envs, device)
 
     @property
     def nbytes(self) -> int:
@@ -100,7 +101,7 @@ class Ring:
 
     @property
     def _books_nbytes(self) -> int:
-        return sum(tensor.nbytes for tensor in vars(self).values() if isinstance(tensor, Tensor))
+        return self._reader.nbytes + sum(t.nbytes for t in vars(self).values() if isinstance(t, Tensor))
 
     @property
     def disk_nbytes(self) -> int:
@@ -134,6 +135,8 @@ class Ring:
             if self._transitions:
                 drawable |= self._columns["terminated"][previous]
             self._append_drawable(previous, drawable)
+        now = slice(step % self._num_rows, step % self._num_rows + 1)
+        self._reader.note(now, self._columns["state"][now])
         self._newest_step += 1
         self._last_step[self._env_index, traj_id % self.capacity] = self._newest_step.to(torch.int32)
         self.num_steps += 1
@@ -158,7 +161,9 @@ class Ring:
             # a step that terminated is its trajectory's last; the goal that it achieved counts as one step ahead
             offset = self._relabel(steps_left.clamp_min(1), self._generator)
             batch = self._transitions_at(address, (row + offset - 1) % self._num_rows * self.num_envs + env)
-            return self._with_futures(batch, row, env, steps_left) if self._futures else batch
+            if self._futures is None:
+                return batch
+            return self._reader.read(batch, row, env, steps_left, self._flat("action"), self._flat("terminated"))
         offset = self._relabel(steps_left, self._generator)
         goal_address = (row + offset) % self._num_rows * self.num_envs + env
         state = self._flat("state")
@@ -200,12 +205,6 @@ class Ring:
             terminated=terminated,
         )
 
-    def _with_futures(self, batch: TransitionBatch, row: Tensor, env: Tensor, steps_left: Tensor) -> FutureBatch:
-        """Adds what came after the rows [B] of the environments [B]: the last row of a trajectory says how it ended."""
-        last = (row + steps_left) % self._num_rows * self.num_envs + env
-        known = {field.name: getattr(batch, field.name) for field in fields(batch)}
-        return FutureBatch(**known, steps_left=steps_left, fell=self._flat("terminated")[last])
-
     def state_dict(self) -> dict[str, Any]:
         """Returns the filled part of the ring, its bookkeeping and its random generator.
 
@@ -241,6 +240,7 @@ class Ring:
         for name, column in self._columns.items():
             check_tensor(name, state[name], column[:rows])
             column[:rows].copy_(state[name])
+        self._reader.note(slice(rows), self._columns["state"][:rows])
         check_tensor("drawable", state["drawable"], self._drawable[:addresses])
         check_range("drawable", state["drawable"], 0, rows * self.num_envs - 1)
         self._drawable[:addresses].copy_(state["drawable"])

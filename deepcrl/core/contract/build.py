@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -17,6 +17,7 @@ from torch import nn
 from deepcrl.core.contract import first_call, returns
 from deepcrl.core.contract.first_call import ContractError
 from deepcrl.core.registry import Registry
+from deepcrl.core.types import Futures
 
 METHODS: dict[str, dict[str, tuple[str, ...]]] = {
     "energy": {"paired": ("sa", "g"), "pairwise": ("sa", "g")},
@@ -92,10 +93,21 @@ def needs_transitions(registry: Registry, name: str) -> bool:
     return answer
 
 
-def needs_futures(registry: Registry, cfg: Mapping[str, Any]) -> bool:
-    """Returns whether an agent with the settings `cfg` takes FutureBatches; a class that says nothing does not."""
-    answer = getattr(registry[cfg["name"]], "needs_futures", None)
-    return answer is not None and answer(cfg)
+def needs_futures(registry: Registry, agents: Sequence[Mapping[str, Any]]) -> Futures | None:
+    """Returns what batches must hold for all agents of these settings; a class that says nothing needs no futures."""
+    needs = []
+    for cfg in agents:
+        static = getattr(registry[cfg["name"]], "needs_futures", None)
+        answer = static(cfg) if static else None
+        if not isinstance(answer, Futures | None):
+            where = origin(registry, cfg["name"])
+            raise ContractError(f"{where}: needs_futures returns {returns.named(answer)}, not a Futures or None")
+        needs += [answer] if answer else []
+    if not needs:
+        return None
+    return Futures(
+        falls=any(n.falls for n in needs), chunk=max(n.chunk for n in needs), window=max(n.window for n in needs)
+    )
 
 
 def _check_signature(where: str, function: Any, parameters: tuple[str, ...]) -> None:

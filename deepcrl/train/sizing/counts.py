@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+from deepcrl.core.components import AGENTS
+from deepcrl.core.contract.build import needs_futures
 from deepcrl.core.types import EnvSpec
 from deepcrl.kernels import dispatch
 from deepcrl.train.build import build_agent
@@ -96,6 +98,7 @@ def _operations(config: RunConfig, spec: EnvSpec, num_parameters: int) -> tuple[
     try:
         with counted_without_memory() if num_parameters > MAX_BUILT else nullcontext():
             agent = build_agent(config, spec, torch.device("cpu"))
-            return flops_per_action(agent, spec), flops_per_update(agent, spec, config.batch_size)
+            futures = needs_futures(AGENTS, [config.agent])
+            return flops_per_action(agent, spec), flops_per_update(agent, spec, config.batch_size, futures)
     except RuntimeError:
         return None, None

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from deepcrl.core.types import Agent, EnvSpec, FutureBatch, Observation
+from deepcrl.core.types import Agent, EnvSpec, FutureBatch, Futures, Observation
 from deepcrl.kernels.trunk import TRUNK_FLOPS
 
 NUM_UPDATES = 2
@@ -22,13 +22,14 @@ def flops_per_action(agent: Agent, spec: EnvSpec) -> int:
     return _counted(lambda: agent.act(_observation(1, spec), explore=True))
 
 
-def flops_per_update(agent: Agent, spec: EnvSpec, batch_size: int) -> float:
+def flops_per_update(agent: Agent, spec: EnvSpec, batch_size: int, futures: Futures | None = None) -> float:
     """Returns the operations of a gradient step on `batch_size` transitions, counted on tiny batches.
 
     A network's operations grow with the batch, those of a pairwise energy with its square, so counts at two batch sizes
-    give both coefficients. The agent's weights are changed.
+    give both coefficients. `futures` is what the agent's batches hold. The agent's weights are changed.
     """
-    two, four = (_counted(lambda size=size: _update(agent, spec, size)) / NUM_UPDATES for size in (2, 4))
+    needs = futures or Futures()
+    two, four = (_counted(lambda size=size: _update(agent, spec, size, needs)) / NUM_UPDATES for size in (2, 4))
     square = (four / 4 - two / 2) / 2
     return (two / 2 - 2 * square) * batch_size + square * batch_size**2
 
@@ -45,7 +46,7 @@ def _observation(num: int, spec: EnvSpec) -> Observation:
     return Observation(torch.zeros(num, spec.state_dim), torch.zeros(num, spec.goal_dim))
 
 
-def _update(agent: Agent, spec: EnvSpec, size: int) -> None:
+def _update(agent: Agent, spec: EnvSpec, size: int, futures: Futures) -> None:
     seen, action = _observation(size, spec), torch.zeros(size, spec.action_dim)
     never = torch.zeros(size, dtype=torch.bool)
     batch = FutureBatch(  # which has what any agent may need
@@ -57,6 +58,8 @@ def _update(agent: Agent, spec: EnvSpec, size: int) -> None:
         terminated=never,
         steps_left=torch.ones(size, dtype=torch.int64),
         fell=never,
+        next_actions=action[:, None].expand(-1, futures.chunk - 1, -1),
+        achieved_ahead=seen.goal[:, None].expand(-1, futures.window, -1),
     )
     for _ in range(NUM_UPDATES):
         agent.update(batch)

@@ -34,7 +34,8 @@ def make_futures(size: int = 32, *, falls: bool = True, seed: int = 1) -> Future
     rows = torch.arange(size)
     fell = (rows % 3 == 0) & falls
     steps_left = torch.where(fell, rows % 9, rows % 8 + 1)
-    return FutureBatch(**known | {"terminated": fell & (steps_left == 0)}, steps_left=steps_left, fell=fell)
+    known |= {"terminated": fell & (steps_left == 0), "steps_left": steps_left, "fell": fell}
+    return FutureBatch(**known, next_actions=torch.zeros(size, 0, 2), achieved_ahead=torch.zeros(size, 0, 2))
 
 
 def weights(agent: CRL) -> dict[str, dict[str, Tensor]]:
@@ -43,7 +44,7 @@ def weights(agent: CRL) -> dict[str, dict[str, Tensor]]:
 
 @pytest.mark.parametrize("mode", ["log_z", "mass", "both"])
 def test_without_falls_the_critic_is_that_of_crl_bit_for_bit(mode: str) -> None:
-    plain, ours = make_agent("none"), make_agent(mode)
+    plain, ours, metrics = make_agent("none"), make_agent(mode), {}
     for seed in range(3):
         batch = make_futures(falls=False, seed=seed)
         theirs, metrics = plain.update(batch), ours.update(batch)

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from deepcrl.core.components import AGENTS, LOSSES
-from deepcrl.core.contract.build import checked_build, needs_transitions, origin
+from deepcrl.core.contract.build import checked_build, needs_futures, needs_transitions, origin
 from deepcrl.core.contract.first_call import CheckedFunction, ContractError
 from deepcrl.core.losses.infonce import infonce
 from deepcrl.core.registry import Registry
+from deepcrl.core.types import Futures
 
 
 def registered(kind: str, obj: Any) -> Registry:
@@ -74,6 +75,26 @@ def test_an_agents_class_says_what_it_stores() -> None:
     with pytest.raises(ContractError, match="has no class attribute `needs_transitions`: True or False"):
         needs_transitions(registered("agent", Agent), "mine")
     assert [needs_transitions(AGENTS, name) for name in ("crl", "td3")] == [False, True]
+
+
+def test_what_batches_must_hold_is_the_most_that_any_agent_needs() -> None:
+    class Chunked(Agent):
+        @staticmethod
+        def needs_futures(settings):
+            return settings["needs"]
+
+    registry = registered("agent", Chunked)
+
+    def needs(*answers):
+        return needs_futures(registry, [{"name": "mine", "needs": answer} for answer in answers])
+
+    assert needs(None, None) is None
+    assert needs(Futures(chunk=3), None, Futures(falls=True, window=7)) == Futures(falls=True, chunk=3, window=7)
+    with pytest.raises(ContractError, match="needs_futures returns the bool True, not a Futures or None"):
+        needs(True)
+    assert needs_futures(AGENTS, [AGENTS.defaults("sac"), AGENTS.defaults("crl")]) is None
+    safe = AGENTS.defaults("crl") | {"survival": "log_z"}
+    assert needs_futures(AGENTS, [AGENTS.defaults("sac"), safe]) == Futures(falls=True)
 
 
 def test_ours_are_not_touched() -> None:
