@@ -22,6 +22,7 @@ TIMESTEP = 0.01
 _SKY_TOP, _SKY_HORIZON = (0.52, 0.70, 0.90), (0.94, 0.97, 1.0)
 _TILE_LIGHT, _TILE_DARK, _TILE_EDGE = (0.95, 0.96, 0.97), (0.85, 0.87, 0.90), (0.78, 0.81, 0.85)
 _WALL_COLOUR = (0.36, 0.47, 0.60, 1.0)
+_PIT_COLOUR = (0.16, 0.13, 0.14, 1.0)
 _GOAL_COLOUR = (0.10, 0.66, 0.36)
 _FOVY = 45.0
 
@@ -80,6 +81,7 @@ def _looks(spec: mujoco.MjSpec) -> None:
     floor = spec.add_material(name="floor", texrepeat=(0.5, 0.5), texuniform=True, reflectance=0.0)
     floor.textures[role.mjTEXROLE_RGB] = "tiles"
     spec.add_material(name="wall", rgba=_WALL_COLOUR, specular=0.1, shininess=0.1)
+    spec.add_material(name="pit", rgba=_PIT_COLOUR)
     spec.add_material(name="goal", rgba=(*_GOAL_COLOUR, 1.0), emission=0.2)
     spec.add_material(name="goal_area", rgba=(*_GOAL_COLOUR, 0.5), emission=0.2)
     visual = spec.visual
@@ -106,6 +108,20 @@ def add_walls(spec: mujoco.MjSpec, boxes: Iterable[tuple[float, float, float, fl
             conaffinity=0,
             friction=FRICTION,
             condim=3,
+        )
+
+
+def add_pits(spec: mujoco.MjSpec, centres: Iterable[tuple[float, float]], half_size: float) -> None:
+    """Adds a dark square on the floor for each centre (x, y): what is seen of a pit. Without contacts."""
+    for k, (x, y) in enumerate(centres):
+        spec.worldbody.add_geom(
+            name=f"pit_{k}",
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            pos=(x, y, 0.005),
+            size=(half_size, half_size, 0.005),
+            material="pit",
+            contype=0,
+            conaffinity=0,
         )
 
 

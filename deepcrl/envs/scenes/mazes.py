@@ -1,14 +1,16 @@
 """Mazes as ASCII layouts, and what a scene needs of them: walls, start cells and goal cells.
 
-`#` wall, `R` start, `G` goal, `B` ball, `.` free. Row r and column c of the layout are centred on x = r * cell_size and
-y = c * cell_size, as in scaling-crl and JaxGCRL. Layouts from scaling-crl's ant_maze.py; `hardest_maze_eval` is ours:
-its goals are the cells at least 13 steps from the start.
+`#` wall, `R` start, `G` goal, `B` ball, `P` pit, `.` free. Row r and column c of the layout are centred on
+x = r * cell_size and y = c * cell_size, as in scaling-crl and JaxGCRL. A robot whose torso is above a pit has fallen.
+Layouts from scaling-crl's ant_maze.py. Ours are `hardest_maze_eval`, whose goals are the cells at least 13 steps from
+the start, and `pit_maze`, whose short way leads between pits.
 """
 
 # pyright: reportAttributeAccessIssue=false
 # mujoco's names come from compiled modules without stubs
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +19,7 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.checks import above, suggest
-from deepcrl.envs.scenes.arena import add_overview, add_walls, arena
+from deepcrl.envs.scenes.arena import add_overview, add_pits, add_walls, arena
 
 LAYOUTS: dict[str, str] = {
     "u_maze": "#####/#RGG#/###G#/#GGG#/#####",
@@ -51,13 +53,17 @@ LAYOUTS: dict[str, str] = {
         "############/#R...#....G#/#.##.#.#.#G#/#......#GGG#/"
         "#.####.###G#/#..#G#....G#/##.#G#.#.###/#..#G..#GGG#/############"
     ),
+    "pit_maze": "#########/#RGPGPGG#/#GGGGGGG#/#PGPGPGP#/#GGGGGGG#/#########",
+    "pit_maze_eval": "#########/#R.P.PGG#/#.....GG#/#P.P.P.P#/#.....GG#/#########",
 }
 BALL_LAYOUTS: dict[str, str] = {
     "u_maze": "#####/#RGB#/###G#/#GGG#/#####",
     "big_maze": "########/#R.##GG#/#..#GGG#/##BGB###/#GG#GGG#/#G#GG#G#/#GGG#GG#/########",
 }
 """From JaxGCRL's ant_ball_maze.py."""
-_LEGEND = "#RGB."
+_LEGEND = "#RGBP."
+_BLOCKED = "#P"
+"""No way leads through these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Maze:
         distance, frontier = {start: 0}, [start]
         for r, c in frontier:  # breadth first: the list grows during the loop
             for near in ((r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)):
-                if self.rows[near[0]][near[1]] != "#" and near not in distance:
+                if self.rows[near[0]][near[1]] not in _BLOCKED and near not in distance:
                     distance[near] = distance[r, c] + 1
                     frontier.append(near)
         return distance
@@ -84,6 +90,14 @@ class Maze:
     def cells(self, kind: str) -> list[tuple[int, int]]:
         """Returns row and column of all cells of `kind`, row by row."""
         return [(r, c) for r, row in enumerate(self.rows) for c, cell in enumerate(row) if cell == kind]
+
+    def in_pit(self, place: Tensor) -> Tensor:
+        """Returns which places [N, 2], in metres, are above a pit: [N] bool."""
+        pits = _pits(self)
+        if not len(pits):
+            return torch.zeros(len(place), dtype=torch.bool, device=place.device)
+        pits = pits.to(place)
+        return ((place[:, None] - pits).abs() <= self.cell_size / 2).all(dim=2).any(dim=1)
 
     def walls(self) -> list[tuple[float, float, float, float]]:
         """Returns boxes (centre x, centre y, half size x, half size y) that cover the wall cells, each cell once.
@@ -101,6 +115,12 @@ class Maze:
     def _box(self, top: int, left: int, bottom: int, right: int) -> tuple[float, float, float, float]:
         half = self.cell_size / 2
         return (top + bottom) * half, (left + right) * half, (bottom - top + 1) * half, (right - left + 1) * half
+
+
+@functools.cache
+def _pits(maze: Maze) -> Tensor:
+    """Centres of a maze's pits, which every step asks for."""
+    return maze.centres("P")
 
 
 def _cover(free: list[list[bool]], r: int, c: int) -> tuple[int, int, int, int]:
@@ -160,7 +180,7 @@ def corridor_pairs(maze: Maze, goal_steps: Sequence[int]) -> list[tuple[Tensor, 
     metres, for a corridor of L cells. These are scaling-crl's `_gen_` mazes: train on near goals, evaluate on far ones.
     Raises ValueError for a maze that is no corridor and for a distance that it is too short for.
     """
-    start, free = maze.cells("R")[0], sum(len(row) - row.count("#") for row in maze.rows)
+    start, free = maze.cells("R")[0], sum(cell not in _BLOCKED for row in maze.rows for cell in row)
     distance = maze.distances(start)
     path = sorted(distance, key=distance.__getitem__)
     if len(set(distance.values())) != len(path) or len(path) != free:
@@ -180,6 +200,7 @@ def maze_arena(maze: Maze, wall_height: float) -> mujoco.MjSpec:
     half_extent = max(len(maze.rows), len(maze.rows[0])) * size / 2
     spec = arena(floor_centre=centre, floor_half_size=half_extent + 10 * size)
     add_walls(spec, maze.walls(), wall_height)
+    add_pits(spec, maze.centres("P").tolist(), size / 2)
     add_overview(spec, centre, half_extent, top=wall_height)
     return spec
 

@@ -167,6 +167,9 @@ class AntMaze(AntTask):
     def build(self) -> mujoco.MjSpec:
         return self.add_ant(maze_arena(self.maze, self.wall_height))
 
+    def terminated(self, state: Tensor) -> Tensor:
+        return super().terminated(state) | self.maze.in_pit(state[:, :2])
+
     def goal_bounds(self) -> Tensor:
         return bounds(torch.cat([goals for _, goals in self._pairs]) if self._pairs else self._goals)
 

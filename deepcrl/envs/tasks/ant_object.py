@@ -145,6 +145,9 @@ class AntBallMaze(AntObjectTask):
         _add_ball(scene)
         return scene
 
+    def terminated(self, state: Tensor) -> Tensor:
+        return super().terminated(state) | self.maze.in_pit(state[:, :2])
+
     def goal_bounds(self) -> Tensor:
         return bounds(self._goals)
 

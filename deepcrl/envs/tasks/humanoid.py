@@ -173,6 +173,9 @@ class HumanoidMaze(HumanoidTask):
     def build(self) -> mujoco.MjSpec:
         return self.add_humanoid(maze_arena(self.maze, self.wall_height))
 
+    def terminated(self, state: Tensor) -> Tensor:
+        return super().terminated(state) | self.maze.in_pit(state[:, :2])
+
     def goal_bounds(self) -> Tensor:
         return _at_height(bounds(self._goals))
 

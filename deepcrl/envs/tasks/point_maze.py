@@ -27,8 +27,8 @@ from deepcrl.envs.task import GoalTask, Start
 class PointMaze(GoalTask):
     """A point mass in a maze. State [4]: x, y and their velocities, in metres and seconds; the goal is x and y.
 
-    Starts exactly at a start cell's centre with normal velocity of scale `reset_noise`; never terminates. `layout` is
-    a name of `deepcrl.envs.scenes.mazes.LAYOUTS` or an own layout such as `"#####/#RG.#/#####"`.
+    Starts exactly at a start cell's centre with normal velocity of scale `reset_noise`; terminates in a pit, if there
+    is one. `layout` is a name of `deepcrl.envs.scenes.mazes.LAYOUTS` or an own layout such as `"#####/#RG.#/#####"`.
     """
 
     spec = EnvSpec(state_dim=4, action_dim=2, goal_indices=(0, 1))
@@ -63,6 +63,9 @@ class PointMaze(GoalTask):
 
     def state(self, physics: Physics) -> Tensor:
         return torch.cat((physics.field("qpos"), physics.field("qvel")), dim=1).float()
+
+    def terminated(self, state: Tensor) -> Tensor:
+        return self.maze.in_pit(state[:, :2])
 
     def goal_bounds(self) -> Tensor:
         return bounds(self._goals)

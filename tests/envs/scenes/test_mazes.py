@@ -14,6 +14,7 @@ GOALS = {
     **{"u4_maze": 10, "u4_maze_eval": 5, "u5_maze": 16, "u5_maze_eval": 8, "u5_maze_single_eval": 1},
     **{"u6_maze": 14, "u6_maze_eval": 7, "u7_maze": 12, "u7_maze_eval": 6},
     **{"big_maze": 25, "big_maze_eval": 9, "hardest_maze": 45, "hardest_maze_eval": 13},
+    **{"pit_maze": 21, "pit_maze_eval": 6},
 }
 
 
@@ -95,7 +96,7 @@ def test_slashes_and_lines_are_the_same():
         ("####/#R.#/####", "no goal cell, G"),
         ("####/#G.#/####", "no start cell, R"),
         ("####/#RG#/###", "row 2 '###' has 3 cells, but row 0 has 4"),
-        ("####/#RX#/#GG#/####", "row 1 '#RX#' has 'X'; cells are one of #, R, G, B, ."),
+        ("####/#RX#/#GG#/####", "row 1 '#RX#' has 'X'; cells are one of #, R, G, B, P, ."),
         ("####/#RG./####", "open"),
         ("#G##/#R.#/####", "open"),
         ("######/#R#G.#/######", r"goal cell \(row, column\) \(1, 3\) cannot be reached from its start cell \(1, 1\)"),
@@ -107,6 +108,27 @@ def test_malformed_layouts(layout, message):
     with pytest.raises(ValueError, match=message) as error:
         parse_layout(layout, 4.0)
     assert "\n" not in str(error.value)
+
+
+def test_no_way_leads_over_a_pit():
+    assert parse_layout("pit_maze", 4.0).distances((1, 1))[1, 7] == 8
+    with pytest.raises(ValueError, match=r"goal cell \(row, column\) \(1, 3\) cannot be reached from its start cell"):
+        parse_layout("#####/#RPG#/#####", 4.0)
+    with pytest.raises(ValueError, match="one corridor"):
+        corridor_pairs(parse_layout("#######/#RGGPG#/##GGGG#/#######", 4.0), (1,))
+
+
+def test_a_pit_begins_at_its_cells_edge_and_has_no_contacts():
+    maze = parse_layout("######/#RPPG#/#GGGG#/######", 2.0)
+    y = torch.tensor([2.9, 3.1, 5.0, 6.9, 7.1])
+    fallen = maze.in_pit(torch.stack((torch.full_like(y, 2.0), y), dim=1))
+    assert fallen.tolist() == [False, True, True, True, False]
+    assert not maze.in_pit(torch.tensor([[4.0, 4.0]])).any()
+    assert not parse_layout("u_maze", 4.0).in_pit(torch.tensor([[8.0, 4.0]])).any()
+    model = maze_arena(maze, wall_height=1.0).compile()
+    pits = [model.geom(g) for g in range(model.ngeom) if model.geom(g).name.startswith("pit")]
+    assert [pit.pos[:2].tolist() for pit in pits] == [[2.0, 4.0], [2.0, 6.0]]
+    assert all(pit.contype == pit.conaffinity == 0 for pit in pits)
 
 
 def test_walls_stand_on_the_floor():

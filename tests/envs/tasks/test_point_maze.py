@@ -44,7 +44,7 @@ def test_several_start_cells_are_all_used():
     assert start.qpos[:, 1].unique().tolist() == [4.0, 12.0]
 
 
-def test_it_never_terminates_and_walls_hold(make):
+def test_it_never_terminates_without_pits_and_walls_hold(make):
     envs = make("point_u_maze", num_envs=8, episode_length=300)
     envs.reset()
     angle = torch.arange(8) * torch.pi / 4
@@ -65,3 +65,15 @@ def test_reaching_the_goal_is_a_success(make):
     # 3.5 of 4 m at 5 m/s^2 take 1.18 s: 23.7 control steps
     assert first in (22, 23, 24)
     assert success.eq(success[:, :1]).all()
+
+
+def test_a_pit_ends_the_episode(make):
+    envs = make("point_maze", task={"layout": "######/#RPG.#/#GGG.#/######", "cell_size": 1.0, "reset_noise": 0.0})
+    envs.reset()
+    steps = [envs.step(torch.tensor([[0.0, 1.0]]).expand(5, 2)) for _ in range(10)]
+    fallen = torch.stack([step.terminated for step in steps])
+    y = torch.stack([step.next_state[:, 1] for step in steps])
+    assert fallen[:, 0].any()
+    first = int(fallen[:, 0].nonzero()[0, 0])
+    assert torch.equal(fallen[: first + 1], y[: first + 1] > 1.5)
+    assert (y[first + 1] < 1.5).all()  # begun anew
