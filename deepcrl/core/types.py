@@ -32,6 +32,8 @@ class Observation:
 
     state: Tensor
     goal: Tensor
+    first: Tensor | None = None
+    """[N] bool, where a new episode begins, so that nothing planned before is carried out; None: everywhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class TaskVectorEnv:
             self._reset_envs(done.nonzero()[:, 0])
             self._state = self._first_state()
         return Step(
-            observation=Observation(self._state, self._goal),
+            observation=Observation(self._state, self._goal, first=done),
             next_state=next_state,
             distance=distance,
             success=distance < task.success_radius,

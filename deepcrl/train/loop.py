@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -112,6 +113,8 @@ def unroll(run: Run, envs: VectorEnv, interrupt: Interrupt) -> dict[str, float] 
     device = observation.state.device
     sums = torch.zeros(3, device=device) if progress.unroll_sums is None else progress.unroll_sums.to(device)
     num_successes, num_terminated, distance = sums.unbind()
+    if progress.unroll_step == 0:
+        observation = replace(observation, first=None)  # what was planned in the last unroll is not carried out
     for taken in range(progress.unroll_step, run.config.unroll_length):
         if interrupt.requested:
             progress.unroll_step, progress.unroll_sums = taken, sums

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from deepcrl.core.components import AGENTS
 from deepcrl.core.contract.build import origin
 from deepcrl.core.contract.first_call import ContractError
-from deepcrl.core.states import check_finite
+from deepcrl.core.states import check_finite, check_tensor
 from deepcrl.core.types import Agent, Batch, Buffer, Observation, VectorEnv
 from deepcrl.train.config import RunConfig
 from deepcrl.train.evaluate import evaluate
@@ -70,7 +70,8 @@ class Run:
             **(self._before_evaluation or self._touched_by_evaluation()),
             "buffer": self.buffer.state_dict(),
             "progress": self.progress.state_dict(),
-            "observation": self.observation and {"state": self.observation.state, "goal": self.observation.goal},
+            "observation": self.observation
+            and {name: getattr(self.observation, name) for name in ("state", "goal", "first")},
         }
 
     def _touched_by_evaluation(self) -> dict[str, Any]:
@@ -85,9 +86,14 @@ class Run:
         if self.envs and self.observation:
             self.envs.load_state_dict(state["envs"])
             device = self.observation.state.device  # the environments'
+            saved = state["observation"]
             for name in ("state", "goal"):
-                check_finite(f"observation/{name}", state["observation"][name], getattr(self.observation, name))
-            self.observation = Observation(**{name: saved.to(device) for name, saved in state["observation"].items()})
+                check_finite(f"observation/{name}", saved[name], getattr(self.observation, name))
+            first = saved.get("first")  # which older versions did not save, nor need
+            if first is not None:
+                check_tensor("observation/first", first, torch.zeros(len(saved["state"]), dtype=torch.bool))
+                first = first.to(device)
+            self.observation = Observation(saved["state"].to(device), saved["goal"].to(device), first)
         self.eval_envs.load_state_dict(state["eval_envs"])
         self.agent.load_state_dict(state["agent"])
         for name, learner in self.learners.items():

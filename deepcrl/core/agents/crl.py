@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepcrl.core.agents.action_chunks import Chunks
 from deepcrl.core.agents.common.action_choice import as_rows
 from deepcrl.core.agents.common.actor_losses import (
     ACTOR_OBJECTIVES,
@@ -43,7 +44,8 @@ class CRL(TrainableAgent):
 
     With `survival` (Safe-CRL, `safe_crl`) the actor maximises energy + log Z(s, a), Z being the probability to
     survive, `log_z`; or the critic's rows count by the mass of what is left of their trajectories, `mass`; or `both`.
-    The network of Z takes its step last. Without it nothing changes.
+    The network of Z takes its step last. With a `chunk` of H (AC-CRL, `action_chunks`) critic and actor know H actions
+    at once. Without them nothing changes.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class CRL(TrainableAgent):
         exploration: str = "sample",
         evaluation: str = "deterministic",
         num_candidates: int = 8,
+        chunk: int = 1,
+        chunk_ends: str = "mask",
         survival: str = "none",
         survival_lr: float = 3e-4,
         survival_discount: float = 0.0,
@@ -78,7 +82,8 @@ class CRL(TrainableAgent):
         or `awr`, which divides advantages by `awr_temperature`. `random_goals` is the share of the actor's batch whose
         goals come from other trajectories instead of the own future (0.5 in Eysenbach et al. 2022, 0 in the paper).
         `embedding_l2_coef` weighs the mean squares of both embeddings' components in the critic's loss (JaxGCRL, 2024).
-        `exploration` and `evaluation` name an action choice, of which `best_of` draws `num_candidates`. `survival` is
+        `exploration` and `evaluation` name an action choice, of which `best_of` draws `num_candidates`. `chunk` is how
+        many actions are one; rows whose actions end before it, `mask` or `zero_pad` as `chunk_ends` says. `survival` is
         `none`, `log_z`, `mass` or `both`, over a horizon of `survival_discount`; 0 is the discount of the relabelling.
         Raises ValueError for a value out of range.
         """
@@ -91,6 +96,7 @@ class CRL(TrainableAgent):
         self._actor_objective, self._bc_coef, self._awr_temperature = actor_objective, bc_coef, awr_temperature
         self._random_goals, self._embedding_l2_coef = random_goals, embedding_l2_coef
         self._entropy_bonus, spec = entropy_bonus, inputs.spec
+        self._chunks, action_dim = Chunks(chunk, chunk_ends, inputs.loss), chunk * spec.action_dim
         self._actor = GaussianActor(
             self,
             inputs,
@@ -99,11 +105,10 @@ class CRL(TrainableAgent):
             evaluation=evaluation,
             value=self.value,
             num_candidates=num_candidates,
+            chunk=chunk,
         )
-        self._temperature = Temperature(
-            self, lr=temperature_lr, target_entropy=target_entropy_per_action * spec.action_dim
-        )
-        sa_dim = spec.state_dim + spec.action_dim
+        self._temperature = Temperature(self, lr=temperature_lr, target_entropy=target_entropy_per_action * action_dim)
+        sa_dim = spec.state_dim + action_dim
         self._critics = add_critics(self, inputs, num=num_critics, sa_dim=sa_dim, embedding_dim=embedding_dim)
         self._detached_critics = [critic.detached() for critic in self._critics]
         self._losses = [copied(inputs.loss) if critic.suffix else inputs.loss for critic in self._critics]
@@ -114,13 +119,16 @@ class CRL(TrainableAgent):
         self.add_optimizer("critic", trained, critic_lr)
         if actor_objective == "awr":
             self._add_state_critic(inputs, embedding_dim, critic_lr)
-        self._survival = Survival(self, inputs, mode=survival, lr=survival_lr, discount=survival_discount)
+        self._survival = Survival(
+            self, inputs, mode=survival, lr=survival_lr, discount=survival_discount, action_dim=action_dim
+        )
         self.two_threads = TwoThreads()
 
     @staticmethod
     def needs_futures(settings: Mapping[str, Any]) -> Futures | None:
         """Returns what batches must say of how trajectories go on, with these settings."""
-        return Futures(falls=True) if settings.get("survival", "none") != "none" else None
+        falls, chunk = settings.get("survival", "none") != "none", settings.get("chunk", 1)
+        return Futures(falls=falls, chunk=chunk) if falls or chunk > 1 else None
 
     def _add_state_critic(self, inputs: AgentInputs, embedding_dim: int, lr: float) -> None:
         """Adds a critic that reads the state without an action, with an energy and a loss of its own."""
@@ -138,9 +146,10 @@ class CRL(TrainableAgent):
     def value(self, observation: Observation, action: Tensor) -> Tensor:
         """Returns energies [..., N] of actions [..., N, A] at N observations; gradients reach the inputs only.
 
-        With `log_z` they are energy + log Z, as in the actor's objective.
+        With `log_z` they are energy + log Z, as in the actor's objective. With chunks an action may be one, [H A], or
+        is followed by what the policy would do.
         """
-        state, action_rows, _ = as_rows(observation, action)
+        state, action_rows, _ = as_rows(observation, self._actor.completed(observation, action))
         energies = []
         for critic in self._detached_critics:
             sa = critic.embed(state, action_rows).view(*action.shape[:-1], -1)
@@ -150,7 +159,7 @@ class CRL(TrainableAgent):
 
     def embed(self, observation: Observation, action: Tensor) -> Tensor:
         """Returns phi [N, D] of N observations and actions [N, A], by the first critic."""
-        return self._critics[0].embed(observation.state, action)
+        return self._critics[0].embed(observation.state, self._actor.completed(observation, action))
 
     def embed_goal(self, goal: Tensor) -> Tensor:
         """Returns psi [N, D] of goals [N, G], by the first critic."""
@@ -164,12 +173,18 @@ class CRL(TrainableAgent):
             lambda: self._backward_critics(batch, goal_embeddings),
         )
         self.step_optimizer("critic")  # not before the actor's loss has read the critics
-        return actor_metrics | critic_metrics | self._survival.update(batch)
+        return actor_metrics | critic_metrics | self._survival.update(batch, self._chunks.of(batch))
+
+    def _row_weight(self, batch: Batch) -> Tensor | None:
+        """Returns how much each row [B] counts as a positive; None if all do fully."""
+        survived, whole = self._survival.row_weight(batch), self._chunks.row_weight(batch)
+        return survived if whole is None else whole if survived is None else survived * whole
 
     def _update_actor(self, batch: Batch, goal_embeddings: list[Tensor]) -> dict[str, Tensor]:
         """Takes a step of the actor, and of what its objective learns beside it; `goal_embeddings` [B, D] by critic."""
         goal_embeddings = [self._with_random_goals(g) for g in goal_embeddings]
-        goal = self._with_random_goals(batch.goal)
+        goal, done = self._with_random_goals(batch.goal), self._chunks.of(batch)
+        counts = self._chunks.row_weight(batch)
 
         def energy(action: Tensor) -> Tensor:
             critics = zip(self._detached_critics, goal_embeddings, strict=True)
@@ -181,9 +196,9 @@ class CRL(TrainableAgent):
                 state_value = self._state_critic.energy.paired(
                     self._state_critic.embed(batch.state), self._state_critic.embed_goal(goal)
                 )
-                advantage = energy(batch.action) - state_value
+                advantage = energy(done) - state_value
             policy = self._actor.policy(batch.state, goal)
-            loss, info = actor_loss_awr(policy, advantage, batch.action, temperature=self._awr_temperature)
+            loss, info = actor_loss_awr(policy, advantage, done, temperature=self._awr_temperature, weight=counts)
             metrics = self._actor.step(loss, info) | {"actor/advantage": advantage.mean()}
             return metrics | self._update_state_critic(batch)
 
@@ -191,7 +206,7 @@ class CRL(TrainableAgent):
         action, log_prob = self._actor.rsample(policy)
         value = energy(action)
         if self._actor_objective == "ddpg_bc":
-            loss, info = actor_loss_ddpg_bc(policy, value, batch.action, bc_coef=self._bc_coef)
+            loss, info = actor_loss_ddpg_bc(policy, value, done, bc_coef=self._bc_coef, weight=counts)
             return self._actor.step(loss, info) | {"actor/energy": value.detach().mean()}
 
         entropy_coef = self._temperature.alpha if self._entropy_bonus else 0.0
@@ -212,7 +227,7 @@ class CRL(TrainableAgent):
             state,
             goal,
             fused=self._fused_infonce,
-            weight=self._survival.row_weight(batch),
+            weight=self._row_weight(batch),
         )
         gradient_norm = self.step("value", loss)
         return {"critic/value_loss": loss.detach(), "critic/value_gradient_norm": gradient_norm}
@@ -225,12 +240,19 @@ class CRL(TrainableAgent):
 
     def _critic_loss(self, batch: Batch, goal_embeddings: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the mean of the critics' contrastive losses, and the means of their metrics."""
-        losses, infos, weight = [], [], self._survival.row_weight(batch)
+        losses, infos, weight = [], [], self._row_weight(batch)
         for critic, loss_of, g in zip(self._critics, self._losses, goal_embeddings, strict=True):
-            sa = critic.embed(batch.state, batch.action)
+            sa = critic.embed(batch.state, self._chunks.of(batch))
             loss, info = contrastive_loss(critic.energy, loss_of, sa, g, fused=self._fused_infonce, weight=weight)
             if self._embedding_l2_coef:
                 loss = loss + self._embedding_l2_coef * (sa.square().mean() + g.square().mean())
             losses.append(loss)
             infos.append(info)
         return mean(losses), {f"critic/{name}": mean([info[name] for info in infos]) for name in infos[0]}
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | self._actor.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._actor.load_state_dict(state)

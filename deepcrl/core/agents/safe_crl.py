@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.checks import one_of
-from deepcrl.core.losses.weighted import WEIGHTED, weighted
+from deepcrl.core.losses.weighted import check_weighted
 from deepcrl.core.modules import detached
 from deepcrl.core.types import Batch, FutureBatch
 
@@ -31,8 +31,10 @@ class Survival:
     steps left before one, 1 where no fall was seen. The paper draws H; this is the mean of its label, with less noise.
     """
 
-    def __init__(self, agent: TrainableAgent, inputs: AgentInputs, *, mode: str, lr: float, discount: float) -> None:
-        """Adds the network and its optimiser to the agent; `discount` 0 is that of the relabelling.
+    def __init__(
+        self, agent: TrainableAgent, inputs: AgentInputs, *, mode: str, lr: float, discount: float, action_dim: int
+    ) -> None:
+        """Adds the network, which reads `action_dim` numbers of actions; `discount` 0 is that of the relabelling.
 
         Raises ValueError for an unknown mode, for a loss without weights for its rows, and for a missing discount.
         """
@@ -40,14 +42,12 @@ class Survival:
         self.used, self._mass, self.in_value = mode != "none", mode in ("mass", "both"), mode in ("log_z", "both")
         if not self.used:
             return
-        if weighted(inputs.loss) is None:
-            known = ", ".join(loss.__name__ for loss in WEIGHTED)
-            raise ValueError(f"agent.survival={mode} weights the rows of the loss, which only these take: loss={known}")
+        check_weighted(f"agent.survival={mode}", inputs.loss)
         self._log_discount = math.log(_discount(mode, discount, inputs.relabel_discount))
         if self.in_value:
             self._agent, spec = agent, inputs.spec
             encoder = inputs.shallow_encoder or inputs.sa_encoder
-            self._net = agent.add_network("survival", encoder, spec.state_dim + spec.action_dim, 1)
+            self._net = agent.add_network("survival", encoder, spec.state_dim + action_dim, 1)
             self._detached_net = detached(self._net)
             agent.add_optimizer("survival", list(self._net.parameters()), lr)
 
@@ -65,15 +65,15 @@ class Survival:
         assert isinstance(batch, FutureBatch)
         return self._label(batch) if self._mass else 1 - (batch.fell & (batch.steps_left == 0)).float()
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Takes a step of the network, if there is one; returns 0-dim metrics, none for `none`."""
+    def update(self, batch: Batch, action: Tensor) -> dict[str, Tensor]:
+        """Takes a step of the network, if there is one, for `action` [B, .]; returns 0-dim metrics, none for `none`."""
         if not self.used:
             return {}
         assert isinstance(batch, FutureBatch)
         metrics = {"survival/fell": batch.fell.float().mean()}
         if not self.in_value:
             return metrics
-        logit = self._agent.encode(self._net, batch.state, batch.action)[:, 0]
+        logit = self._agent.encode(self._net, batch.state, action)[:, 0]
         loss = binary_cross_entropy_with_logits(logit, self._label(batch))
         self._agent.step("survival", loss)
         return metrics | {"survival/loss": loss.detach(), "survival/mean": logit.detach().sigmoid().mean()}

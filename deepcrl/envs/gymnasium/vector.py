@@ -101,7 +101,7 @@ class GymnasiumVectorEnv:
         done = terminated | truncated
         if done.any():
             self._reset_envs(done)
-        observation = Observation(self._state, self._goal)
+        observation = Observation(self._state, self._goal, first=done)
         return Step(observation, state, distance, success & ~unstable, terminated, truncated, traj_id)
 
     def state_dict(self) -> dict[str, Any]:

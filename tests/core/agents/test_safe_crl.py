@@ -93,7 +93,9 @@ def test_survival_of_a_chain_is_its_closed_form_and_the_actor_prefers_the_safe_a
         more = torch.floor(torch.rand(size, generator=g).log() / torch.tensor(0.85).log()).long()
         fell = torch.ones(size, dtype=torch.bool)
         state = torch.zeros(size, 5)
-        agent._survival.update(replace(batch, state=state, action=action, steps_left=alive * (1 + more), fell=fell))
+        agent._survival.update(
+            replace(batch, state=state, action=action, steps_left=alive * (1 + more), fell=fell), action
+        )
     few = make_batch(64)
     for _ in range(50):
         agent._update_actor(replace(few, state=torch.zeros(64, 5)), [agent.embed_goal(few.goal).detach()])

@@ -9,20 +9,26 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.components import LOSSES
-from deepcrl.core.losses.weighted import WEIGHTED, weighted
+from deepcrl.core.losses.weighted import WEIGHTED, check_weighted, weighted
 
 
 def by_loop(name: str, logits: Tensor, weight: Tensor, coef: float) -> Tensor:
     total, size = torch.zeros((), dtype=logits.dtype), len(logits)
     for i in range(size):
-        others = [logits[i, j] for j in range(size) if name == "infonce" or j != i]
-        total = total + weight[i] * (torch.stack(others).exp().sum().log() - logits[i, i])
+        kept = [j for j in range(size) if name != "dcl" or j != i]
+        if name != "backward_infonce":
+            total = total + weight[i] * (logits[i, kept].exp().sum().log() - logits[i, i])
+        if name in ("backward_infonce", "symmetric_infonce"):
+            total = total + weight[i] * (logits[kept, i].exp().sum().log() - logits[i, i])
         total = total + coef * logits[i].exp().sum().log() ** 2
     return total / size
 
 
-@pytest.mark.parametrize("name", ["infonce", "dcl"])
-def test_each_row_counts_by_its_weight_and_the_penalty_fully(name: str) -> None:
+NAMES = ["backward_infonce", "dcl", "infonce", "symmetric_infonce"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_pair_counts_by_its_weight_and_the_penalty_fully(name: str) -> None:
     g = torch.Generator().manual_seed(0)
     logits = torch.randn(7, 7, generator=g, dtype=torch.float64, requires_grad=True)
     weight = torch.rand(7, generator=g, dtype=torch.float64)
@@ -39,8 +45,13 @@ def test_each_row_counts_by_its_weight_and_the_penalty_fully(name: str) -> None:
 def test_only_some_take_them_and_ones_change_no_bit(name: str) -> None:
     loss: Any = LOSSES.build({"name": name})
     of_rows = weighted(loss)
-    assert (of_rows is None) == (name not in ("infonce", "dcl"))
-    if of_rows:
+    assert (of_rows is None) == (name not in NAMES)
+    if of_rows is None:
+        with pytest.raises(
+            ValueError, match=r"agent.chunk=2 weights the rows of the loss, which only these take: loss="
+        ):
+            check_weighted("agent.chunk=2", loss)
+    else:
         logits = torch.randn(9, 9, generator=torch.Generator().manual_seed(1))
         assert torch.equal(of_rows(logits, torch.ones(9)), loss(logits))
 

@@ -36,29 +36,34 @@ def actor_loss_max_entropy(
 
 
 def actor_loss_ddpg_bc(
-    policy: TanhGaussian, value: Tensor, data_action: Tensor, *, bc_coef: float
+    policy: TanhGaussian, value: Tensor, data_action: Tensor, *, bc_coef: float, weight: Tensor | None = None
 ) -> tuple[Tensor, Info]:
     """DDPG+BC: -mean(value) / mean|value| - bc_coef mean(log pi(data_action)).
 
     `value` [B] is the critic's of actions that the policy drew, `data_action` [B, A] what was done instead. The divisor
     is a constant to autograd; with it `bc_coef` means the same for values of any scale (Fujimoto & Gu 2021; OGBench).
+    `weight` [B], if there is one, says how much the rows' likelihoods count.
     """
-    log_prob = policy.log_prob(data_action)
+    log_prob = _weighted(policy.log_prob(data_action), weight)
     loss = -value.mean() / (value.detach().abs().mean() + 1e-6) - bc_coef * log_prob.mean()
     return loss, _imitation_info(policy, log_prob, data_action)
 
 
 def actor_loss_awr(
-    policy: TanhGaussian, advantage: Tensor, data_action: Tensor, *, temperature: float
+    policy: TanhGaussian, advantage: Tensor, data_action: Tensor, *, temperature: float, weight: Tensor | None = None
 ) -> tuple[Tensor, Info]:
     """Advantage-weighted regression: -mean(min(exp(advantage / temperature), 100) log pi(data_action)).
 
     It imitates the data's actions [B, A], the better ones more (Peng et al. 2019). The weights, of `advantage` [B], are
-    constants to autograd.
+    constants to autograd, as is `weight` [B], which multiplies them if there is one.
     """
-    log_prob = policy.log_prob(data_action)
-    weight = (advantage.detach() / temperature).exp().clamp(max=AWR_MAX_WEIGHT)
-    return -(weight * log_prob).mean(), _imitation_info(policy, log_prob, data_action)
+    log_prob = _weighted(policy.log_prob(data_action), weight)
+    of_advantage = (advantage.detach() / temperature).exp().clamp(max=AWR_MAX_WEIGHT)
+    return -(of_advantage * log_prob).mean(), _imitation_info(policy, log_prob, data_action)
+
+
+def _weighted(log_prob: Tensor, weight: Tensor | None) -> Tensor:
+    return log_prob if weight is None else weight * log_prob
 
 
 def _imitation_info(policy: TanhGaussian, log_prob: Tensor, data_action: Tensor) -> Info:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from deepcrl.core.agents.action_chunks import Plan
 from deepcrl.core.agents.common.action_choice import Value, action_choice
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
@@ -26,11 +29,13 @@ class GaussianActor:
         evaluation: str,
         value: Value | None = None,
         num_candidates: int = 1,
+        chunk: int = 1,
     ) -> None:
         """Adds the network, its optimiser and its random streams to the agent.
 
         `exploration` and `evaluation` name an action choice, of which `best_of` draws `num_candidates` and takes the
-        one of the highest `value`, which is None if the agent has no critic to choose by. Raises ValueError for an
+        one of the highest `value`, which is None if the agent has no critic to choose by. With a `chunk` of H the
+        policy is one of H actions at once, [H A], which are carried out one after the other. Raises ValueError for an
         unknown choice.
         """
         above("agent.num_candidates", num_candidates, 0)
@@ -39,7 +44,10 @@ class GaussianActor:
         )
         self._agent, self._device = agent, inputs.device
         spec = inputs.spec
-        self.net = agent.add_network("actor", inputs.actor_encoder, spec.state_dim + spec.goal_dim, 2 * spec.action_dim)
+        self._chunk, self._action_dim = chunk, spec.action_dim
+        self._plans = {"explore": Plan(chunk), "evaluate": Plan(chunk)}
+        out_dim = 2 * chunk * spec.action_dim
+        self.net = agent.add_network("actor", inputs.actor_encoder, spec.state_dim + spec.goal_dim, out_dim)
         agent.add_optimizer("actor", list(self.net.parameters()), lr)
         for name in ("explore", "evaluate", "actor_noise"):
             agent.add_generator(name)
@@ -47,10 +55,28 @@ class GaussianActor:
     @torch.no_grad()
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
         """Chooses actions [N, A] in [-1, 1] for N observations."""
+        first = observation.first if observation.first is None else observation.first.to(self._device)
         observation = Observation(observation.state.to(self._device), observation.goal.to(self._device))
         choose, stream = (self._explore, "explore") if explore else (self._exploit, "evaluate")
         policy = self.policy(observation.state, observation.goal)
-        return choose(policy, observation, self._agent.generators[stream])
+        chunks = choose(policy, observation, self._agent.generators[stream])
+        return self._plans[stream].next_action(chunks, first)
+
+    @torch.no_grad()
+    def completed(self, observation: Observation, action: Tensor) -> Tensor:
+        """Returns actions [..., N, A] as chunks [..., N, H A], which go on as the policy would; chunks as they are."""
+        if action.shape[-1] == self._chunk * self._action_dim:
+            return action
+        later = self.policy(observation.state, observation.goal).mode()[:, self._action_dim :]
+        return torch.cat([action, later.expand(*action.shape[:-1], -1)], dim=-1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the plan that exploration carries out, if there is one; an evaluation begins with a new one."""
+        return {"plan": self._plans["explore"].state_dict()} if self._chunk > 1 else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self._chunk > 1:
+            self._plans["explore"].load_state_dict(state["plan"], self._action_dim)
 
     def policy(self, state: Tensor, goal: Tensor) -> TanhGaussian:
         """Returns the policy at states [B, S] and goals [B, G]."""
