@@ -170,7 +170,7 @@ def test_a_cuda_graph_replays_it() -> None:
             r"^Unknown agent.survival 'logz'. Did you mean 'log_z'\? Known: both, log_z, mass, none$",
         ),
         ({"survival": "mass", "loss": "siglip"}, r"^agent.survival=mass weights the rows of the loss, which only"),
-        ({"survival": "log_z", "loss": "fb"}, r"these take: loss=infonce, dcl$"),
+        ({"survival": "log_z", "loss": "fb"}, r"these take: loss=infonce, backward_infonce, symmetric_infonce, dcl$"),
         ({"survival": "log_z", "relabel": None}, r"^agent.survival=log_z needs a discount.*agent.survival_discount"),
         ({"survival": "both", "survival_discount": 1.0}, r"^agent.survival_discount must be .*, got 1.0$"),
         ({"survival": "both", "survival_lr": 0.0}, r"^agent.survival_lr must be greater than 0, got 0.0$"),
