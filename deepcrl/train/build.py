@@ -16,6 +16,7 @@ from deepcrl.core.agents.common.two_threads import divide_cores
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.contract.build import checked_build, needs_futures, needs_transitions
+from deepcrl.core.registry import Registry
 from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
 from deepcrl.envs import make_envs, make_task
 from deepcrl.envs.physics import engines
@@ -95,16 +96,22 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
         lr_warmup_steps=config.lr_warmup_steps,
         fused_infonce=partial(dispatch.fused_infonce, config.batch_size, device),
         shallow_encoder=partial(checked_build, ENCODERS, _shallow(config.encoder_of("sa_encoder"))),
-        relabel_discount=config.relabel.get("discount"),
+        relabel_discount=_settings(RELABELS, config.relabel).get("discount"),
     )
     return checked_build(AGENTS, config.agent, inputs)
 
 
 def _shallow(encoder: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of an encoder at depth 4 at most, or one block where that is more."""
-    if "depth" not in encoder:
+    settings = _settings(ENCODERS, encoder)
+    if "depth" not in settings:
         return encoder
-    return encoder | {"depth": min(encoder["depth"], max(SHALLOW_DEPTH, encoder.get("block_layers", 1)))}
+    return encoder | {"depth": min(settings["depth"], max(SHALLOW_DEPTH, settings.get("block_layers", 1)))}
+
+
+def _settings(registry: Registry, cfg: dict[str, Any]) -> dict[str, Any]:
+    """Returns a component's settings, with the defaults of those that `cfg` leaves out."""
+    return registry.defaults(cfg["name"]) | cfg
 
 
 def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:

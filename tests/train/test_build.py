@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -150,3 +152,19 @@ def test_a_reward_from_goals_alone_is_not_taken_for_a_distance_in_parts(tiny, na
     assert env_spec(tiny(env={"name": name})).success_radius is None
     with pytest.raises(ValueError, match="states no success radius around its goals; use agent=crl"):
         build_run(tiny(env={"name": name}, agent={"name": "sac"}))
+
+
+@pytest.mark.parametrize("relabel", [{"name": "geometric"}, {"name": "geometric", "discount": 0.9}])
+def test_a_small_network_beside_the_critic_is_shallow_and_knows_the_discount(tiny, relabel) -> None:
+    def survival(**encoder):
+        agent = {"name": "crl", "survival": "log_z", "embedding_dim": 8}
+        return build_run(
+            tiny(agent=agent, relabel=relabel, encoder={"name": "residual_mlp", "width": 16} | encoder)
+        ).agent
+
+    deep, shallow = survival(depth=16), survival(depth=8, block_layers=8)
+    assert deep.networks["sa_encoder"].get_parameter("weight").shape[0] == 16
+    assert deep.networks["survival"].get_parameter("weight").shape[0] == 4
+    assert shallow.networks["survival"].get_parameter("weight").shape[0] == 8
+    assert survival().networks["survival"].get_parameter("weight").shape[0] == 4
+    assert deep._survival._log_discount == pytest.approx(math.log(relabel.get("discount", 0.99)))

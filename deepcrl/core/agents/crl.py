@@ -28,6 +28,9 @@ from deepcrl.core.components import AGENTS
 from deepcrl.core.modules import copied
 from deepcrl.core.types import Batch, Futures, Observation
 
+UPDATE_ORDERS = ("actor_first", "critic_first")
+"""What `agent.update_order` may be."""
+
 
 @AGENTS.register("crl")
 class CRL(TrainableAgent):
@@ -36,7 +39,8 @@ class CRL(TrainableAgent):
     The critic is f(s, a, g) = energy(phi(s, a), psi(g)); a batch of B pairs has logits f [B, B], of which the diagonal
     are the true ones. One update takes the actor's step and the temperature's with the critic as it was, and the
     critic's, all on one batch: neither needs the other's result, so a CPU may compute both at once, in two threads. The
-    goal embedding is computed once and shared. Nothing in `act` or `update` waits for the device.
+    goal embedding is computed once and shared. With `update_order=critic_first` the actor follows the critic as it is
+    after its step, as in later code (ChronoSRL's). Nothing in `act` or `update` waits for the device.
 
     The actor objectives `ddpg_bc` and `awr` are for offline training: they keep to the actions of the data, and leave
     the temperature where it is. For the advantage, `awr` learns one more critic, which sees the state without the
@@ -72,6 +76,7 @@ class CRL(TrainableAgent):
         survival: str = "none",
         survival_lr: float = 3e-4,
         survival_discount: float = 0.0,
+        update_order: str = "actor_first",
     ) -> None:
         """Builds the networks and their optimisers.
 
@@ -85,7 +90,8 @@ class CRL(TrainableAgent):
         `exploration` and `evaluation` name an action choice, of which `best_of` draws `num_candidates`. `chunk` is how
         many actions are one; rows whose actions end before it, `mask` or `zero_pad` as `chunk_ends` says. `survival` is
         `none`, `log_z`, `mass` or `both`, over a horizon of `survival_discount`; 0 is the discount of the relabelling.
-        Raises ValueError for a value out of range.
+        `update_order` is `actor_first`, as in the paper's code, or `critic_first`. Raises ValueError for a value out of
+        range.
         """
         super().__init__(inputs)
         share("agent.random_goals", random_goals)
@@ -93,6 +99,8 @@ class CRL(TrainableAgent):
         at_least("agent.bc_coef", bc_coef, 0)
         above("agent.awr_temperature", awr_temperature, 0)
         one_of("actor objective", actor_objective, ACTOR_OBJECTIVES)
+        one_of("agent.update_order", update_order, UPDATE_ORDERS)
+        self._critic_first = update_order == "critic_first"
         self._actor_objective, self._bc_coef, self._awr_temperature = actor_objective, bc_coef, awr_temperature
         self._random_goals, self._embedding_l2_coef = random_goals, embedding_l2_coef
         self._entropy_bonus, spec = entropy_bonus, inputs.spec
@@ -122,7 +130,8 @@ class CRL(TrainableAgent):
         self._survival = Survival(
             self, inputs, mode=survival, lr=survival_lr, discount=survival_discount, action_dim=action_dim
         )
-        self.two_threads = TwoThreads()
+        if not self._critic_first:  # then there are not two independent halves
+            self.two_threads = TwoThreads()
 
     @staticmethod
     def needs_futures(settings: Mapping[str, Any]) -> Futures | None:
@@ -168,11 +177,18 @@ class CRL(TrainableAgent):
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Takes one gradient step of the actor, the temperature and the critics; returns 0-dim metrics."""
         goal_embeddings = [critic.embed_goal(batch.goal) for critic in self._critics]
-        actor_metrics, critic_metrics = self.two_threads.run(
-            lambda: self._update_actor(batch, [g.detach() for g in goal_embeddings]),
-            lambda: self._backward_critics(batch, goal_embeddings),
-        )
-        self.step_optimizer("critic")  # not before the actor's loss has read the critics
+        if self._critic_first:
+            critic_metrics = self._backward_critics(batch, goal_embeddings)
+            self.step_optimizer("critic")
+            with torch.no_grad():
+                goal_embeddings = [critic.embed_goal(batch.goal) for critic in self._critics]
+            actor_metrics = self._update_actor(batch, goal_embeddings)
+        else:
+            actor_metrics, critic_metrics = self.two_threads.run(
+                lambda: self._update_actor(batch, [g.detach() for g in goal_embeddings]),
+                lambda: self._backward_critics(batch, goal_embeddings),
+            )
+            self.step_optimizer("critic")  # not before the actor's loss has read the critics
         return actor_metrics | critic_metrics | self._survival.update(batch, self._chunks.of(batch))
 
     def _row_weight(self, batch: Batch) -> Tensor | None:

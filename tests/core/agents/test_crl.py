@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 
+from deepcrl.core.agents.common.two_threads import TwoThreadedAgent
 from deepcrl.core.components import ENCODERS
 from deepcrl.core.types import Batch, Observation
 from tests.conftest import assert_same
@@ -13,8 +14,14 @@ from tests.core.agents.pieces import make_crl as make_agent
 from tests.core.agents.pieces import make_hindsight_batch as make_batch
 
 
-def reference_update(agent, batch, noise, lr=3e-4, entropy_bonus=True):
+def reference_update(agent, batch, noise, lr=3e-4, entropy_bonus=True, critic_first=False):
     """One update by the paper's equations and the released code's order; returns losses and new parameters."""
+
+    def steps(loss, parameters):
+        gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
+        # Adam's first step, with optax's and torch's defaults
+        return [p.detach() - lr * g / (g.abs() + 1e-8) for p, g in zip(parameters, gradients, strict=True)]
+
     actor, phi, psi = (copy.deepcopy(agent.networks[name]) for name in ("actor", "sa_encoder", "goal_encoder"))
     log_alpha = agent.scalars["log_alpha"].detach().clone().requires_grad_()
     out = actor(torch.cat([batch.state, batch.goal], 1))
@@ -27,32 +34,34 @@ def reference_update(agent, batch, noise, lr=3e-4, entropy_bonus=True):
     def energy(x, y):
         return -torch.sqrt(((x - y) ** 2).sum(-1) + 1e-6)
 
-    q = energy(phi(torch.cat([batch.state, action], 1)), psi(batch.goal))
-    actor_loss = ((log_alpha.detach().exp() * log_prob if entropy_bonus else 0) - q).mean()
-    alpha_loss = (log_alpha.exp() * (-log_prob.detach() - (-0.5 * 3))).mean()
+    after, critic = {}, [*phi.parameters(), *psi.parameters()]
     embeddings = phi(torch.cat([batch.state, batch.action], 1))
     logits = energy(embeddings[:, None], psi(batch.goal)[None])
     lse = torch.logsumexp(logits, 1)
     critic_loss = -(logits.diagonal() - lse).mean() + 0.1 * ((lse) ** 2).mean()
-    after = {}
-    for name, loss, parameters in (
-        ("actor", actor_loss, list(actor.parameters())),
-        ("temperature", alpha_loss, [log_alpha]),
-        ("critic", critic_loss, [*phi.parameters(), *psi.parameters()]),
-    ):
-        gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
-        # Adam's first step, with optax's and torch's defaults
-        after[name] = [p.detach() - lr * g / (g.abs() + 1e-8) for p, g in zip(parameters, gradients, strict=True)]
+    after["critic"] = steps(critic_loss, critic)
+    if critic_first:
+        for p, new in zip(critic, after["critic"], strict=True):
+            p.data = new
+    q = energy(phi(torch.cat([batch.state, action], 1)), psi(batch.goal))
+    actor_loss = ((log_alpha.detach().exp() * log_prob if entropy_bonus else 0) - q).mean()
+    alpha_loss = (log_alpha.exp() * (-log_prob.detach() - (-0.5 * 3))).mean()
+    after["actor"] = steps(actor_loss, list(actor.parameters()))
+    after["temperature"] = steps(alpha_loss, [log_alpha])
     return {"actor": actor_loss, "critic": critic_loss, "log_prob": log_prob}, after
 
 
-@pytest.mark.parametrize("entropy_bonus", [True, False])
-def test_an_update_is_the_papers(entropy_bonus):
-    agent, batch = make_agent(entropy_bonus=entropy_bonus), make_batch()
+@pytest.mark.parametrize(
+    ("entropy_bonus", "order"), [(True, "actor_first"), (False, "actor_first"), (True, "critic_first")]
+)
+def test_an_update_is_the_papers(entropy_bonus, order):
+    agent, batch = make_agent(entropy_bonus=entropy_bonus, update_order=order), make_batch()
     draws = torch.Generator()
     draws.set_state(agent.generators["actor_noise"].get_state())
     noise = torch.randn(32, 3, generator=draws)
-    losses, after = reference_update(agent, batch, noise, entropy_bonus=entropy_bonus)
+    losses, after = reference_update(
+        agent, batch, noise, entropy_bonus=entropy_bonus, critic_first=order == "critic_first"
+    )
     metrics = agent.update(batch)
     torch.testing.assert_close(metrics["actor/loss"], losses["actor"].detach())
     torch.testing.assert_close(metrics["critic/loss"], losses["critic"].detach())
@@ -94,6 +103,11 @@ def test_random_goals_change_the_goals_of_the_actor_only(share):
     torch.testing.assert_close(metrics["actor/loss"], expected["actor/loss"])
     assert torch.equal(metrics["critic/loss"], same["critic/loss"])
     assert torch.equal(metrics["actor/loss"], same["actor/loss"]) == (share == 0)
+
+
+def test_only_halves_that_need_not_wait_for_each_other_get_two_threads():
+    assert isinstance(make_agent(), TwoThreadedAgent)
+    assert not isinstance(make_agent(update_order="critic_first"), TwoThreadedAgent)
 
 
 def test_the_temperature_raises_entropy_that_is_too_low():
@@ -144,6 +158,7 @@ def test_bf16_changes_the_numbers_a_little():
         ("num_candidates", 0, "agent.num_candidates must be greater than 0"),
         ("exploration", "best", "Unknown action choice 'best'. Did you mean 'best_of'"),
         ("evaluation", "determinstic", "Did you mean 'deterministic'"),
+        ("update_order", "critic", "Unknown agent.update_order 'critic'. Did you mean 'critic_first'"),
     ],
 )
 def test_refuses_values_out_of_range(hyperparameter, value, message):
