@@ -29,8 +29,8 @@ class Dataset:
 
     offline = True
 
-    def __init__(self, inputs: BufferInputs, *, path: str = "", random_goals: float = 0.0) -> None:
-        """`path` is an OGBench `.npz`, or a Minari dataset (its id, or its folder); `random_goals` as in `ring`.
+    def __init__(self, inputs: BufferInputs, *, path: str = "", random_goals: float = 0.0, repeat: int = 1) -> None:
+        """`path` is an OGBench `.npz`, or a Minari dataset (its id, or its folder); the rest as in `ring`.
 
         Raises ValueError, in one line, for a dataset that is missing, damaged, empty, or does not fit the environment.
         """
@@ -44,7 +44,8 @@ class Dataset:
                 "a Minari dataset says it"
             )
         self._path, self._generator, self._sha256 = path, inputs.generator, ""
-        self._ring = Ring(replace(inputs, num_envs=1), capacity=source.num_states, random_goals=random_goals)
+        inputs = replace(inputs, num_envs=1)
+        self._ring = Ring(inputs, capacity=source.num_states, random_goals=random_goals, repeat=repeat)
         if inputs.device.type != "meta":
             trajectories = source.read(inputs.spec)
             self._sha256 = _digest(trajectories)

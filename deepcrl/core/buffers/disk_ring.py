@@ -43,13 +43,16 @@ class DiskRing(Ring):
         capacity: int = 100_000,
         random_goals: float = 0.0,
         commanded_goals: float = 0.0,
+        repeat: int = 1,
     ) -> None:
         """The hyperparameters are those of `ring`. Raises ValueError for a value out of range."""
         self._batch_device, self._folder = inputs.device, inputs.run_dir / FOLDER
         if inputs.device.type != "meta":
             on_cpu = torch.Generator().manual_seed(inputs.generator.initial_seed())
             inputs = replace(inputs, device=torch.device("cpu"), generator=on_cpu)
-        super().__init__(inputs, capacity=capacity, random_goals=random_goals, commanded_goals=commanded_goals)
+        super().__init__(
+            inputs, capacity=capacity, random_goals=random_goals, commanded_goals=commanded_goals, repeat=repeat
+        )
         self._layout[CHECKSUM] = ((), torch.int64)
 
     def _count_rows(self, inputs: BufferInputs) -> int:

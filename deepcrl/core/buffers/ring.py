@@ -8,8 +8,11 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from deepcrl.core.buffers.columns import check_shares, column_layout
 from deepcrl.core.buffers.futures import FutureReader
 from deepcrl.core.buffers.inputs import BufferInputs
+from deepcrl.core.buffers.same_trajectory import TrajectoryStarts
+from deepcrl.core.checks import at_least
 from deepcrl.core.components import BUFFERS
 from deepcrl.core.states import check_count, check_range, check_tensor
 from deepcrl.core.types import Batch, Futures, Observation, Step, TransitionBatch
@@ -42,26 +45,28 @@ class Ring:
         capacity: int = 10_000,
         random_goals: float = 0.0,
         commanded_goals: float = 0.0,
+        repeat: int = 1,
     ) -> None:
         """`capacity` counts steps per environment (paper: 10,000); `relabel` says which later step is the goal.
 
         With `random_goals` = r and `commanded_goals` = c, a transition's goal is with probability 1 - r - c one that
         `relabel` draws from its own future, with r what a uniformly drawn step of any trajectory achieved, and with c
         the one that the agent was told to reach; of a batch of B these are round(r B) and round(c B) rows. Only an
-        agent that learns from `transitions` can tell what such goals are worth. Raises ValueError for a value out of
-        range.
+        agent that learns from `transitions` can tell what such goals are worth. Of each trajectory that is drawn,
+        `repeat` steps stand in the batch, each with its own goal (CRTR). Raises ValueError for a value out of range.
         """
         if capacity < 2:
             raise ValueError(f"buffer.capacity must be at least 2 steps per environment, got {capacity}")
-        _check_shares(random_goals, commanded_goals, inputs.transitions)
-        self.capacity, self.num_envs = capacity, inputs.num_envs
+        at_least("buffer.repeat", repeat, 1)
+        check_shares(random_goals, commanded_goals, inputs.transitions)
+        self.capacity, self.num_envs, self._repeat = capacity, inputs.num_envs, repeat
         self._random_goals, self._commanded_goals = random_goals, commanded_goals
         self._device, self._generator, self._relabel = inputs.device, inputs.generator, inputs.relabel
         self._transitions = inputs.transitions or inputs.futures is not None
         self._spec, self._futures = inputs.spec, inputs.futures
         self._goal_indices = torch.tensor(inputs.spec.goal_indices, device=self._device)
         self._env_index = torch.arange(self.num_envs, device=self._device)
-        self._layout = _layout(inputs, commanded_goals)
+        self._layout = column_layout(inputs, commanded_goals)
         self._make_books(self._count_rows(inputs))
         self._columns = self._make_columns()
 
@@ -92,6 +97,7 @@ class Ring:
         self._tail = torch.zeros((), dtype=torch.int64, device=device)
         self._newest_step = torch.full((), -1, dtype=torch.int64, device=device)
         self._first_step = self.num_steps = 0
+        self._starts = TrajectoryStarts(self.capacity if self._repeat > 1 else 0, self.num_envs, device)
         self._reader = FutureReader(self._futures or Futures(), self._spec, num_rows, self.num_envs, device)
 
     @property
@@ -101,7 +107,11 @@ class Ring:
 
     @property
     def _books_nbytes(self) -> int:
-        return self._reader.nbytes + sum(t.nbytes for t in vars(self).values() if isinstance(t, Tensor))
+        return (
+            self._reader.nbytes
+            + self._starts.nbytes
+            + sum(t.nbytes for t in vars(self).values() if isinstance(t, Tensor))
+        )
 
     @property
     def disk_nbytes(self) -> int:
@@ -138,6 +148,9 @@ class Ring:
         now = slice(step % self._num_rows, step % self._num_rows + 1)
         self._reader.note(now, self._columns["state"][now])
         self._newest_step += 1
+        if self._repeat > 1:
+            new = self._columns["traj_id"][previous] != traj_id
+            self._starts.note(self._newest_step, traj_id, new | (step == self._first_step))
         self._last_step[self._env_index, traj_id % self.capacity] = self._newest_step.to(torch.int32)
         self.num_steps += 1
 
@@ -152,11 +165,10 @@ class Ring:
 
     def sample(self, batch_size: int) -> Batch:
         """Draws B transitions uniformly, with replacement, each with its own goal. Needs one that can be drawn."""
-        address = self._draw(batch_size)
-        row, env = address // self.num_envs, address % self.num_envs
-        step = self._newest_step - (self._newest_step - row) % self._num_rows
-        traj_id = self._flat("traj_id")[address].long()
-        steps_left = self._last_step[env, traj_id % self.capacity] - step
+        address = self._draw(-(-batch_size // self._repeat))
+        if self._repeat > 1:
+            address = self._repeated(address)[:batch_size]
+        row, env, _, steps_left = self._look_up(address)
         if self._transitions:
             # a step that terminated is its trajectory's last; the goal that it achieved counts as one step ahead
             offset = self._relabel(steps_left.clamp_min(1), self._generator)
@@ -172,6 +184,24 @@ class Ring:
             action=self._flat("action")[address],
             goal=state[goal_address][:, self._goal_indices],
         )
+
+    def _look_up(self, address: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns row, environment, trajectory and steps left, each [B], of addresses [B]."""
+        row, env = address // self.num_envs, address % self.num_envs
+        step = self._newest_step - (self._newest_step - row) % self._num_rows
+        traj_id = self._flat("traj_id")[address].long()
+        return row, env, traj_id, self._last_step[env, traj_id % self.capacity] - step
+
+    def _repeated(self, address: Tensor) -> Tensor:
+        """Returns addresses [K], then `repeat` - 1 times as many: of other steps of the same trajectories, in order."""
+        row, env, traj_id, steps_left = self._look_up(address)
+        end = self._last_step[env, traj_id % self.capacity].long()
+        if self._transitions:  # a step that terminated can be drawn too, once the next one has come
+            last = (row + steps_left) % self._num_rows * self.num_envs + env
+            end += self._flat("terminated")[last] & (end < self._newest_step)
+        oldest = self._newest_step - self.capacity + 1
+        step = self._starts.draw(self._repeat - 1, env, traj_id, end, oldest, self._generator)
+        return torch.cat([address, rearrange(step % self._num_rows * self.num_envs + env, "copy k -> (copy k)")])
 
     def _flat(self, name: str) -> Tensor:
         """Views a column [L, N, ...] as [L N, ...]: by address, which is row * N + env."""
@@ -241,6 +271,10 @@ class Ring:
             check_tensor(name, state[name], column[:rows])
             column[:rows].copy_(state[name])
         self._reader.note(slice(rows), self._columns["state"][:rows])
+        if self._repeat > 1 and self.num_steps:
+            stored = self._rows(self.num_steps)
+            steps = torch.arange(self.num_steps - len(stored), self.num_steps)
+            self._starts.load(steps, self._columns["traj_id"][stored])
         check_tensor("drawable", state["drawable"], self._drawable[:addresses])
         check_range("drawable", state["drawable"], 0, rows * self.num_envs - 1)
         self._drawable[:addresses].copy_(state["drawable"])
@@ -257,28 +291,3 @@ class Ring:
 
     def _filled(self) -> tuple[int, int]:
         return min(self.num_steps, self.capacity), min(int(self._tail), self._drawable.shape[0] - 1)
-
-
-def _layout(inputs: BufferInputs, commanded_goals: float) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-    """Shape and type of a row of each column, [N, .]."""
-    spec, num = inputs.spec, inputs.num_envs
-    layout = {
-        "state": ((num, spec.state_dim), torch.float32),
-        "action": ((num, spec.action_dim), torch.float32),
-        "traj_id": ((num,), torch.int32),
-    }
-    if inputs.transitions or inputs.futures:
-        layout |= {"next_achieved": ((num, spec.goal_dim), torch.float32), "terminated": ((num,), torch.bool)}
-    if commanded_goals:
-        layout["commanded"] = ((num, spec.goal_dim), torch.float32)
-    return layout
-
-
-def _check_shares(random_goals: float, commanded_goals: float, transitions: bool) -> None:
-    for name, share in (("random_goals", random_goals), ("commanded_goals", commanded_goals)):
-        if not 0 <= share <= 1:
-            raise ValueError(f"buffer.{name} is a share between 0 and 1, got {share}")
-        if share and not transitions:
-            raise ValueError(f"buffer.{name}={share} is for an agent that learns from transitions, which this is not")
-    if random_goals + commanded_goals > 1:
-        raise ValueError(f"buffer.random_goals={random_goals} and commanded_goals={commanded_goals} exceed 1 together")
