@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -156,7 +157,7 @@ def test_a_reward_from_goals_alone_is_not_taken_for_a_distance_in_parts(tiny, na
 
 @pytest.mark.parametrize("relabel", [{"name": "geometric"}, {"name": "geometric", "discount": 0.9}])
 def test_a_small_network_beside_the_critic_is_shallow_and_knows_the_discount(tiny, relabel) -> None:
-    def survival(**encoder):
+    def survival(**encoder: Any) -> Any:
         agent = {"name": "crl", "survival": "log_z", "embedding_dim": 8}
         return build_run(
             tiny(agent=agent, relabel=relabel, encoder={"name": "residual_mlp", "width": 16} | encoder)
