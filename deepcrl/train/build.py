@@ -96,6 +96,8 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
         lr_warmup_steps=config.lr_warmup_steps,
         fused_infonce=partial(dispatch.fused_infonce, config.batch_size, device),
         shallow_encoder=partial(checked_build, ENCODERS, _shallow(config.encoder_of("sa_encoder"))),
+        half_sa_encoder=partial(checked_build, ENCODERS, _half(config.encoder_of("sa_encoder"))),
+        half_goal_encoder=partial(checked_build, ENCODERS, _half(config.encoder_of("goal_encoder"))),
         relabel_discount=_settings(RELABELS, config.relabel).get("discount"),
     )
     return checked_build(AGENTS, config.agent, inputs)
@@ -112,6 +114,19 @@ def _shallow(encoder: dict[str, Any]) -> dict[str, Any]:
 def _settings(registry: Registry, cfg: dict[str, Any]) -> dict[str, Any]:
     """Returns a component's settings, with the defaults of those that `cfg` leaves out."""
     return registry.defaults(cfg["name"]) | cfg
+
+
+def _half(encoder: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings of an encoder at half its depth, in whole blocks, of which there is at least one.
+
+    An encoder that does not say how many layers a block has may have two: of an even depth, the half is even too.
+    """
+    settings = _settings(ENCODERS, encoder)
+    if "depth" not in settings:
+        return encoder
+    depth = settings["depth"]
+    block = settings.get("block_layers", 1 if depth % 2 else 2)
+    return encoder | {"depth": max(depth // 2 // block * block, block) if block > 0 else depth}
 
 
 def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:

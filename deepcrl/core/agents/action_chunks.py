@@ -6,14 +6,11 @@ action's first.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from einops import rearrange
 from torch import Tensor
 
 from deepcrl.core.checks import at_least, at_most, one_of
-from deepcrl.core.losses.weighted import check_weighted
 from deepcrl.core.states import check_finite, check_range, check_tensor
 from deepcrl.core.types import Batch, FutureBatch
 
@@ -30,14 +27,12 @@ class Chunks:
     any other (as in the authors' code).
     """
 
-    def __init__(self, length: int, ends: str, loss: Any) -> None:
-        """Raises ValueError for a value out of range, and for a loss whose rows cannot be masked but must be."""
+    def __init__(self, length: int, ends: str) -> None:
+        """Raises ValueError for a value out of range."""
         at_least("agent.chunk", length, 1)
         at_most("agent.chunk", length, MAX_CHUNK)
         one_of("agent.chunk_ends", ends, CHUNK_ENDS)
         self.length, self.masks = length, ends == "mask" and length > 1
-        if self.masks:
-            check_weighted(f"agent.chunk={length} with chunk_ends=mask", loss)
 
     def of(self, batch: Batch) -> Tensor:
         """Returns the batch's chunks [B, H A]."""

@@ -25,6 +25,7 @@ from deepcrl.core.agents.common.two_threads import TwoThreads
 from deepcrl.core.agents.safe_crl import Survival
 from deepcrl.core.checks import above, at_least, one_of, share
 from deepcrl.core.components import AGENTS
+from deepcrl.core.losses.weighted import check_weighted
 from deepcrl.core.modules import copied
 from deepcrl.core.types import Batch, Futures, Observation
 
@@ -104,7 +105,9 @@ class CRL(TrainableAgent):
         self._actor_objective, self._bc_coef, self._awr_temperature = actor_objective, bc_coef, awr_temperature
         self._random_goals, self._embedding_l2_coef = random_goals, embedding_l2_coef
         self._entropy_bonus, spec = entropy_bonus, inputs.spec
-        self._chunks, action_dim = Chunks(chunk, chunk_ends, inputs.loss), chunk * spec.action_dim
+        self._chunks, action_dim = Chunks(chunk, chunk_ends), chunk * spec.action_dim
+        if self._chunks.masks:
+            check_weighted(f"agent.chunk={chunk} with chunk_ends=mask", inputs.loss)
         self._actor = GaussianActor(
             self,
             inputs,

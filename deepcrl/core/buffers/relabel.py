@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from deepcrl.core.components import RELABELS
+from deepcrl.core.seeding import truncated_geometric, uniform_like
 
 Relabel = Callable[[Tensor, torch.Generator], Tensor]
 """(steps_left [B], generator) -> offset [B]"""
@@ -20,19 +21,14 @@ Relabel = Callable[[Tensor, torch.Generator], Tensor]
 class Geometric:
     """P(k) proportional to discount^k on 1..n: a truncated, renormalised geometric, the paper's.
 
-    This is the distribution of the released code's T x T categorical (buffer.py:181-207), by inverse CDF instead:
-    F(k) = (1 - discount^k) / (1 - discount^n), so k = ceil(log(1 - u (1 - discount^n)) / log(discount)).
+    This is the distribution of the released code's T x T categorical (buffer.py:181-207), by inverse CDF instead.
     """
 
     def __init__(self, *, discount: float = 0.99) -> None:
         self.log_discount = _log(discount)
 
     def __call__(self, steps_left: Tensor, generator: torch.Generator) -> Tensor:
-        mass = -torch.expm1(steps_left * self.log_discount)
-        u = _uniform_like(steps_left, generator)
-        offset = torch.ceil(torch.log1p(-u * mass) / self.log_discount).to(torch.int64)
-        # u = 0 gives 0, and rounding can reach one past the end: both events have a probability below 1e-15
-        return torch.minimum(offset.clamp_min_(1), steps_left)
+        return truncated_geometric(steps_left, self.log_discount, generator)
 
 
 @RELABELS.register("geometric_clipped")
@@ -46,7 +42,7 @@ class GeometricClipped:
         self.log_discount = _log(discount)
 
     def __call__(self, steps_left: Tensor, generator: torch.Generator) -> Tensor:
-        u = _uniform_like(steps_left, generator)
+        u = uniform_like(steps_left, generator)
         offset = torch.ceil(torch.log1p(-u) / self.log_discount).to(torch.int64)
         return torch.minimum(offset.clamp_min_(1), steps_left)
 
@@ -84,8 +80,4 @@ def _log(discount: float) -> float:
 
 def _uniform_up_to(largest: Tensor, generator: torch.Generator) -> Tensor:
     # u <= 1 - 2^-53 and largest < 2^31, so the product stays below largest after rounding
-    return (_uniform_like(largest, generator) * largest).to(torch.int64) + 1
-
-
-def _uniform_like(tensor: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.rand(tensor.shape, generator=generator, device=tensor.device, dtype=torch.float64)
+    return (uniform_like(largest, generator) * largest).to(torch.int64) + 1

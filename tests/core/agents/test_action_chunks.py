@@ -11,7 +11,7 @@ from torch import Tensor
 
 from deepcrl.core.agents.action_chunks import Chunks, Plan
 from deepcrl.core.agents.crl import CRL
-from deepcrl.core.components import AGENTS, LOSSES
+from deepcrl.core.components import AGENTS
 from deepcrl.core.types import FutureBatch, Futures, Observation
 from deepcrl.train.build import build_run
 from deepcrl.train.interrupt import Interrupt
@@ -21,7 +21,6 @@ from tests.core.agents.common.test_cuda_graph import Tape
 from tests.core.agents.pieces import SPEC, make_batch, make_crl
 from tests.train.test_resume import Snapshots, StopAtCheck, load, trained
 
-INFONCE = LOSSES.build({"name": "infonce"})
 
 
 def make_chunks(size: int = 32, length: int = 3, seed: int = 1) -> FutureBatch:
@@ -43,16 +42,16 @@ def observations(num: int, seed: int = 5) -> Observation:
 
 def test_a_chunk_is_its_rows_actions_one_after_the_other() -> None:
     batch = make_chunks(length=4)
-    chunks = Chunks(3, "mask", INFONCE)
+    chunks = Chunks(3, "mask")
     joined, counts = chunks.of(batch), chunks.row_weight(batch)
     assert counts is not None
     for i, left in enumerate(batch.steps_left.tolist()):
         expected = [batch.action[i], *batch.next_actions[i, :2]]
         assert torch.equal(joined[i], torch.cat(expected))
         assert counts[i] == (left >= 2)
-    assert Chunks(3, "zero_pad", INFONCE).row_weight(batch) is None
-    assert Chunks(1, "mask", INFONCE).row_weight(batch) is None
-    assert Chunks(1, "mask", INFONCE).of(batch) is batch.action
+    assert Chunks(3, "zero_pad").row_weight(batch) is None
+    assert Chunks(1, "mask").row_weight(batch) is None
+    assert Chunks(1, "mask").of(batch) is batch.action
 
 
 def test_one_action_is_crl_bit_for_bit_whatever_the_batch_knows_of_the_next() -> None:
@@ -121,7 +120,7 @@ def test_rows_that_end_early_are_no_positives_but_negatives() -> None:
     """The loss by hand: they weigh 0 in the mean over all rows, and stay in the logsumexp and its penalty."""
     agent, batch = make_crl(chunk=3), make_chunks()
     padded = make_crl(chunk=3, chunk_ends="zero_pad")
-    sa = agent.embed(Observation(batch.state, batch.goal), Chunks(3, "mask", INFONCE).of(batch))
+    sa = agent.embed(Observation(batch.state, batch.goal), Chunks(3, "mask").of(batch))
     logits = agent._critics[0].energy.pairwise(sa, agent.embed_goal(batch.goal)).detach()
     logsumexp = logits.logsumexp(1)
     rows, whole = logsumexp - logits.diagonal(), batch.steps_left >= 2

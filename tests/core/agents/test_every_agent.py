@@ -26,7 +26,8 @@ SHORT = {"total_env_steps": 160, "num_eval_envs": 1, "eval_every": 80, "checkpoi
 
 
 def parts_of(agent: str, **hyperparameters: Any) -> dict[str, Any]:
-    small = {"embedding_dim": 16} if "embedding_dim" in AGENTS.defaults(agent) else {}
+    small = {"embedding_dim": 16, "radius": 0.01}  # the steps of a point mass that just starts are small as well
+    small = {name: value for name, value in small.items() if name in AGENTS.defaults(agent)}
     return {"agent": AGENTS.defaults(agent) | small | hyperparameters}
 
 
@@ -172,7 +173,7 @@ def test_its_networks_are_modules_with_parameters(tiny, name: str) -> None:
     assert all(isinstance(net, nn.Module) and list(net.parameters()) for net in networks.values())
 
 
-@pytest.mark.parametrize("name", [name for name in AGENTS if "embedding_dim" in AGENTS.defaults(name)])
+@pytest.mark.parametrize("name", ["crl", "crl_td", "qrl"])
 def test_an_energy_that_cannot_take_the_embedding_is_refused_before_the_run(tiny, name: str) -> None:
     config = tiny(**parts_of(name, embedding_dim=12), energy={"name": "iqe"})
     with pytest.raises(ValueError, match=r"^energy.component_dim=8 does not divide agent.embedding_dim=12$"):

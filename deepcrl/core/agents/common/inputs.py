@@ -46,5 +46,9 @@ class AgentInputs:
     """Embedding dimension -> the kernel that computes InfoNCE without writing the logits [B, B], or None."""
     shallow_encoder: MakeEncoder | None = None
     """Of the kind of `sa_encoder`, for a small network beside the critic; None: there is only `sa_encoder`."""
+    half_sa_encoder: MakeEncoder | None = None
+    """As `sa_encoder` at half its depth, for a critic with a network behind it; None: there is only `sa_encoder`."""
+    half_goal_encoder: MakeEncoder | None = None
+    """The same of `goal_encoder`."""
     relabel_discount: float | None = None
     """With which the run relabels; None if its relabelling has no discount."""

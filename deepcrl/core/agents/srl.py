@@ -1,0 +1,178 @@
+"""Survival RL (arXiv 2605.31273): a critic that classifies when a goal is first reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from deepcrl.core.agents.common.action_choice import as_rows
+from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
+from deepcrl.core.agents.common.base import TrainableAgent
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.inputs import AgentInputs
+from deepcrl.core.agents.hitting.bins import TimeBins, bin_edges
+from deepcrl.core.agents.hitting.hazard import hazard_nll, hazard_value, value_weights
+from deepcrl.core.agents.hitting.labels import CENSORS, Dwell, GoalDraws, HittingLabels, hitting_labels
+from deepcrl.core.agents.hitting.networks import HazardHead
+from deepcrl.core.agents.hitting.settings import checked_dwell, checked_radius
+from deepcrl.core.checks import one_of
+from deepcrl.core.components import AGENTS
+from deepcrl.core.modules import frozen
+from deepcrl.core.types import Batch, FutureBatch, Futures, Observation
+
+HORIZON, DWELL_STEPS, DWELL_STRIDE = 1000, 1, 1
+
+
+@AGENTS.register("srl")
+class SRL(TrainableAgent):
+    """The critic gives the distribution of the first step T at which the goal is reached, as hazards of time bins.
+
+    It is fitted by maximum likelihood to when goals were reached in hindsight (`hitting.labels`): no bootstrapping, no
+    target network, no negatives. Its value, -sum_t discount^t P(T > t), is in closed form, and the actor maximises it
+    and its entropy. A goal may be a sequence of `dwell_steps` places to be at in turn, a trajectory's own or one place
+    again and again, which is what the actor asks for: then flying by is not enough. One update steps the critic, then
+    the actor with the new critic, then the temperature, all on one batch; the agent draws the goals itself, of windows
+    of its batches, so that neither the buffer's relabelling nor an energy or a loss has an effect.
+    """
+
+    unused_groups = ("energy", "loss", "relabel")
+
+    def __init__(
+        self,
+        inputs: AgentInputs,
+        *,
+        horizon: int = HORIZON,
+        num_bins: int = 1000,
+        radius: float = 0.0,
+        dwell_steps: int = DWELL_STEPS,
+        dwell_stride: int = DWELL_STRIDE,
+        censor: str = "horizon",
+        future_goals: float = 0.85,
+        current_goals: float = 0.05,
+        random_goals: float = 0.1,
+        goal_discount: float = 0.999,
+        discount: float = 0.999,
+        tail: bool = False,
+        embedding_dim: int = 128,
+        basis_rank: int = 64,
+        actor_lr: float = 3e-4,
+        critic_lr: float = 3e-4,
+        temperature_lr: float = 3e-4,
+        target_entropy_per_action: float = -0.5,
+        entropy_bonus: bool = True,
+        exploration: str = "sample",
+        evaluation: str = "deterministic",
+        num_candidates: int = 8,
+    ) -> None:
+        """Builds the actor and the critic: two encoders of half the run's depth, and `head`, of all of it.
+
+        Of `horizon` steps, in `num_bins` (`hitting.bins`), a goal is reached at one that is within `radius` of it, 0
+        being the task's own. `dwell_steps` places, `dwell_stride` steps apart, make a goal. One that was not seen to be
+        reached is never reached, `censor=horizon`, or not until the trajectory's end, `observed`. Goals are drawn in
+        the shares `future_goals`, with `goal_discount`, `current_goals` and `random_goals`, divided by their sum. The
+        value discounts by `discount`, with `tail` beyond the horizon too. Bins are a combination of `basis_rank`
+        functions. The rest is as in `crl`. Raises ValueError for a value out of range.
+        """
+        super().__init__(inputs)
+        spec = inputs.spec
+        bins = TimeBins(bin_edges(horizon, num_bins), inputs.device)
+        self._bins, self._horizon, self._censor = bins, horizon, censor
+        one_of("agent.censor", censor, CENSORS)
+        self._radius = checked_radius(radius, spec, "srl")
+        self._dwell = checked_dwell(dwell_steps, dwell_stride, horizon)
+        self._draw_goals = GoalDraws(
+            future=future_goals, current=current_goals, random=random_goals, discount=goal_discount, dwell=self._dwell
+        )
+        self.add_generator("goals")
+        if not 0 < discount < 1:
+            raise ValueError(f"agent.discount must lie between 0 and 1, both excluded, got {discount}")
+        self._weights = value_weights(bins, discount, tail=tail)
+        self._add_critic(inputs, embedding_dim, basis_rank, critic_lr)
+        self._actor = GaussianActor(
+            self,
+            inputs,
+            lr=actor_lr,
+            exploration=exploration,
+            evaluation=evaluation,
+            value=self.value,
+            num_candidates=num_candidates,
+        )
+        target_entropy = target_entropy_per_action * spec.action_dim
+        self._temperature = Temperature(self, lr=temperature_lr, target_entropy=target_entropy)
+        self._entropy_bonus = entropy_bonus
+
+    @staticmethod
+    def needs_futures(settings: Mapping[str, Any]) -> Futures:
+        """Returns the window that labels are read from, with these settings."""
+        dwell = Dwell(settings.get("dwell_steps", DWELL_STEPS), settings.get("dwell_stride", DWELL_STRIDE))
+        return Futures(window=dwell.window(settings.get("horizon", HORIZON)))
+
+    def _add_critic(self, inputs: AgentInputs, embedding_dim: int, basis_rank: int, lr: float) -> None:
+        spec = inputs.spec
+        self._head = HazardHead(
+            self, inputs, embedding_dim=embedding_dim, basis_rank=basis_rank, num_bins=self._bins.num
+        )
+        sa_encoder = inputs.half_sa_encoder or inputs.sa_encoder
+        goal_encoder = inputs.half_goal_encoder or inputs.goal_encoder
+        goal_dim = self._dwell.steps * spec.goal_dim
+        self._phi = self.add_network("sa_encoder", sa_encoder, spec.state_dim + spec.action_dim, embedding_dim)
+        self._psi = self.add_network("goal_encoder", goal_encoder, goal_dim, embedding_dim)
+        self._sa_norm, self._goal_norm = self.add_modules(
+            sa_norm=nn.LayerNorm(embedding_dim), goal_norm=nn.LayerNorm(embedding_dim)
+        )
+        self._critic = [self._phi, self._psi, self._sa_norm, self._goal_norm, *self._head.modules()]
+        self.add_optimizer("critic", [p for module in self._critic for p in module.parameters()], lr)
+
+    def act(self, observation: Observation, *, explore: bool) -> Tensor:
+        """Chooses actions [N, A] in (-1, 1) for N observations."""
+        return self._actor.act(observation, explore=explore)
+
+    def value(self, observation: Observation, action: Tensor) -> Tensor:
+        """Returns values [..., N] of actions [..., N, A] for staying at the goals; gradients reach the inputs only."""
+        state, action_rows, _ = as_rows(observation, action)
+        with frozen(*self._critic):
+            g = self._embed_goal(observation.goal[:, None].expand(-1, self._dwell.steps, -1))
+            g = g.expand(*action.shape[:-1], -1).reshape(len(state), -1)
+            return hazard_value(*self._hazards(state, action_rows, g), self._weights).view(action.shape[:-1])
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Takes one gradient step of the critic, the actor and the temperature; returns 0-dim metrics."""
+        assert isinstance(batch, FutureBatch)
+        goal = self._draw_goals(batch, self._horizon, self.generators["goals"])
+        labels = hitting_labels(
+            batch, goal, radius=self._radius, horizon=self._horizon, dwell=self._dwell, censor=self._censor
+        )
+        loss, info = self._critic_loss(batch, goal, labels)
+        gradient_norm = self.step("critic", loss)
+        metrics = {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **info}
+        return metrics | self._update_actor(batch, goal[:, 0])
+
+    def _critic_loss(self, batch: Batch, goal: Tensor, labels: HittingLabels) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the mean of minus the log likelihood over the rows whose label says something, and metrics."""
+        logit0, logits = self._hazards(batch.state, batch.action, self._embed_goal(goal))
+        nll = hazard_nll(logit0, logits, labels, self._bins)
+        known = labels.known.float()
+        return (nll * known).sum() / known.sum().clamp_min(1), {
+            "critic/hit": labels.hit.float().mean(),
+            "critic/hit_at_once": logit0.detach().sigmoid().mean(),
+        }
+
+    def _update_actor(self, batch: Batch, goal: Tensor) -> dict[str, Tensor]:
+        """Takes a step of the actor and of the temperature, for goals [B, G]."""
+        policy = self._actor.policy(batch.state, goal)
+        action, log_prob = self._actor.rsample(policy)
+        value = self.value(Observation(batch.state, goal), action)
+        entropy_coef = self._temperature.alpha if self._entropy_bonus else 0.0
+        loss, info = actor_loss_max_entropy(policy, value, log_prob, entropy_coef=entropy_coef, value_name="value")
+        return self._actor.step(loss, info) | self._temperature.update(log_prob)
+
+    def _embed_goal(self, goal: Tensor) -> Tensor:
+        """Returns embeddings [B, D] of goals [B, m, G]."""
+        return self._goal_norm(self.encode(self._psi, goal.flatten(1)))
+
+    def _hazards(self, state: Tensor, action: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits [B] and [B, K] of states, actions and embedded goals [B, D]."""
+        logit0, logits, _ = self._head(self._sa_norm(self.encode(self._phi, state, action)), g)
+        return logit0, logits
