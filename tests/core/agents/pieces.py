@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.components import ENERGIES, LOSSES
-from deepcrl.core.types import Batch, EnvSpec, TransitionBatch
+from deepcrl.core.types import Batch, EnvSpec, FutureBatch, TransitionBatch
 
 SPEC = EnvSpec(state_dim=5, action_dim=3, goal_indices=(0, 1), success_radius=1.0)
 
@@ -96,3 +97,13 @@ def assert_parameters(module: nn.Module, expected: Iterable[Tensor], atol: float
     """Adam's step has the size lr whatever the gradient: only where |gradient| ~ eps may rounding show."""
     for ours, want in zip(module.parameters(), expected, strict=True):
         torch.testing.assert_close(ours.detach().double(), want.double(), rtol=0, atol=atol)
+
+
+def make_windows(achieved: Tensor, steps_left: Tensor, fell: Tensor | None = None, seed: int = 1) -> FutureBatch:
+    """Rows whose states and the next achieve [B, W, G], and which have so many steps left, after which some fell."""
+    size = len(achieved)
+    known = dataclasses.asdict(make_batch(size, seed))
+    known["goal"] = known["next_achieved"] = achieved[:, 0]
+    fell = torch.zeros(size, dtype=torch.bool) if fell is None else fell
+    known |= {"terminated": fell & (steps_left == 0), "steps_left": steps_left, "fell": fell}
+    return FutureBatch(**known, next_actions=torch.zeros(size, 0, 3), achieved_ahead=achieved)

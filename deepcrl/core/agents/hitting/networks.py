@@ -33,7 +33,7 @@ class FilmFusion(nn.Module):
 
 
 class HazardBasis(nn.Module):
-    """The logits [B, K] of the bins of a few numbers u [B, R], u W^T + b: what one bin learns, its neighbours do too."""
+    """The logits [B, K] of the bins of a few numbers u [B, R], u W^T + b: bins learn from their neighbours."""
 
     def __init__(self, in_dim: int, out_dim: int, generator: torch.Generator) -> None:
         super().__init__()
