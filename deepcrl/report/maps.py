@@ -34,14 +34,15 @@ DARKEST = 0.02
 def maps(checkpoint: Checkpoint) -> dict[str, Any]:
     """Returns what can be drawn of a checkpoint: `value_map` in a maze, `trace` of an episode.
 
-    {} if the agent has no critic that embeds state-action and goal. Raises CheckpointError or ValueError, in one line,
-    if the policy cannot be built.
+    The first needs a critic, the second one that embeds state-action and goal. Raises CheckpointError or ValueError, in
+    one line, if the policy cannot be built.
     """
     config = validated(checkpoint.config | {"device": "cpu", "kernels": "auto", "cuda_graph": False})
     agent = trained_agent(checkpoint, config)
-    if not isinstance(agent, EmbeddingAgent):
+    if not isinstance(agent, CriticAgent):
         return {}
-    found, task = {"trace": trace(agent, config)}, make_task(config.evaluation_env)
+    found = {"trace": trace(agent, config)} if isinstance(agent, EmbeddingAgent) else {}
+    task = make_task(config.evaluation_env)
     maze = getattr(task, "maze", None)
     if isinstance(maze, Maze) and task.spec.goal_indices[:2] == (0, 1):  # the robot itself is to be at the goal
         seen = build_envs(config, config.evaluation_env, 1, "report").reset()

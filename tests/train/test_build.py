@@ -11,7 +11,9 @@ import torch
 from deepcrl.core.agents.common.cuda_graph import CudaGraphAgent
 from deepcrl.core.agents.common.two_threads import TwoThreadedAgent
 from deepcrl.core.agents.crl import CRL
+from deepcrl.core.components import ENCODERS
 from deepcrl.kernels import dispatch, eager
+from deepcrl.train import build
 from deepcrl.train.build import build_agent, build_envs, build_run, env_spec
 from deepcrl.train.sizing.table import preflight
 
@@ -169,3 +171,30 @@ def test_a_small_network_beside_the_critic_is_shallow_and_knows_the_discount(tin
     assert shallow.networks["survival"].get_parameter("weight").shape[0] == 8
     assert survival().networks["survival"].get_parameter("weight").shape[0] == 4
     assert deep._survival._log_discount == pytest.approx(math.log(relabel.get("discount", 0.99)))
+
+
+@pytest.mark.parametrize(
+    ("name", "depths"),
+    [
+        ("residual_mlp", {4: 4, 8: 4, 12: 4, 16: 8, 64: 32}),  # whole blocks of four layers
+        ("simba", {2: 2, 4: 2, 6: 2, 8: 4}),
+        ("mlp", {1: 1, 2: 2, 3: 1, 8: 4}),
+    ],
+)
+def test_half_a_depth_is_one_that_the_encoder_can_have(name: str, depths: dict[int, int]) -> None:
+    for depth, half in depths.items():
+        encoder = ENCODERS.defaults(name) | {"depth": depth, "width": 16}
+        found = build._half(encoder)
+        assert found == encoder | {"depth": half}
+        ENCODERS.build(found, 3, 2, torch.Generator())
+
+
+def test_an_encoder_without_a_depth_has_no_half(monkeypatch) -> None:
+    monkeypatch.setattr(build, "_settings", lambda registry, cfg: cfg)
+    assert build._half({"name": "flat", "width": 3}) == {"name": "flat", "width": 3}
+
+
+@pytest.mark.parametrize("block_layers", [1, 3])
+def test_half_a_depth_is_of_whole_blocks_of_any_length(block_layers: int) -> None:
+    encoder = ENCODERS.defaults("residual_mlp") | {"block_layers": block_layers, "depth": 9}
+    assert build._half(encoder)["depth"] == {1: 4, 3: 3}[block_layers]

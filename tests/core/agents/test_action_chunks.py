@@ -22,7 +22,6 @@ from tests.core.agents.pieces import SPEC, make_batch, make_crl
 from tests.train.test_resume import Snapshots, StopAtCheck, load, trained
 
 
-
 def make_chunks(size: int = 32, length: int = 3, seed: int = 1) -> FutureBatch:
     """Rows with 0 to 3 steps left, each with `length` actions, 0 beyond the end; no trajectory fell."""
     g = torch.Generator().manual_seed(seed)
