@@ -105,7 +105,7 @@ def test_an_update_is_the_slow_one(settings: dict[str, Any]) -> None:
 )
 def test_every_setting_is_read(name: str, value: Any) -> None:
     """By the critic, but for those that only its value, and so the actor, knows of."""
-    plain, other, batch = make_agent(), make_agent(**{name: value}), make_walks(128)
+    plain, other, batch, changed = make_agent(), make_agent(**{name: value}), make_walks(128), set()
     for _ in range(2):
         theirs, ours = plain.update(batch), other.update(batch)
         changed = {metric for metric in ours if not torch.equal(ours[metric], theirs[metric])}
@@ -190,7 +190,11 @@ def test_encoders_have_half_the_depth_and_the_head_all_of_it(tiny: Callable[...,
     encoder = ENCODERS.defaults("residual_mlp") | {"width": 16, "depth": 8}
     config = tiny(agent=AGENTS.defaults("srl"), encoder=encoder, goal_encoder=encoder | {"depth": 16})
     networks = build_run(config).agent.networks
-    depths = {name: len(net.weight) for name, net in networks.items() if name.endswith(("encoder", "head", "actor"))}
+    depths = {
+        name: len(net.get_parameter("weight"))
+        for name, net in networks.items()
+        if name.endswith(("encoder", "head", "actor"))
+    }
     assert depths == {"sa_encoder": 4, "goal_encoder": 8, "head": 8, "actor": 8}
 
 

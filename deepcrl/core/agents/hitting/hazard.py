@@ -33,9 +33,8 @@ def hazard_nll(logit0: Tensor, logits: Tensor, labels: HittingLabels, bins: Time
 
 
 def survival(logit0: Tensor, logits: Tensor) -> Tensor:
-    """Returns P(T >= b_k and T > 0) [B, K + 1] at all edges of the bins, at the last one that of never."""
-    first = softplus(logit0)[:, None]
-    log = -torch.cat([first, first + softplus(logits).cumsum(dim=1)], dim=1)
+    """Returns P(T >= b and T > 0) [B, K] at the ends b of all bins, the last one being that of never."""
+    log = -softplus(logit0)[:, None] - softplus(logits).cumsum(dim=1)
     return log.clamp_min(SMALLEST_LOG).exp()
 
 
@@ -49,7 +48,7 @@ def value_weights(bins: TimeBins, discount: float, *, tail: bool) -> Tensor:
 def hazard_value(logit0: Tensor, logits: Tensor, weights: Tensor) -> Tensor:
     """Returns the expected discounted return [B] of a reward of -1 for each step until the goal is reached.
 
-    It is -sum_k weights[k] S_k, with S_k the survival at edge k: what is certain to take tau > 0 steps is worth
-    -(1 - discount^(tau + 1)) / (1 - discount), and 0 if it is reached at once.
+    It is -sum_k weights[k] S_k, with S_k the survival at edge k, S_0 = P(T > 0): what is certain to take tau > 0 steps
+    is worth -(1 - discount^(tau + 1)) / (1 - discount), and 0 if it is reached at once.
     """
-    return -survival(logit0, logits) @ weights
+    return -(weights[0] * (-logit0).sigmoid() + survival(logit0, logits) @ weights[1:])

@@ -37,7 +37,9 @@ def test_all_behind_the_head_is_in_fp32(precision: str) -> None:
     logit0, logits, extra = head(sa, g)
     features = agent.encode(head.head, head.fusion(sa, g))
     assert features.shape == (6, 1 + 4 + 3)
-    torch.testing.assert_close(logits.double(), features[:, 1:5].double() @ head.basis.weight.double().T)
+    torch.testing.assert_close(
+        logits.double(), features[:, 1:5].double() @ head.basis.get_parameter("weight").double().T
+    )
     assert torch.equal(logit0, features[:, 0])
     assert torch.equal(extra, features[:, 5:])
     assert {x.dtype for x in (logit0, logits, extra)} == {torch.float32}
