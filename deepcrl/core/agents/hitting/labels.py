@@ -106,7 +106,8 @@ def first_hit(achieved: Tensor, goal: Tensor, *, radius: float, stride: int = 1)
         here = sum(squares[1:], start=squares[0]) < radius**2
         near = here if near is None else near & here
     assert near is not None
-    return torch.where(near, torch.arange(num, device=achieved.device), num).amin(dim=1)
+    steps = torch.arange(num, dtype=torch.int32, device=achieved.device)  # half the bytes of [B, W] int64
+    return torch.where(near, steps, num).amin(dim=1).long()
 
 
 def hitting_labels(
