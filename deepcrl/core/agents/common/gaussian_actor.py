@@ -62,12 +62,12 @@ class GaussianActor:
         chunks = choose(policy, observation, self._agent.generators[stream])
         return self._plans[stream].next_action(chunks, first)
 
-    @torch.no_grad()
     def completed(self, observation: Observation, action: Tensor) -> Tensor:
         """Returns actions [..., N, A] as chunks [..., N, H A], which go on as the policy would; chunks as they are."""
         if action.shape[-1] == self._chunk * self._action_dim:
             return action
-        later = self.policy(observation.state, observation.goal).mode()[:, self._action_dim :]
+        with torch.no_grad():
+            later = self.policy(observation.state, observation.goal).mode()[:, self._action_dim :]
         return torch.cat([action, later.expand(*action.shape[:-1], -1)], dim=-1)
 
     def state_dict(self) -> dict[str, Any]:

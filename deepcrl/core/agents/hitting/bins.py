@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from deepcrl.core.checks import at_least, at_most
 
@@ -39,6 +40,11 @@ class TimeBins:
         self.num_before = (after - 1).to(device)
         """[horizon + 1] how many bins are over when that many steps are"""
         self.index = torch.arange(self.num, device=device)
+
+    def sums(self, per_step: Tensor) -> Tensor:
+        """Returns the sums over each bin's steps [B, K] of values [B, horizon]."""
+        until = pad(per_step.cumsum(dim=1), (1, 0))
+        return until[:, self.edges.to(per_step.device)].diff(dim=1)
 
     def discounted_steps(self, discount: float) -> Tensor:
         """Returns sum_t discount^t over the steps t of each bin [K], in float64 on the CPU."""

@@ -28,3 +28,10 @@ def checked_dwell(steps: int, stride: int, horizon: int) -> Dwell:
             f"agent.dwell_steps={steps} x dwell_stride={stride} does not fit into agent.horizon={horizon}; lower one"
         )
     return dwell
+
+
+def checked_discount(name: str, discount: float) -> float:
+    """Returns the discount; ValueError unless it lies between 0 and 1."""
+    if not 0 < discount < 1:
+        raise ValueError(f"{name} must lie between 0 and 1, both excluded, got {discount}")
+    return discount
