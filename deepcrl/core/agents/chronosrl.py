@@ -91,7 +91,7 @@ class ChronoSRL(TrainableAgent):
         spec = inputs.spec
         self._chunks, action_dim = Chunks(chunk, chunk_ends), chunk * spec.action_dim
         self._bins = TimeBins(bin_edges(horizon, num_bins), inputs.device)
-        self._occupancy_bins = TimeBins(bin_edges(horizon, occupancy_bins), inputs.device)
+        self._occupancy_bins = TimeBins(bin_edges(horizon, occupancy_bins, "occupancy_bins"), inputs.device)
         one_of("agent.censor", censor, CENSORS)
         self._horizon, self._censor, self._radius = horizon, censor, checked_radius(radius, spec, "chronosrl")
         self._dwell = checked_dwell(dwell_steps, dwell_stride, horizon)

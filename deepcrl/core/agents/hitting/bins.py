@@ -12,15 +12,16 @@ MAX_HORIZON = 100_000
 """Steps; a batch holds a window of so many states for each row."""
 
 
-def bin_edges(horizon: int, num_bins: int) -> list[int]:
+def bin_edges(horizon: int, num_bins: int, name: str = "num_bins") -> list[int]:
     """Returns the edges 0 = b_0 < ... < b_K = horizon of K bins, bin k being the steps b_k..b_{k+1} - 1.
 
     With `num_bins` of `horizon` or more each holds one step. Fewer grow geometrically, their edges being
-    round(horizon^(i / num_bins)); the first ones fall together, so that K is less than was asked for.
+    round(horizon^(i / num_bins)); the first ones fall together, so that K is less than was asked for. `name` is
+    the setting of their number.
     """
     at_least("agent.horizon", horizon, 1)
     at_most("agent.horizon", horizon, MAX_HORIZON)
-    at_least("agent.num_bins", num_bins, 1)
+    at_least(f"agent.{name}", num_bins, 1)
     if num_bins >= horizon:
         return list(range(horizon + 1))
     return sorted({0, horizon, *(round(horizon ** (i / num_bins)) for i in range(num_bins + 1))})
