@@ -148,7 +148,7 @@ def test_the_value_is_that_of_the_policys_own_actions(tiny, monkeypatch, num_cri
 def test_every_agent_is_drawn_as_far_as_it_has_a_critic(tiny, tmp_path, name: str) -> None:
     config = tiny(agent=AGENTS.defaults(name), energy=ENERGIES.defaults("iqe" if name == "qrl" else "norm"))
     drawn = maps(saved(config, tmp_path))
-    of_embeddings = {"trace"} if name in ("crl", "crl_td") else set()
+    of_embeddings = {"trace"} if name in ("chronosrl", "crl", "crl_td") else set()
     assert drawn.keys() == of_embeddings | (set() if name in ("gcbc", "gcsl") else {"value_map"})
 
 

@@ -14,7 +14,7 @@ from deepcrl.core.agents.action_chunks import Chunks
 from deepcrl.core.agents.common.action_choice import as_rows
 from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.common.base import TrainableAgent
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature, with_random_goals
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.hitting.bins import TimeBins, bin_edges
 from deepcrl.core.agents.hitting.hazard import hazard_nll, hazard_value, value_weights
@@ -23,7 +23,7 @@ from deepcrl.core.agents.hitting.networks import HazardHead
 from deepcrl.core.agents.hitting.occupancy import occupancy_labels, occupancy_weights
 from deepcrl.core.agents.hitting.settings import checked_discount, checked_dwell, checked_radius
 from deepcrl.core.agents.hitting.time_distance import separation_loss, time_loss
-from deepcrl.core.checks import at_least, one_of
+from deepcrl.core.checks import at_least, one_of, share
 from deepcrl.core.components import AGENTS
 from deepcrl.core.energies import Norm
 from deepcrl.core.modules import frozen
@@ -61,9 +61,10 @@ class ChronoSRL(TrainableAgent):
         dwell_steps: int = DWELL_STEPS,
         dwell_stride: int = DWELL_STRIDE,
         censor: str = "horizon",
-        future_goals: float = 0.85,
-        current_goals: float = 0.05,
-        random_goals: float = 0.1,
+        future_share: float = 0.85,
+        current_share: float = 0.05,
+        random_share: float = 0.1,
+        random_goals: float = 0.0,
         goal_discount: float = 0.99,
         discount: float = 0.999,
         time_coef: float = 1.0,
@@ -96,9 +97,11 @@ class ChronoSRL(TrainableAgent):
         self._horizon, self._censor, self._radius = horizon, censor, checked_radius(radius, spec, "chronosrl")
         self._dwell = checked_dwell(dwell_steps, dwell_stride, horizon)
         self._draw_goals = GoalDraws(
-            future=future_goals, current=current_goals, random=random_goals, discount=goal_discount, dwell=self._dwell
+            future=future_share, current=current_share, random=random_share, discount=goal_discount, dwell=self._dwell
         )
         self.add_generator("goals")
+        share("agent.random_goals", random_goals)
+        self._random_goals = random_goals
         checked_discount("agent.discount", discount)
         coefs = {"time": time_coef, "separation": separation_coef, "occupancy": occupancy_coef}
         for name, coef in coefs.items():
@@ -173,7 +176,8 @@ class ChronoSRL(TrainableAgent):
         loss, info = self._critic_loss(batch, goal, valid)
         gradient_norm = self.step("critic", loss)
         metrics = {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **info}
-        return metrics | self._update_actor(batch, goal[:, 0]) | {"actor/fall_share": self.fall_share.detach().clone()}
+        metrics["actor/fall_share"] = self.fall_share.detach().clone()
+        return metrics | self._update_actor(batch, with_random_goals(goal[:, 0], self._random_goals))
 
     def _valid(self, batch: FutureBatch) -> Tensor:
         """Returns which rows [B] have whole chunks, or all of them where that is not asked for."""

@@ -19,7 +19,7 @@ from deepcrl.core.agents.common.actor_losses import (
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.contrastive_loss import contrastive_loss
 from deepcrl.core.agents.common.embedding_critic import EmbeddingCritic, add_critics, mean, smallest
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature, with_random_goals
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.common.two_threads import TwoThreads
 from deepcrl.core.agents.safe_crl import Survival
@@ -201,8 +201,8 @@ class CRL(TrainableAgent):
 
     def _update_actor(self, batch: Batch, goal_embeddings: list[Tensor]) -> dict[str, Tensor]:
         """Takes a step of the actor, and of what its objective learns beside it; `goal_embeddings` [B, D] by critic."""
-        goal_embeddings = [self._with_random_goals(g) for g in goal_embeddings]
-        goal, done = self._with_random_goals(batch.goal), self._chunks.of(batch)
+        goal_embeddings = [with_random_goals(g, self._random_goals) for g in goal_embeddings]
+        goal, done = with_random_goals(batch.goal, self._random_goals), self._chunks.of(batch)
         counts = self._chunks.row_weight(batch)
 
         def energy(action: Tensor) -> Tensor:
@@ -231,11 +231,6 @@ class CRL(TrainableAgent):
         entropy_coef = self._temperature.alpha if self._entropy_bonus else 0.0
         loss, info = actor_loss_max_entropy(policy, value, log_prob, entropy_coef=entropy_coef)
         return self._actor.step(loss, info) | self._temperature.update(log_prob)
-
-    def _with_random_goals(self, goal: Tensor) -> Tensor:
-        """Gives the first rows of the batch, whose order is random, the goals [B, .] of their neighbours."""
-        num_random = round(self._random_goals * goal.shape[0])
-        return torch.cat([goal.roll(1, dims=0)[:num_random], goal[num_random:]]) if num_random else goal
 
     def _update_state_critic(self, batch: Batch) -> dict[str, Tensor]:
         critic = self._state_critic

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from deepcrl.core.agents.common.action_choice import as_rows
 from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.common.base import TrainableAgent
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature, with_random_goals
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.hitting.bins import TimeBins, bin_edges
 from deepcrl.core.agents.hitting.hazard import hazard_nll, hazard_value, value_weights
 from deepcrl.core.agents.hitting.labels import CENSORS, Dwell, GoalDraws, HittingLabels, hitting_labels
 from deepcrl.core.agents.hitting.networks import HazardHead
-from deepcrl.core.agents.hitting.settings import checked_dwell, checked_radius
-from deepcrl.core.checks import one_of
+from deepcrl.core.agents.hitting.settings import checked_discount, checked_dwell, checked_radius
+from deepcrl.core.checks import one_of, share
 from deepcrl.core.components import AGENTS
 from deepcrl.core.modules import frozen
 from deepcrl.core.types import Batch, FutureBatch, Futures, Observation
@@ -49,9 +49,10 @@ class SRL(TrainableAgent):
         dwell_steps: int = DWELL_STEPS,
         dwell_stride: int = DWELL_STRIDE,
         censor: str = "horizon",
-        future_goals: float = 0.85,
-        current_goals: float = 0.05,
-        random_goals: float = 0.1,
+        future_share: float = 0.85,
+        current_share: float = 0.05,
+        random_share: float = 0.1,
+        random_goals: float = 0.0,
         goal_discount: float = 0.999,
         discount: float = 0.999,
         tail: bool = False,
@@ -71,9 +72,10 @@ class SRL(TrainableAgent):
         Of `horizon` steps, in `num_bins` (`hitting.bins`), a goal is reached at one that is within `radius` of it, 0
         being the task's own. `dwell_steps` places, `dwell_stride` steps apart, make a goal. One that was not seen to be
         reached is never reached, `censor=horizon`, or not until the trajectory's end, `observed`. Goals are drawn in
-        the shares `future_goals`, with `goal_discount`, `current_goals` and `random_goals`, divided by their sum. The
+        the shares `future_share`, with `goal_discount`, `current_share` and `random_share`, divided by their sum. The
         value discounts by `discount`, with `tail` beyond the horizon too. Bins are a combination of `basis_rank`
-        functions. The rest is as in `crl`. Raises ValueError for a value out of range.
+        functions. Of the actor's batch the share `random_goals` takes those of other rows, as in `crl`; the
+        rest is as there too. Raises ValueError for a value out of range.
         """
         super().__init__(inputs)
         spec = inputs.spec
@@ -83,11 +85,12 @@ class SRL(TrainableAgent):
         self._radius = checked_radius(radius, spec, "srl")
         self._dwell = checked_dwell(dwell_steps, dwell_stride, horizon)
         self._draw_goals = GoalDraws(
-            future=future_goals, current=current_goals, random=random_goals, discount=goal_discount, dwell=self._dwell
+            future=future_share, current=current_share, random=random_share, discount=goal_discount, dwell=self._dwell
         )
         self.add_generator("goals")
-        if not 0 < discount < 1:
-            raise ValueError(f"agent.discount must lie between 0 and 1, both excluded, got {discount}")
+        share("agent.random_goals", random_goals)
+        self._random_goals = random_goals
+        checked_discount("agent.discount", discount)
         self._weights = value_weights(bins, discount, tail=tail)
         self._add_critic(inputs, embedding_dim, basis_rank, critic_lr)
         self._actor = GaussianActor(
@@ -147,7 +150,7 @@ class SRL(TrainableAgent):
         loss, info = self._critic_loss(batch, goal, labels)
         gradient_norm = self.step("critic", loss)
         metrics = {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **info}
-        return metrics | self._update_actor(batch, goal[:, 0])
+        return metrics | self._update_actor(batch, with_random_goals(goal[:, 0], self._random_goals))
 
     def _critic_loss(self, batch: Batch, goal: Tensor, labels: HittingLabels) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the mean of minus the log likelihood over the rows whose label says something, and metrics."""

@@ -81,12 +81,19 @@ def test_rows_whose_chunk_ends_early_teach_the_critic_nothing() -> None:
     assert not torch.isclose(*padded)
 
 
+def test_random_goals_are_the_actors_only() -> None:
+    plain, other, batch = make_agent(), make_agent(random_goals=0.5), make_walks()
+    theirs, ours = plain.update(batch), other.update(batch)
+    assert theirs["critic/loss"] == ours["critic/loss"]
+    assert theirs["actor/loss"] != ours["actor/loss"]
+
+
 def test_distances_become_times() -> None:
     """A walker on a line that takes a step of 0.3 each time, from where the state says.
 
     Without the separation, which knows a goal that another row reached only as one that this row did not.
     """
-    settings = {"separation_coef": 0.0, "time_coef": 10.0, "critic_lr": 1e-2, "random_goals": 0.0, "current_goals": 0.0}
+    settings = {"separation_coef": 0.0, "time_coef": 10.0, "critic_lr": 1e-2, "random_share": 0.0, "current_share": 0.0}
     agent = make_agent(chunk=1, radius=0.15, discount=0.8, **settings)
     g = torch.Generator().manual_seed(0)
     for _ in range(400):
@@ -142,6 +149,7 @@ def test_a_run_stopped_anywhere_goes_on(tiny, same, number: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"random_goals": 1.5}, r"^agent.random_goals is a share between 0 and 1, got 1.5$"),
         ({"chunk": 0}, r"^agent.chunk must be at least 1, got 0$"),
         ({"occupancy_bins": 0}, r"^agent.occupancy_bins must be at least 1, got 0$"),
         ({"time_coef": -1.0}, r"^agent.time_coef must be at least 0, got -1.0$"),

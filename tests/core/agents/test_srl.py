@@ -79,7 +79,7 @@ def reference(agent: SRL, batch: FutureBatch) -> tuple[Tensor, Tensor, dict[str,
     [
         {},
         {"dwell_steps": 3, "dwell_stride": 2, "censor": "observed", "tail": True},
-        {"num_bins": 3, "radius": 0.3, "entropy_bonus": False, "random_goals": 0.8},
+        {"num_bins": 3, "radius": 0.3, "entropy_bonus": False, "random_share": 0.8},
     ],
     ids=str,
 )
@@ -98,9 +98,9 @@ def test_an_update_is_the_slow_one(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[("radius", 0.2), ("censor", "observed"), ("future_goals", 0.1), ("current_goals", 1.0), ("random_goals", 2)],
+        *[("radius", 0.2), ("censor", "observed"), ("future_share", 0.1), ("current_share", 1.0), ("random_share", 2)],
         *[("goal_discount", 0.3), ("num_bins", 2), ("dwell_steps", 2), ("critic_lr", 1e-2), ("discount", 0.5)],
-        *[("tail", True), ("entropy_bonus", False)],
+        *[("tail", True), ("entropy_bonus", False), ("random_goals", 0.5)],
     ],
 )
 def test_every_setting_is_read(name: str, value: Any) -> None:
@@ -110,7 +110,7 @@ def test_every_setting_is_read(name: str, value: Any) -> None:
         theirs, ours = plain.update(batch), other.update(batch)
         changed = {metric for metric in ours if not torch.equal(ours[metric], theirs[metric])}
     assert "actor/loss" in changed
-    assert ("critic/loss" in changed) == (name not in ("discount", "tail", "entropy_bonus"))
+    assert ("critic/loss" in changed) == (name not in ("discount", "tail", "entropy_bonus", "random_goals"))
 
 
 def test_the_radius_is_the_tasks_unless_another_is_set() -> None:
@@ -129,7 +129,7 @@ def test_the_window_is_what_labels_are_read_from() -> None:
 def test_rows_that_tell_nothing_do_not_count() -> None:
     batch = make_walks(64)
     few = replace(batch, steps_left=batch.steps_left % 4, fell=torch.zeros(64, dtype=torch.bool))
-    agent = make_agent(dwell_steps=3, future_goals=0.0, random_goals=0.0)  # nothing but the present
+    agent = make_agent(dwell_steps=3, future_share=0.0, random_share=0.0)  # nothing but the present
     goal = agent._draw_goals(few, 6, agent.generators["goals"])
     labels = hitting_labels(few, goal, radius=1.0, horizon=6, dwell=agent._dwell)
     assert torch.equal(labels.known, few.steps_left >= 2)
@@ -165,7 +165,7 @@ def line(size: int, seed: int) -> FutureBatch:
 
 
 def test_values_approach_those_of_the_known_hitting_times() -> None:
-    agent = make_agent(horizon=8, radius=0.1, critic_lr=1e-2, random_goals=1.0, embedding_dim=16)
+    agent = make_agent(horizon=8, radius=0.1, critic_lr=1e-2, random_share=1.0, embedding_dim=16)
     for seed in range(200):
         batch = line(128, seed)
         goal = agent._draw_goals(batch, 8, agent.generators["goals"])
@@ -222,7 +222,7 @@ def test_learns_from_a_dataset(tiny: Callable[..., Any], dataset: str) -> None:
             "agent.dwell_steps=4 x dwell_stride=2 does not fit into agent.horizon=6; lower one",
         ),
         ({"censor": "end"}, "Unknown agent.censor 'end'. Known: horizon, observed"),
-        ({"future_goals": -1.0}, "agent.future_goals must be at least 0, got -1.0"),
+        ({"future_share": -1.0}, "agent.future_share must be at least 0, got -1.0"),
         ({"goal_discount": 0.0}, "agent.goal_discount must lie between 0 and 1, both excluded, got 0.0"),
         ({"discount": 1.0}, "agent.discount must lie between 0 and 1, both excluded, got 1.0"),
         ({"embedding_dim": 0}, "agent.embedding_dim must be greater than 0, got 0"),

@@ -92,6 +92,12 @@ class GaussianActor:
         return {"actor/loss": loss.detach(), **info, "actor/gradient_norm": gradient_norm}
 
 
+def with_random_goals(goal: Tensor, share: float) -> Tensor:
+    """Gives the first rows of a batch, `share` of it, the goals [B, .] of their neighbours; its order is random."""
+    num_random = round(share * goal.shape[0])
+    return torch.cat([goal.roll(1, dims=0)[:num_random], goal[num_random:]]) if num_random else goal
+
+
 class Temperature:
     """The weight alpha of the entropy, moved so that the entropy approaches a target (Haarnoja et al. 2018b)."""
 

@@ -62,11 +62,11 @@ class GoalDraws:
     def __init__(self, *, future: float, current: float, random: float, discount: float, dwell: Dwell) -> None:
         """The three shares are divided by their sum. Raises ValueError for a value out of range."""
         for name, share in (("future", future), ("current", current), ("random", random)):
-            at_least(f"agent.{name}_goals", share, 0)
+            at_least(f"agent.{name}_share", share, 0)
         total = future + current + random
         if not 0 < total < float("inf"):
             raise ValueError(
-                "agent.future_goals, current_goals and random_goals are shares of a whole, such as 0.85, 0.05 and 0.1, "
+                "agent.future_share, current_share and random_share are shares of a whole, such as 0.85, 0.05 and 0.1, "
                 f"got {future}, {current} and {random}"
             )
         if not 0 < discount < 1:

@@ -141,9 +141,9 @@ def test_goals_of_a_dwell_are_segments_or_one_place_again_and_again() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"future": -0.1}, r"^agent.future_goals must be at least 0, got -0.1$"),
-        ({"current": float("nan")}, r"^agent.current_goals must be at least 0, got nan$"),
-        ({"random": -1}, r"^agent.random_goals must be at least 0, got -1$"),
+        ({"future": -0.1}, r"^agent.future_share must be at least 0, got -0.1$"),
+        ({"current": float("nan")}, r"^agent.current_share must be at least 0, got nan$"),
+        ({"random": -1}, r"^agent.random_share must be at least 0, got -1$"),
         ({"future": 0, "current": 0, "random": 0}, r"shares of a whole, such as .*, got 0, 0 and 0$"),
         ({"discount": 1.0}, r"^agent.goal_discount must lie between 0 and 1, both excluded, got 1.0$"),
     ],
