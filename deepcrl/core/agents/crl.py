@@ -192,7 +192,8 @@ class CRL(TrainableAgent):
                 lambda: self._backward_critics(batch, goal_embeddings),
             )
             self.step_optimizer("critic")  # not before the actor's loss has read the critics
-        return actor_metrics | critic_metrics | self._survival.update(batch, self._chunks.of(batch))
+        self._survival.step()
+        return actor_metrics | critic_metrics
 
     def _row_weight(self, batch: Batch) -> Tensor | None:
         """Returns how much each row [B] counts as a positive; None if all do fully."""
@@ -247,10 +248,11 @@ class CRL(TrainableAgent):
         return {"critic/value_loss": loss.detach(), "critic/value_gradient_norm": gradient_norm}
 
     def _backward_critics(self, batch: Batch, goal_embeddings: list[Tensor]) -> dict[str, Tensor]:
-        """Computes the critics' gradients and leaves the step to `update`; returns metrics."""
+        """Computes the critics' gradients, and survival's, and leaves the steps to `update`; returns metrics."""
+        survival_info = self._survival.backward(batch, self._chunks.of(batch))
         loss, info = self._critic_loss(batch, goal_embeddings)
         gradient_norm = self.backward("critic", loss)
-        return {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **info}
+        return {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **info, **survival_info}
 
     def _critic_loss(self, batch: Batch, goal_embeddings: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the mean of the critics' contrastive losses, and the means of their metrics."""

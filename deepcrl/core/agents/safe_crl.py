@@ -65,8 +65,8 @@ class Survival:
         assert isinstance(batch, FutureBatch)
         return self._label(batch) if self._mass else 1 - (batch.fell & (batch.steps_left == 0)).float()
 
-    def update(self, batch: Batch, action: Tensor) -> dict[str, Tensor]:
-        """Takes a step of the network, if there is one, for `action` [B, .]; returns 0-dim metrics, none for `none`."""
+    def backward(self, batch: Batch, action: Tensor) -> dict[str, Tensor]:
+        """Gives the network, if there is one, its gradients for `action` [B, .]; returns 0-dim metrics."""
         if not self.used:
             return {}
         assert isinstance(batch, FutureBatch)
@@ -75,8 +75,13 @@ class Survival:
             return metrics
         logit = self._agent.encode(self._net, batch.state, action)[:, 0]
         loss = binary_cross_entropy_with_logits(logit, self._label(batch))
-        self._agent.step("survival", loss)
+        self._agent.backward("survival", loss)
         return metrics | {"survival/loss": loss.detach(), "survival/mean": logit.detach().sigmoid().mean()}
+
+    def step(self) -> None:
+        """Takes a step of the network, if there is one, along its gradients."""
+        if self.in_value:
+            self._agent.step_optimizer("survival")
 
     def _label(self, batch: FutureBatch) -> Tensor:
         """Returns the probability [B] to survive, as far as each row's own trajectory tells."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from deepcrl.core.agents.common.cuda_graph import CudaGraphAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.agents.safe_crl import MODES
+from deepcrl.core.components import ENCODERS
 from deepcrl.core.types import FutureBatch, Observation
 from tests.conftest import assert_same
 from tests.core.agents.common.test_cuda_graph import Tape
@@ -55,6 +57,19 @@ def test_without_falls_the_critic_is_that_of_crl_bit_for_bit(mode: str) -> None:
     assert metrics["survival/fell"] == 0
 
 
+def test_two_threads_take_the_same_step() -> None:
+    encoder = partial(ENCODERS.build, {"name": "residual_mlp", "depth": 4, "width": 32})
+
+    def trained(*, two_threads: bool) -> Any:
+        inputs = replace(make_inputs(encoder=encoder), relabel_discount=DISCOUNT)
+        agent = CRL(inputs, embedding_dim=8, survival="both")
+        if two_threads:
+            agent.two_threads.start()
+        return [agent.update(make_futures(seed=seed)) for seed in range(5)], agent.state_dict()
+
+    assert_same(trained(two_threads=True), trained(two_threads=False))
+
+
 def test_labels_are_the_mean_of_the_papers() -> None:
     batch = make_futures(9)
     u = torch.rand(9, 100_000, generator=torch.Generator().manual_seed(0))
@@ -93,9 +108,9 @@ def test_survival_of_a_chain_is_its_closed_form_and_the_actor_prefers_the_safe_a
         more = torch.floor(torch.rand(size, generator=g).log() / torch.tensor(0.85).log()).long()
         fell = torch.ones(size, dtype=torch.bool)
         state = torch.zeros(size, 5)
-        agent._survival.update(
-            replace(batch, state=state, action=action, steps_left=alive * (1 + more), fell=fell), action
-        )
+        rows = replace(batch, state=state, action=action, steps_left=alive * (1 + more), fell=fell)
+        agent._survival.backward(rows, action)
+        agent._survival.step()
     few = make_batch(64)
     for _ in range(50):
         agent._update_actor(replace(few, state=torch.zeros(64, 5)), [agent.embed_goal(few.goal).detach()])
