@@ -49,15 +49,21 @@ class Registry(Mapping[str, Callable[..., Any]]):
 
     def build(self, cfg: Mapping[str, Any], *args: Any) -> Any:
         """Constructs a class, or binds a function's hyperparameters, from `{"name": ..., hyperparameters...}`."""
+        kwargs = self.settings(cfg)
+        obj = self[kwargs.pop("name")]
+        return obj(*args, **kwargs) if inspect.isclass(obj) else functools.partial(obj, *args, **kwargs)
+
+    def settings(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns `cfg` with the defaults of what it leaves out; ValueError for what the schema does not take."""
         name = cfg["name"]
-        obj, types, kwargs = self[name], self.schema(name).__annotations__, self.defaults(name)
-        del kwargs["name"]
+        settings, types = self.defaults(name), self.schema(name).__annotations__
+        known = settings.keys() - {"name"}
         for key, value in cfg.items():
             if key != "name":
-                if key not in kwargs:
-                    raise ValueError(suggest(f"hyperparameter of {self.kind} {name!r}", key, kwargs))
-                kwargs[key] = _checked(f"{self.kind}.{key}", value, types[key], kwargs[key])
-        return obj(*args, **kwargs) if inspect.isclass(obj) else functools.partial(obj, *args, **kwargs)
+                if key not in known:
+                    raise ValueError(suggest(f"hyperparameter of {self.kind} {name!r}", key, sorted(known)))
+                settings[key] = _checked(f"{self.kind}.{key}", value, types[key], settings[key])
+        return settings
 
     def schema(self, name: str) -> type:
         """Returns the dataclass of `name`'s hyperparameters, which is made when it is first asked for."""

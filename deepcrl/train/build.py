@@ -16,7 +16,6 @@ from deepcrl.core.agents.common.two_threads import divide_cores
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, LOSSES, RELABELS
 from deepcrl.core.contract.build import checked_build, needs_futures, needs_transitions
-from deepcrl.core.registry import Registry
 from deepcrl.core.types import Agent, Buffer, EnvSpec, VectorEnv
 from deepcrl.envs import make_envs, make_task
 from deepcrl.envs.physics import engines
@@ -98,22 +97,17 @@ def build_agent(config: RunConfig, spec: EnvSpec, device: torch.device) -> Agent
         shallow_encoder=partial(checked_build, ENCODERS, _shallow(config.encoder_of("sa_encoder"))),
         half_sa_encoder=partial(checked_build, ENCODERS, _half(config.encoder_of("sa_encoder"))),
         half_goal_encoder=partial(checked_build, ENCODERS, _half(config.encoder_of("goal_encoder"))),
-        relabel_discount=_settings(RELABELS, config.relabel).get("discount"),
+        relabel_discount=RELABELS.settings(config.relabel).get("discount"),
     )
     return checked_build(AGENTS, config.agent, inputs)
 
 
 def _shallow(encoder: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of an encoder at depth 4 at most, or one block where that is more."""
-    settings = _settings(ENCODERS, encoder)
+    settings = ENCODERS.settings(encoder)
     if "depth" not in settings:
         return encoder
     return encoder | {"depth": min(settings["depth"], max(SHALLOW_DEPTH, settings.get("block_layers", 1)))}
-
-
-def _settings(registry: Registry, cfg: dict[str, Any]) -> dict[str, Any]:
-    """Returns a component's settings, with the defaults of those that `cfg` leaves out."""
-    return registry.defaults(cfg["name"]) | cfg
 
 
 def _half(encoder: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +115,7 @@ def _half(encoder: dict[str, Any]) -> dict[str, Any]:
 
     An encoder that does not say how many layers a block has may have two: of an even depth, the half is even too.
     """
-    settings = _settings(ENCODERS, encoder)
+    settings = ENCODERS.settings(encoder)
     if "depth" not in settings:
         return encoder
     depth = settings["depth"]

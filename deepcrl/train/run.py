@@ -70,8 +70,7 @@ class Run:
             **(self._before_evaluation or self._touched_by_evaluation()),
             "buffer": self.buffer.state_dict(),
             "progress": self.progress.state_dict(),
-            "observation": self.observation
-            and {name: getattr(self.observation, name) for name in ("state", "goal", "first")},
+            "observation": self.observation and _observed(self.observation),
         }
 
     def _touched_by_evaluation(self) -> dict[str, Any]:
@@ -137,3 +136,9 @@ class Run:
             scores |= {f"{name}/{key}": value for key, value in of_learner.items()}
         self._before_evaluation = None
         return scores
+
+
+def _observed(observation: Observation) -> dict[str, Tensor]:
+    """Returns what there is of an observation, by name."""
+    values = {"state": observation.state, "goal": observation.goal, "first": observation.first}
+    return {name: value for name, value in values.items() if value is not None}

@@ -12,6 +12,7 @@ from deepcrl.core.agents.common.cuda_graph import CudaGraphAgent
 from deepcrl.core.agents.common.two_threads import TwoThreadedAgent
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.components import ENCODERS
+from deepcrl.core.registry import Registry
 from deepcrl.kernels import dispatch, eager
 from deepcrl.train import build
 from deepcrl.train.build import build_agent, build_envs, build_run, env_spec
@@ -190,7 +191,13 @@ def test_half_a_depth_is_one_that_the_encoder_can_have(name: str, depths: dict[i
 
 
 def test_an_encoder_without_a_depth_has_no_half(monkeypatch) -> None:
-    monkeypatch.setattr(build, "_settings", lambda registry, cfg: cfg)
+    encoders = Registry("encoder")
+    monkeypatch.setattr(build, "ENCODERS", encoders)
+
+    @encoders.register("flat")
+    def flat(in_dim: int, out_dim: int, generator: torch.Generator, *, width: int = 4) -> torch.nn.Module:
+        raise AssertionError("nothing is built")
+
     assert build._half({"name": "flat", "width": 3}) == {"name": "flat", "width": 3}
 
 

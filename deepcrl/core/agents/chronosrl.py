@@ -29,8 +29,6 @@ from deepcrl.core.energies import Norm
 from deepcrl.core.modules import frozen
 from deepcrl.core.types import Batch, FutureBatch, Futures, Observation
 
-HORIZON, CHUNK, DWELL_STEPS, DWELL_STRIDE = 1000, 2, 1, 1
-
 
 @AGENTS.register("chronosrl")
 class ChronoSRL(TrainableAgent):
@@ -52,14 +50,14 @@ class ChronoSRL(TrainableAgent):
         self,
         inputs: AgentInputs,
         *,
-        chunk: int = CHUNK,
+        chunk: int = 2,
         chunk_ends: str = "mask",
-        horizon: int = HORIZON,
+        horizon: int = 1000,
         num_bins: int = 1000,
         occupancy_bins: int = 32,
         radius: float = 0.0,
-        dwell_steps: int = DWELL_STEPS,
-        dwell_stride: int = DWELL_STRIDE,
+        dwell_steps: int = 1,
+        dwell_stride: int = 1,
         censor: str = "horizon",
         future_share: float = 0.85,
         current_share: float = 0.05,
@@ -140,8 +138,8 @@ class ChronoSRL(TrainableAgent):
     @staticmethod
     def needs_futures(settings: Mapping[str, Any]) -> Futures:
         """Returns the window that labels are read from, and the chunk, with these settings."""
-        dwell = Dwell(settings.get("dwell_steps", DWELL_STEPS), settings.get("dwell_stride", DWELL_STRIDE))
-        return Futures(chunk=settings.get("chunk", CHUNK), window=dwell.window(settings.get("horizon", HORIZON)))
+        dwell = Dwell(settings["dwell_steps"], settings["dwell_stride"])
+        return Futures(chunk=settings["chunk"], window=dwell.window(settings["horizon"]))
 
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
         """Chooses actions [N, A] in (-1, 1) for N observations."""

@@ -139,7 +139,7 @@ class CRL(TrainableAgent):
     @staticmethod
     def needs_futures(settings: Mapping[str, Any]) -> Futures | None:
         """Returns what batches must say of how trajectories go on, with these settings."""
-        falls, chunk = settings.get("survival", "none") != "none", settings.get("chunk", 1)
+        falls, chunk = settings["survival"] != "none", settings["chunk"]
         return Futures(falls=falls, chunk=chunk) if falls or chunk > 1 else None
 
     def _add_state_critic(self, inputs: AgentInputs, embedding_dim: int, lr: float) -> None:

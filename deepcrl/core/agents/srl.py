@@ -22,8 +22,6 @@ from deepcrl.core.components import AGENTS
 from deepcrl.core.modules import frozen
 from deepcrl.core.types import Batch, FutureBatch, Futures, Observation
 
-HORIZON, DWELL_STEPS, DWELL_STRIDE = 1000, 1, 1
-
 
 @AGENTS.register("srl")
 class SRL(TrainableAgent):
@@ -43,11 +41,11 @@ class SRL(TrainableAgent):
         self,
         inputs: AgentInputs,
         *,
-        horizon: int = HORIZON,
+        horizon: int = 1000,
         num_bins: int = 1000,
         radius: float = 0.0,
-        dwell_steps: int = DWELL_STEPS,
-        dwell_stride: int = DWELL_STRIDE,
+        dwell_steps: int = 1,
+        dwell_stride: int = 1,
         censor: str = "horizon",
         future_share: float = 0.85,
         current_share: float = 0.05,
@@ -109,8 +107,8 @@ class SRL(TrainableAgent):
     @staticmethod
     def needs_futures(settings: Mapping[str, Any]) -> Futures:
         """Returns the window that labels are read from, with these settings."""
-        dwell = Dwell(settings.get("dwell_steps", DWELL_STEPS), settings.get("dwell_stride", DWELL_STRIDE))
-        return Futures(window=dwell.window(settings.get("horizon", HORIZON)))
+        dwell = Dwell(settings["dwell_steps"], settings["dwell_stride"])
+        return Futures(window=dwell.window(settings["horizon"]))
 
     def _add_critic(self, inputs: AgentInputs, embedding_dim: int, basis_rank: int, lr: float) -> None:
         spec = inputs.spec

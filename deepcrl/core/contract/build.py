@@ -98,7 +98,7 @@ def needs_futures(registry: Registry, agents: Sequence[Mapping[str, Any]]) -> Fu
     needs = []
     for cfg in agents:
         static = getattr(registry[cfg["name"]], "needs_futures", None)
-        answer = static(cfg) if static else None
+        answer = static(registry.settings(cfg)) if static else None
         if not isinstance(answer, Futures | None):
             where = origin(registry, cfg["name"])
             raise ContractError(f"{where}: needs_futures returns {returns.named(answer)}, not a Futures or None")

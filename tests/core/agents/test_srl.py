@@ -118,8 +118,9 @@ def test_the_radius_is_the_tasks_unless_another_is_set() -> None:
 
 
 def test_the_window_is_what_labels_are_read_from() -> None:
-    assert SRL.needs_futures({}) == Futures(window=1000)
-    assert SRL.needs_futures({"horizon": 6, "dwell_steps": 3, "dwell_stride": 2}) == Futures(window=10)
+    defaults = AGENTS.defaults("srl")
+    assert SRL.needs_futures(defaults) == Futures(window=1000)
+    assert SRL.needs_futures(defaults | {"horizon": 6, "dwell_steps": 3, "dwell_stride": 2}) == Futures(window=10)
     ours, batch = [make_agent(dwell_steps=3, dwell_stride=2) for _ in range(2)], make_walks(window=14)
     short = replace(batch, achieved_ahead=batch.achieved_ahead[:, :10])
     a, b = (agent.update(seen) for agent, seen in zip(ours, (batch, short), strict=True))

@@ -78,20 +78,27 @@ def test_an_agents_class_says_what_it_stores() -> None:
 
 
 def test_what_batches_must_hold_is_the_most_that_any_agent_needs() -> None:
-    class Chunked(Agent):
+    answers: Any = [None, Futures(chunk=3), Futures(falls=True, window=7), True]
+
+    class Asking:
+        def __init__(self, inputs: Any, *, answer: int = 0) -> None: ...
+
         @staticmethod
-        def needs_futures(settings):
-            return settings["needs"]
+        def needs_futures(settings: dict[str, Any]) -> Any:
+            return answers[settings["answer"]]
 
-    registry = registered("agent", Chunked)
+    registry = registered("agent", Asking)
 
-    def needs(*answers):
-        return needs_futures(registry, [{"name": "mine", "needs": answer} for answer in answers])
+    def needs(*numbers: int) -> Futures | None:
+        return needs_futures(registry, [{"name": "mine", "answer": number} for number in numbers])
 
-    assert needs(None, None) is None
-    assert needs(Futures(chunk=3), None, Futures(falls=True, window=7)) == Futures(falls=True, chunk=3, window=7)
+    assert needs(0, 0) is None
+    assert needs(1, 0, 2) == Futures(falls=True, chunk=3, window=7)
+    assert needs_futures(registry, [{"name": "mine"}]) is None
     with pytest.raises(ContractError, match="needs_futures returns the bool True, not a Futures or None"):
-        needs(True)
+        needs(3)
+    with pytest.raises(ValueError, match="agent.chunk='two' is no int"):
+        needs_futures(AGENTS, [{"name": "crl", "chunk": "two"}])
     assert needs_futures(AGENTS, [AGENTS.defaults("sac"), AGENTS.defaults("crl")]) is None
     safe = AGENTS.defaults("crl") | {"survival": "log_z"}
     assert needs_futures(AGENTS, [AGENTS.defaults("sac"), safe]) == Futures(falls=True)
