@@ -17,18 +17,7 @@ WITH_PROGRAMS = ("deepcrl", "tests", "benchmarks", "docs/generate", "examples")
 BELOW_TRAIN = ("deepcrl.core", "deepcrl.kernels", "deepcrl.envs", "deepcrl.nets")
 BASE = tuple(
     f"deepcrl.core.{name}"
-    for name in (
-        "checks",
-        "components",
-        "draws",
-        "files",
-        "modules",
-        "registry",
-        "seeding",
-        "settings",
-        "states",
-        "types",
-    )
+    for name in ("checks", "components", "files", "modules", "registry", "seeding", "settings", "states", "types")
 )
 # Room, or module with a narrower rule -> what of ours it may import. The longest prefix counts.
 ALLOWED: dict[str, tuple[str, ...]] = {

@@ -60,6 +60,12 @@ def share(name: str, value: float) -> None:
         raise ValueError(f"{name} is a share between 0 and 1, got {shown(value)}")
 
 
+def discount_factor(name: str, value: float) -> None:
+    """Raises ValueError unless `value` is greater than 0 and less than 1 (NaN is not)."""
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must lie between 0 and 1, both excluded, got {shown(value)}")
+
+
 def multiple(name: str, value: int, of: int, what: str) -> None:
     """Raises ValueError, with the nearest good values, for one that is no positive multiple of `of`, called `what`."""
     if value <= 0 or value % of:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,8 @@ class StopAtCheck(Interrupt):
         return self._left <= 0
 
 
-# The first evaluation, its last step, an unroll, an evaluation after gradient steps; 33 checks or so are 20 env steps
-@pytest.mark.parametrize("number", [2, 20, 23, 26, 69, 71, 80, 301])
-def test_an_evaluation_or_an_unroll_cut_short_is_repeated_or_goes_on(tiny, same, number: int) -> None:
-    config = tiny(**SAMPLED)
-    straight = straight_run(config)
+def assert_goes_on(config: Any, number: int, straight: Snapshots, same: Callable[[Any, Any], None]) -> None:
+    """A run that stops at its `number`-th look whether to is resumed, and leaves what `straight` has left."""
     run, memory = build_run(config), Snapshots()
     fit(run, memory, StopAtCheck(number))
     again = build_run(config)
@@ -131,6 +129,14 @@ def test_an_evaluation_or_an_unroll_cut_short_is_repeated_or_goes_on(tiny, same,
     fit(again, memory, Interrupt())
     same(memory.rows, straight.rows)
     same(load(memory.states[400, 64]), load(straight.states[400, 64]))
+
+
+# The first evaluation, its last step, an unroll, an evaluation after gradient steps; 33 checks or so are 20 env steps
+@pytest.mark.parametrize("number", [2, 20, 23, 26, 69, 71, 80, 301])
+def test_an_evaluation_or_an_unroll_cut_short_is_repeated_or_goes_on(tiny, same, number: int) -> None:
+    config = tiny(**SAMPLED)
+    straight = straight_run(config)
+    assert_goes_on(config, number, straight, same)
 
 
 def test_when_it_is_saved_changes_nothing(tiny, same, monkeypatch: pytest.MonkeyPatch) -> None:

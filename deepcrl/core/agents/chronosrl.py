@@ -10,28 +10,25 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from deepcrl.core.agents.action_chunks import Chunks
-from deepcrl.core.agents.common.action_choice import as_rows
-from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
-from deepcrl.core.agents.common.base import TrainableAgent
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature, with_random_goals
+from deepcrl.core.agents.common.acting.action_choice import as_rows
+from deepcrl.core.agents.common.acting.action_chunks import Chunks
 from deepcrl.core.agents.common.inputs import AgentInputs
+from deepcrl.core.agents.hitting.agent import HittingAgent
 from deepcrl.core.agents.hitting.bins import TimeBins, bin_edges
 from deepcrl.core.agents.hitting.hazard import hazard_nll, hazard_value, value_weights
-from deepcrl.core.agents.hitting.labels import CENSORS, Dwell, GoalDraws, hitting_labels
+from deepcrl.core.agents.hitting.labels import Dwell, GoalDraws, HittingLabels
 from deepcrl.core.agents.hitting.networks import HazardHead
 from deepcrl.core.agents.hitting.occupancy import occupancy_labels, occupancy_weights
-from deepcrl.core.agents.hitting.settings import checked_discount, checked_dwell, checked_radius
 from deepcrl.core.agents.hitting.time_distance import separation_loss, time_loss
-from deepcrl.core.checks import at_least, one_of, share
+from deepcrl.core.checks import at_least, discount_factor
 from deepcrl.core.components import AGENTS
 from deepcrl.core.energies import Norm
 from deepcrl.core.modules import frozen
-from deepcrl.core.types import Batch, FutureBatch, Futures, Observation
+from deepcrl.core.types import FutureBatch, Futures, Observation
 
 
 @AGENTS.register("chronosrl")
-class ChronoSRL(TrainableAgent):
+class ChronoSRL(HittingAgent):
     """Survival RL (`srl`) on embeddings whose distance |phi(s, a) - psi(g)| is -log(discount) x the steps from s to g.
 
     Goals that are not reached are kept a horizon away. From both embeddings a head gives the hazards of the first step
@@ -43,8 +40,6 @@ class ChronoSRL(TrainableAgent):
     networks only. Actions come in chunks (`action_chunks`). One update steps the critic, then the actor with the new
     critic, then the temperature; the agent draws the goals itself, as `srl` does.
     """
-
-    unused_groups = ("energy", "loss", "relabel")
 
     def __init__(
         self,
@@ -86,29 +81,50 @@ class ChronoSRL(TrainableAgent):
         those of the steps near the goal, which grow geometrically, and without `occupancy_value` beta is 0. `chunk` and
         `chunk_ends` are as in `crl`, the rest as in `srl`. Raises ValueError for a value out of range.
         """
-        super().__init__(inputs)
-        spec = inputs.spec
-        self._chunks, action_dim = Chunks(chunk, chunk_ends), chunk * spec.action_dim
-        self._bins = TimeBins(bin_edges(horizon, num_bins), inputs.device)
-        self._occupancy_bins = TimeBins(bin_edges(horizon, occupancy_bins, "occupancy_bins"), inputs.device)
-        one_of("agent.censor", censor, CENSORS)
-        self._horizon, self._censor, self._radius = horizon, censor, checked_radius(radius, spec, "chronosrl")
-        self._dwell = checked_dwell(dwell_steps, dwell_stride, horizon)
-        self._draw_goals = GoalDraws(
-            future=future_share, current=current_share, random=random_share, discount=goal_discount, dwell=self._dwell
+        bins, dwell = TimeBins(bin_edges(horizon, num_bins), inputs.device), Dwell(dwell_steps, dwell_stride)
+        super().__init__(
+            inputs,
+            horizon=horizon,
+            radius=radius,
+            dwell=dwell,
+            censor=censor,
+            draw_goals=GoalDraws(
+                future=future_share, current=current_share, random=random_share, discount=goal_discount, dwell=dwell
+            ),
+            random_goals=random_goals,
         )
-        self.add_generator("goals")
-        share("agent.random_goals", random_goals)
-        self._random_goals = random_goals
-        checked_discount("agent.discount", discount)
+        self._chunks = Chunks(chunk, chunk_ends)
+        self._occupancy_bins = TimeBins(bin_edges(horizon, occupancy_bins, "occupancy_bins"), inputs.device)
+        discount_factor("agent.discount", discount)
         coefs = {"time": time_coef, "separation": separation_coef, "occupancy": occupancy_coef}
         for name, coef in coefs.items():
             at_least(f"agent.{name}_coef", coef, 0)
         self._coefs, self._per_step = coefs, -math.log(discount)
-        self._weights = value_weights(self._bins, discount, tail=False)
+        self._bins, self._weights = bins, value_weights(bins, discount, tail=False)
         self._occupancy_weights = occupancy_weights(self._occupancy_bins, discount)
         self._occupancy_value = occupancy_value
         self.fall_share = self.add_scalar("fall_share", 0.0)
+        self._add_critic(inputs, embedding_dim, basis_rank, critic_lr)
+        self._add_actor(
+            inputs,
+            chunk=chunk,
+            lr=actor_lr,
+            temperature_lr=temperature_lr,
+            target_entropy_per_action=target_entropy_per_action,
+            entropy_bonus=entropy_bonus,
+            exploration=exploration,
+            evaluation=evaluation,
+            num_candidates=num_candidates,
+        )
+
+    @staticmethod
+    def needs_futures(settings: Mapping[str, Any]) -> Futures:
+        """Returns the window that labels are read from, and the chunk, with these settings."""
+        dwell = Dwell(settings["dwell_steps"], settings["dwell_stride"])
+        return Futures(chunk=settings["chunk"], window=dwell.window(settings["horizon"]))
+
+    def _add_critic(self, inputs: AgentInputs, embedding_dim: int, basis_rank: int, lr: float) -> None:
+        spec = inputs.spec
         self._head = HazardHead(
             self,
             inputs,
@@ -117,33 +133,12 @@ class ChronoSRL(TrainableAgent):
             num_bins=self._bins.num,
             num_extra=self._occupancy_bins.num,
         )
+        sa_dim = spec.state_dim + self._chunks.length * spec.action_dim
+        self._phi = self.add_network("sa_encoder", inputs.sa_encoder, sa_dim, embedding_dim)
         goal_dim = self._dwell.steps * spec.goal_dim
-        self._phi = self.add_network("sa_encoder", inputs.sa_encoder, spec.state_dim + action_dim, embedding_dim)
         self._psi = self.add_network("goal_encoder", inputs.goal_encoder, goal_dim, embedding_dim)
         self._critic = [self._phi, self._psi, *self._head.modules()]
-        self.add_optimizer("critic", [p for module in self._critic for p in module.parameters()], critic_lr)
-        self._actor = GaussianActor(
-            self,
-            inputs,
-            lr=actor_lr,
-            exploration=exploration,
-            evaluation=evaluation,
-            value=self.value,
-            num_candidates=num_candidates,
-            chunk=chunk,
-        )
-        self._temperature = Temperature(self, lr=temperature_lr, target_entropy=target_entropy_per_action * action_dim)
-        self._entropy_bonus = entropy_bonus
-
-    @staticmethod
-    def needs_futures(settings: Mapping[str, Any]) -> Futures:
-        """Returns the window that labels are read from, and the chunk, with these settings."""
-        dwell = Dwell(settings["dwell_steps"], settings["dwell_stride"])
-        return Futures(chunk=settings["chunk"], window=dwell.window(settings["horizon"]))
-
-    def act(self, observation: Observation, *, explore: bool) -> Tensor:
-        """Chooses actions [N, A] in (-1, 1) for N observations."""
-        return self._actor.act(observation, explore=explore)
+        self.add_optimizer("critic", [p for module in self._critic for p in module.parameters()], lr)
 
     def value(self, observation: Observation, action: Tensor) -> Tensor:
         """Returns Q [..., N] of actions [..., N, A] or chunks [..., N, H A]; gradients reach the inputs only."""
@@ -163,30 +158,17 @@ class ChronoSRL(TrainableAgent):
         """Returns psi [N, D] of goals [N, G], to stay there."""
         return self._embed_goal(goal[:, None].expand(-1, self._dwell.steps, -1))
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Takes one gradient step of the critic, the actor and the temperature; returns 0-dim metrics."""
-        assert isinstance(batch, FutureBatch)
-        goal = self._draw_goals(batch, self._horizon, self.generators["goals"])
-        valid = self._valid(batch)
-        if self._occupancy_value:
-            falls = batch.fell & (batch.steps_left < self._horizon) & valid
-            self.fall_share.data.copy_(falls.sum() / valid.sum().clamp_min(1))
-        loss, info = self._critic_loss(batch, goal, valid)
-        gradient_norm = self.step("critic", loss)
-        metrics = {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **info}
-        metrics["actor/fall_share"] = self.fall_share.detach().clone()
-        return metrics | self._update_actor(batch, with_random_goals(goal[:, 0], self._random_goals))
-
     def _valid(self, batch: FutureBatch) -> Tensor:
         """Returns which rows [B] have whole chunks, or all of them where that is not asked for."""
         weight = self._chunks.row_weight(batch)
         return torch.ones_like(batch.fell) if weight is None else weight > 0
 
-    def _critic_loss(self, batch: FutureBatch, goal: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Returns the sum of the four losses, and metrics."""
-        labels = hitting_labels(
-            batch, goal, radius=self._radius, horizon=self._horizon, dwell=self._dwell, censor=self._censor
-        )
+    def _critic_loss(self, batch: FutureBatch, goal: Tensor, labels: HittingLabels) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the sum of the four losses, and metrics; notes the share of the batch that falls."""
+        valid = self._valid(batch)
+        if self._occupancy_value:
+            falls = batch.fell & (batch.steps_left < self._horizon) & valid
+            self.fall_share.data.copy_(falls.sum() / valid.sum().clamp_min(1))
         sa, g = self.encode(self._phi, batch.state, self._chunks.of(batch)), self._embed_goal(goal)
         logit0, logits, occupancy = self._head(sa, g)
         distances = -Norm().pairwise(sa, g)
@@ -205,24 +187,9 @@ class ChronoSRL(TrainableAgent):
         hazard = (hazard_nll(logit0, logits, labels, self._bins) * known).sum() / known.sum().clamp_min(1)
         total = hazard + sum(self._coefs[name] * loss for name, loss in losses.items())
         info = {f"critic/{name}_loss": loss.detach() for name, loss in losses.items()}
-        return total, {"critic/hazard_loss": hazard.detach(), **info, "critic/hit": labels.hit.float().mean()}
-
-    def _update_actor(self, batch: Batch, goal: Tensor) -> dict[str, Tensor]:
-        """Takes a step of the actor and of the temperature, for goals [B, G]."""
-        policy = self._actor.policy(batch.state, goal)
-        action, log_prob = self._actor.rsample(policy)
-        value = self.value(Observation(batch.state, goal), action)
-        entropy_coef = self._temperature.alpha if self._entropy_bonus else 0.0
-        loss, info = actor_loss_max_entropy(policy, value, log_prob, entropy_coef=entropy_coef, value_name="value")
-        return self._actor.step(loss, info) | self._temperature.update(log_prob)
+        info |= {"critic/hazard_loss": hazard.detach(), "critic/hit": labels.hit.float().mean()}
+        return total, info | {"actor/fall_share": self.fall_share.detach().clone()}
 
     def _embed_goal(self, goal: Tensor) -> Tensor:
         """Returns embeddings [B, D] of goals [B, m, G]."""
         return self.encode(self._psi, goal.flatten(1))
-
-    def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | self._actor.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self._actor.load_state_dict(state)

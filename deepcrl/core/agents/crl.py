@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.action_chunks import Chunks
-from deepcrl.core.agents.common.action_choice import as_rows
+from deepcrl.core.agents.common.acting.action_choice import as_rows
+from deepcrl.core.agents.common.acting.action_chunks import Chunks
+from deepcrl.core.agents.common.acting.gaussian_actor import GaussianActor, Temperature, with_random_goals
 from deepcrl.core.agents.common.actor_losses import (
     ACTOR_OBJECTIVES,
     actor_loss_awr,
@@ -19,7 +20,6 @@ from deepcrl.core.agents.common.actor_losses import (
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.contrastive_loss import contrastive_loss
 from deepcrl.core.agents.common.embedding_critic import EmbeddingCritic, add_critics, mean, smallest
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature, with_random_goals
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.common.two_threads import TwoThreads
 from deepcrl.core.agents.safe_crl import Survival

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from deepcrl.core.agents.common.acting.gaussian_actor import GaussianActor
 from deepcrl.core.agents.common.base import TrainableAgent
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Batch, Observation

@@ -7,10 +7,10 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
-from deepcrl.core.agents.common.action_choice import as_rows
+from deepcrl.core.agents.common.acting.action_choice import as_rows
+from deepcrl.core.agents.common.acting.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.common.base import TrainableAgent
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.checks import above, at_least
 from deepcrl.core.components import AGENTS

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.common.action_choice import as_rows
+from deepcrl.core.agents.common.acting.action_choice import as_rows
+from deepcrl.core.agents.common.acting.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.common.base import TrainableAgent
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.common.twin_q import TwinQ
 from deepcrl.core.checks import share

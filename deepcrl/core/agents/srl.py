@@ -7,24 +7,21 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from deepcrl.core.agents.common.action_choice import as_rows
-from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
-from deepcrl.core.agents.common.base import TrainableAgent
-from deepcrl.core.agents.common.gaussian_actor import GaussianActor, Temperature, with_random_goals
+from deepcrl.core.agents.common.acting.action_choice import as_rows
 from deepcrl.core.agents.common.inputs import AgentInputs
+from deepcrl.core.agents.hitting.agent import HittingAgent
 from deepcrl.core.agents.hitting.bins import TimeBins, bin_edges
 from deepcrl.core.agents.hitting.hazard import hazard_nll, hazard_value, value_weights
-from deepcrl.core.agents.hitting.labels import CENSORS, Dwell, GoalDraws, HittingLabels, hitting_labels
+from deepcrl.core.agents.hitting.labels import Dwell, GoalDraws, HittingLabels
 from deepcrl.core.agents.hitting.networks import HazardHead
-from deepcrl.core.agents.hitting.settings import checked_discount, checked_dwell, checked_radius
-from deepcrl.core.checks import one_of, share
+from deepcrl.core.checks import discount_factor
 from deepcrl.core.components import AGENTS
 from deepcrl.core.modules import frozen
-from deepcrl.core.types import Batch, FutureBatch, Futures, Observation
+from deepcrl.core.types import FutureBatch, Futures, Observation
 
 
 @AGENTS.register("srl")
-class SRL(TrainableAgent):
+class SRL(HittingAgent):
     """The critic gives the distribution of the first step T at which the goal is reached, as hazards of time bins.
 
     It is fitted by maximum likelihood to when goals were reached in hindsight (`hitting.labels`): no bootstrapping, no
@@ -34,8 +31,6 @@ class SRL(TrainableAgent):
     the actor with the new critic, then the temperature, all on one batch; the agent draws the goals itself, of windows
     of its batches, so that neither the buffer's relabelling nor an energy or a loss has an effect.
     """
-
-    unused_groups = ("energy", "loss", "relabel")
 
     def __init__(
         self,
@@ -75,34 +70,32 @@ class SRL(TrainableAgent):
         functions. Of the actor's batch the share `random_goals` takes those of other rows, as in `crl`; the
         rest is as there too. Raises ValueError for a value out of range.
         """
-        super().__init__(inputs)
-        spec = inputs.spec
-        bins = TimeBins(bin_edges(horizon, num_bins), inputs.device)
-        self._bins, self._horizon, self._censor = bins, horizon, censor
-        one_of("agent.censor", censor, CENSORS)
-        self._radius = checked_radius(radius, spec, "srl")
-        self._dwell = checked_dwell(dwell_steps, dwell_stride, horizon)
-        self._draw_goals = GoalDraws(
-            future=future_share, current=current_share, random=random_share, discount=goal_discount, dwell=self._dwell
-        )
-        self.add_generator("goals")
-        share("agent.random_goals", random_goals)
-        self._random_goals = random_goals
-        checked_discount("agent.discount", discount)
-        self._weights = value_weights(bins, discount, tail=tail)
-        self._add_critic(inputs, embedding_dim, basis_rank, critic_lr)
-        self._actor = GaussianActor(
-            self,
+        bins, dwell = TimeBins(bin_edges(horizon, num_bins), inputs.device), Dwell(dwell_steps, dwell_stride)
+        super().__init__(
             inputs,
+            horizon=horizon,
+            radius=radius,
+            dwell=dwell,
+            censor=censor,
+            draw_goals=GoalDraws(
+                future=future_share, current=current_share, random=random_share, discount=goal_discount, dwell=dwell
+            ),
+            random_goals=random_goals,
+        )
+        discount_factor("agent.discount", discount)
+        self._bins, self._weights = bins, value_weights(bins, discount, tail=tail)
+        self._add_critic(inputs, embedding_dim, basis_rank, critic_lr)
+        self._add_actor(
+            inputs,
+            chunk=1,
             lr=actor_lr,
+            temperature_lr=temperature_lr,
+            target_entropy_per_action=target_entropy_per_action,
+            entropy_bonus=entropy_bonus,
             exploration=exploration,
             evaluation=evaluation,
-            value=self.value,
             num_candidates=num_candidates,
         )
-        target_entropy = target_entropy_per_action * spec.action_dim
-        self._temperature = Temperature(self, lr=temperature_lr, target_entropy=target_entropy)
-        self._entropy_bonus = entropy_bonus
 
     @staticmethod
     def needs_futures(settings: Mapping[str, Any]) -> Futures:
@@ -126,10 +119,6 @@ class SRL(TrainableAgent):
         self._critic = [self._phi, self._psi, self._sa_norm, self._goal_norm, *self._head.modules()]
         self.add_optimizer("critic", [p for module in self._critic for p in module.parameters()], lr)
 
-    def act(self, observation: Observation, *, explore: bool) -> Tensor:
-        """Chooses actions [N, A] in (-1, 1) for N observations."""
-        return self._actor.act(observation, explore=explore)
-
     def value(self, observation: Observation, action: Tensor) -> Tensor:
         """Returns values [..., N] of actions [..., N, A] for staying at the goals; gradients reach the inputs only."""
         state, action_rows, _ = as_rows(observation, action)
@@ -138,19 +127,7 @@ class SRL(TrainableAgent):
             g = g.expand(*action.shape[:-1], -1).reshape(len(state), -1)
             return hazard_value(*self._hazards(state, action_rows, g), self._weights).view(action.shape[:-1])
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Takes one gradient step of the critic, the actor and the temperature; returns 0-dim metrics."""
-        assert isinstance(batch, FutureBatch)
-        goal = self._draw_goals(batch, self._horizon, self.generators["goals"])
-        labels = hitting_labels(
-            batch, goal, radius=self._radius, horizon=self._horizon, dwell=self._dwell, censor=self._censor
-        )
-        loss, info = self._critic_loss(batch, goal, labels)
-        gradient_norm = self.step("critic", loss)
-        metrics = {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **info}
-        return metrics | self._update_actor(batch, with_random_goals(goal[:, 0], self._random_goals))
-
-    def _critic_loss(self, batch: Batch, goal: Tensor, labels: HittingLabels) -> tuple[Tensor, dict[str, Tensor]]:
+    def _critic_loss(self, batch: FutureBatch, goal: Tensor, labels: HittingLabels) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the mean of minus the log likelihood over the rows whose label says something, and metrics."""
         logit0, logits = self._hazards(batch.state, batch.action, self._embed_goal(goal))
         nll = hazard_nll(logit0, logits, labels, self._bins)
@@ -159,15 +136,6 @@ class SRL(TrainableAgent):
             "critic/hit": labels.hit.float().mean(),
             "critic/hit_at_once": logit0.detach().sigmoid().mean(),
         }
-
-    def _update_actor(self, batch: Batch, goal: Tensor) -> dict[str, Tensor]:
-        """Takes a step of the actor and of the temperature, for goals [B, G]."""
-        policy = self._actor.policy(batch.state, goal)
-        action, log_prob = self._actor.rsample(policy)
-        value = self.value(Observation(batch.state, goal), action)
-        entropy_coef = self._temperature.alpha if self._entropy_bonus else 0.0
-        loss, info = actor_loss_max_entropy(policy, value, log_prob, entropy_coef=entropy_coef, value_name="value")
-        return self._actor.step(loss, info) | self._temperature.update(log_prob)
 
     def _embed_goal(self, goal: Tensor) -> Tensor:
         """Returns embeddings [B, D] of goals [B, m, G]."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.common.action_choice import as_rows
+from deepcrl.core.agents.common.acting.action_choice import as_rows
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.common.twin_q import TwinQ

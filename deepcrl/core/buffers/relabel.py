@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from deepcrl.core.checks import discount_factor
 from deepcrl.core.components import RELABELS
 from deepcrl.core.seeding import truncated_geometric, uniform_like
 
@@ -73,8 +74,7 @@ class NextK:
 
 
 def _log(discount: float) -> float:
-    if not 0 < discount < 1:
-        raise ValueError(f"relabel.discount must lie between 0 and 1, both excluded, got {discount}")
+    discount_factor("relabel.discount", discount)
     return math.log(discount)
 
 

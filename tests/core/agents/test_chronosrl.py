@@ -13,11 +13,8 @@ from deepcrl.core.agents.chronosrl import ChronoSRL
 from deepcrl.core.agents.hitting.hazard import hazard_value
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import FutureBatch, Futures, Observation
-from deepcrl.train.build import build_run
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import fit
 from tests.core.agents.pieces import make_batch, make_inputs
-from tests.train.test_resume import Snapshots, StopAtCheck, load, trained
+from tests.train.test_resume import assert_goes_on, trained
 
 HORIZON = 20
 
@@ -136,14 +133,7 @@ SETTINGS = {"horizon": 20, "embedding_dim": 8, "evaluation": "sample", "dwell_st
 @pytest.mark.parametrize("number", [26, 80])
 def test_a_run_stopped_anywhere_goes_on(tiny, same, number: int) -> None:
     config = tiny(agent=AGENTS.defaults("chronosrl") | SETTINGS)
-    straight = trained(config)
-    run, memory = build_run(config), Snapshots()
-    fit(run, memory, StopAtCheck(number))
-    again = build_run(config)
-    again.load_state_dict(load(list(memory.states.values())[-1]))
-    fit(again, memory, Interrupt())
-    same(memory.rows, straight.rows)
-    same(load(memory.states[400, 64]), load(straight.states[400, 64]))
+    assert_goes_on(config, number, trained(config), same)
 
 
 @pytest.mark.parametrize(

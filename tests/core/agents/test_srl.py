@@ -150,7 +150,7 @@ def test_steps_in_the_order_critic_actor_temperature(monkeypatch: pytest.MonkeyP
 def test_the_actors_step_leaves_the_critic_untouched() -> None:
     agent, batch = make_agent(), make_walks()
     before = copy.deepcopy(agent.networks)
-    agent._update_actor(batch, batch.goal)
+    agent._update_actor(batch.state, batch.goal)
     for name, net in agent.networks.items():
         moved = [not torch.equal(p, q) for p, q in zip(net.parameters(), before[name].parameters(), strict=True)]
         assert all(moved) if name == "actor" else not any(moved)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
+from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
 
 ACTOR_OBJECTIVES = ("max_entropy", "ddpg_bc", "awr")
 """What `agent.actor_objective` of `crl` may be."""

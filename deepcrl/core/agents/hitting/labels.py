@@ -13,7 +13,7 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from deepcrl.core.checks import at_least, one_of
+from deepcrl.core.checks import at_least, discount_factor, one_of
 from deepcrl.core.seeding import truncated_geometric, uniform_like
 from deepcrl.core.types import FutureBatch
 
@@ -69,8 +69,7 @@ class GoalDraws:
                 "agent.future_share, current_share and random_share are shares of a whole, such as 0.85, 0.05 and 0.1, "
                 f"got {future}, {current} and {random}"
             )
-        if not 0 < discount < 1:
-            raise ValueError(f"agent.goal_discount must lie between 0 and 1, both excluded, got {discount}")
+        discount_factor("agent.goal_discount", discount)
         self._future_up_to, self._random_from = future / total, 1 - random / total
         self._log_discount, self._dwell = math.log(discount), dwell
 

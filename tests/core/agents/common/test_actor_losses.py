@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
 from deepcrl.core.agents.common.actor_losses import (
     ACTOR_OBJECTIVES,
     actor_loss_awr,
     actor_loss_ddpg_bc,
     actor_loss_max_entropy,
 )
-from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Batch

@@ -9,17 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.action_chunks import Chunks, Plan
+from deepcrl.core.agents.common.acting.action_chunks import Chunks, Plan
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import FutureBatch, Futures, Observation
 from deepcrl.train.build import build_run
-from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.loop import fit
 from tests.conftest import assert_same
 from tests.core.agents.common.test_cuda_graph import Tape
 from tests.core.agents.pieces import SPEC, make_batch, make_crl
-from tests.train.test_resume import Snapshots, StopAtCheck, load, trained
+from tests.train.test_resume import Snapshots, StopAtCheck, assert_goes_on, trained
 
 
 def make_chunks(size: int = 32, length: int = 3, seed: int = 1) -> FutureBatch:
@@ -203,14 +202,7 @@ CHUNKED: dict[str, Any] = {
 @pytest.mark.parametrize("number", [26, 69, 71, 80])
 def test_a_run_stopped_anywhere_goes_on_with_its_plans(tiny, same, number: int) -> None:
     config = tiny(**CHUNKED)
-    straight = trained(config)
-    run, memory = build_run(config), Snapshots()
-    fit(run, memory, StopAtCheck(number))
-    again = build_run(config)
-    again.load_state_dict(load(list(memory.states.values())[-1]))
-    fit(again, memory, Interrupt())
-    same(memory.rows, straight.rows)
-    same(load(memory.states[400, 64]), load(straight.states[400, 64]))
+    assert_goes_on(config, number, trained(config), same)
 
 
 def test_each_unroll_begins_with_new_plans(tiny) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch.distributions import Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
+from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
 
 
 def make(rows=6, dim=3, dtype=torch.float64):

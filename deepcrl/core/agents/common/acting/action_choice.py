@@ -9,7 +9,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
+from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
 from deepcrl.core.checks import suggest
 from deepcrl.core.types import Observation
 

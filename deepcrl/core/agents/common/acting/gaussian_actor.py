@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcrl.core.agents.action_chunks import Plan
-from deepcrl.core.agents.common.action_choice import Value, action_choice
+from deepcrl.core.agents.common.acting.action_choice import Value, action_choice
+from deepcrl.core.agents.common.acting.action_chunks import Plan
+from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
-from deepcrl.core.agents.common.tanh_gaussian import TanhGaussian
 from deepcrl.core.checks import above
 from deepcrl.core.types import Observation
 
