@@ -52,6 +52,9 @@ def validate(config: RunConfig) -> None:
     at_least("seed", config.seed, 0)
     if config.batch_size < 2:
         raise ValueError(f"batch_size must be at least 2, got {config.batch_size}: one pair has no negatives")
+    repeat = config.buffer.get("repeat", 1)
+    if isinstance(repeat, int) and repeat > config.batch_size:
+        raise ValueError(f"buffer.repeat={repeat} steps of a trajectory do not fit into batch_size={config.batch_size}")
     if config.precision not in PRECISIONS:
         raise ValueError(suggest("precision", config.precision, PRECISIONS))
     if config.reset not in RESET_POLICIES:

@@ -18,6 +18,10 @@ from deepcrl.train.validate import select_device
     [
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"batch_size": 1}, "batch_size must be at least 2, got 1: one pair has no negatives"),
+        (
+            {"buffer": {"name": "ring", "repeat": 17}, "batch_size": 16},
+            "buffer.repeat=17 steps of a trajectory do not fit into batch_size=16",
+        ),
         ({"num_envs": 0}, "num_envs must be at least 1, got 0"),
         ({"num_envs": -3}, "num_envs must be at least 1, got -3"),
         ({"num_eval_envs": 0}, "num_eval_envs must be at least 1"),

@@ -94,6 +94,7 @@ def _discount(mode: str, discount: float, of_the_relabelling: float | None) -> f
         raise ValueError(f"agent.survival_discount must be between 0 and 1, 1 excluded, got {discount}")
     if not discount and of_the_relabelling is None:
         raise ValueError(
-            f"agent.survival={mode} needs a discount, which relabel= has not; set agent.survival_discount, such as 0.99"
+            f"agent.survival={mode} needs a discount, which this relabelling has not; "
+            "set agent.survival_discount, such as 0.99"
         )
     return discount or of_the_relabelling or 0.0

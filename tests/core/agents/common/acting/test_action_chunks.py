@@ -96,17 +96,14 @@ def test_a_plan_goes_on_from_its_state() -> None:
 
 
 def test_exploring_and_evaluating_have_plans_of_their_own() -> None:
-    agent, seen = make_crl(chunk=3, evaluation="sample"), observations(4)
-    no = torch.zeros(4, dtype=torch.bool)
-    seen = dataclasses.replace(seen, first=no)
-    alone = [make_crl(chunk=3, evaluation="sample").act(seen, explore=True) for _ in range(1)]
-    mixed = []
+    alone, mixed = (make_crl(chunk=3, evaluation="sample") for _ in range(2))
+    seen = dataclasses.replace(observations(4), first=torch.zeros(4, dtype=torch.bool))
     for _ in range(4):
-        mixed.append(agent.act(seen, explore=True))
-        agent.act(observations(7), explore=False)
-    assert torch.equal(mixed[0], alone[0])
-    assert agent.state_dict()["plan"]["taken"].tolist() == [1] * 4
-    assert agent.state_dict()["plan"]["chunks"].shape == (4, 3, 3)
+        expected = alone.act(seen, explore=True)
+        assert torch.equal(mixed.act(seen, explore=True), expected)
+        mixed.act(observations(7), explore=False)
+    assert mixed.state_dict()["plan"]["taken"].tolist() == [1] * 4
+    assert mixed.state_dict()["plan"]["chunks"].shape == (4, 3, 3)
 
 
 def test_the_entropy_aims_at_all_actions() -> None:
