@@ -10,7 +10,7 @@ from deepcrl.run.checkpoint import find
 from deepcrl.run.directory import RunDir
 from deepcrl.run.policy import trained_agent
 from deepcrl.train.build import build_envs
-from deepcrl.train.evaluate import evaluate
+from deepcrl.train.evaluate import evaluate_both
 
 
 def main(arguments: list[str]) -> None:
@@ -30,13 +30,13 @@ def main(arguments: list[str]) -> None:
         agent = trained_agent(checkpoint, config, options.learner)
         unstable_dir = RunDir(checkpoint.run_dir).unstable_dir
         envs = build_envs(config, config.evaluation_env, config.num_eval_envs, "eval", unstable_dir)
-    scores = evaluate(agent, envs)
+    scores = evaluate_both(agent, envs)
     unit = {"env_steps": "env steps", "grad_steps": "gradient steps"}[checkpoint.counter]
     episodes = f"{envs.num_envs} episodes of {envs.episode_length} steps"
     print(f"{checkpoint.run_dir} after {checkpoint.steps:,} {unit}, {episodes}")
     for name, value in scores.items():
         if not name.endswith("_stderr"):
-            print(f"  {name:<22}{value:>10.3f} ± {scores.get(f'{name}_stderr', float('nan')):.3f}")
+            print(f"  {name:<30}{value:>10.3f} ± {scores.get(f'{name}_stderr', float('nan')):.3f}")
     row = {"env_steps": checkpoint.env_steps, "grad_steps": checkpoint.grad_steps, "learner": options.learner}
     row |= {"overrides": options.overrides, **scores}
     path = checkpoint.run_dir / "evaluations.jsonl"

@@ -148,7 +148,8 @@ class Agent(Protocol):
     One that has a critic is a `CriticAgent`; one without simply has no `value`. A class may add `unused_groups`, the
     groups of a run that have no effect on it, and `needs_futures`, a static method from the agent's settings to what
     its FutureBatches hold, None if `update` takes none. An agent may add `no_cuda_graph_reason`, why its updates do not
-    fit into a CUDA graph, "" if they do.
+    fit into a CUDA graph, "" if they do, and `generators`, its random streams by name, which an evaluation with sampled
+    actions then leaves as they were.
     """
 
     needs_transitions: bool

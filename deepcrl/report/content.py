@@ -17,13 +17,14 @@ from deepcrl.report import paper
 from deepcrl.report.attachments import MAX_MAPPED, Films, Maps, Pictures
 from deepcrl.report.groups import Group, Task, by_task, plain, shortest
 from deepcrl.report.numbers import number, numbers
+from deepcrl.report.pairs import caveat, pairs
 from deepcrl.report.read import SCORE, Found, RunRecord
 from deepcrl.report.sizes import Sizes, sizes
 from deepcrl.run.metrics import COUNTERS
 from deepcrl.run.plots.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate, thinned
 from deepcrl.train.block_norms import last_blocks
 
-FINALS = (SCORE, "eval/success_any", "eval/final_distance")
+FINALS = (SCORE, "eval/success_any", "eval/final_distance", "eval_sampled/time_at_goal")
 THRESHOLD_SHARES = (0.1, 0.25, 0.5, 0.75)
 
 
@@ -39,6 +40,10 @@ class Metric:
 
 METRICS = (
     Metric(SCORE, "time at goal (steps per episode)", 0),
+    Metric("eval_sampled/time_at_goal", "time at goal, sampled actions", 0),
+    Metric("eval/time_at_goal_near", "time at goal, nearest third of goals", 0),
+    Metric("eval/time_at_goal_middle", "time at goal, middle third", 0),
+    Metric("eval/time_at_goal_far", "time at goal, farthest third", 0),
     Metric("eval/success_any", "goal reached (share of episodes)", 0, 1),
     Metric("eval/final_distance", "final distance to goal (metres)", 0),
     Metric("train/time_at_goal", "time at goal in training", 0),
@@ -76,6 +81,8 @@ def content(found: Found, title: str, page_dir: Path, *, with_maps: bool = True)
 
 def _caveats(task: Task) -> Iterable[str]:
     """What makes the numbers of a group worth less than they look."""
+    if line := caveat(task):
+        yield line
     for group in task.groups:
         twice = [str(seed) for seed, count in Counter(run.seed for run in group.runs).items() if count > 1]
         if twice:
@@ -95,6 +102,8 @@ def _task(task: Task, pictures: Pictures) -> dict[str, Any]:
         "keys": [[key, names[key]] for key in task.keys],
         "thresholds": thresholds,
         "groups": [_group(group, task, thresholds, pictures) for group in task.groups],
+        "pairs": pairs(task),
+        "num_final": sorted({group.num_final for group in task.groups}),
         "paper": _paper(task),
     }
 

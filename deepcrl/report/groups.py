@@ -15,7 +15,6 @@ from deepcrl.core.settings import flatten, split_key
 from deepcrl.report.read import SCORE, RunRecord
 from deepcrl.run.plots import stats
 from deepcrl.run.start import FREE_ON_RESUME
-from deepcrl.train.schedule import counter_of
 
 # Settings that say which repetition a run is, where and how long it ran, and what it logged: runs that differ in these
 # alone are of one configuration. Learners are runs of their own here, and change nothing for the agent that acts.
@@ -47,7 +46,13 @@ class Group:
 
     def _final(self, run: RunRecord, metric: str) -> float:
         series = run.series(metric)
-        return stats.final_score(series[counter_of(run.rows)], series["value"])
+        return stats.final_score(series["grad_steps"], series["value"])
+
+    @cached_property
+    def num_final(self) -> int:
+        """How many evaluations make a final score, in the run that has fewest."""
+        series = [run.series(SCORE) for run in self.runs]
+        return min(len(stats.final_evaluations(one["grad_steps"], one["value"])) for one in series)
 
     def band(self, metric: str, counter: str) -> stats.Band | None:
         """Returns the group's curve of `metric` over `counter`, None if a run never measured it."""

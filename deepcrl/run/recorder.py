@@ -29,14 +29,11 @@ class RunRecorder:
     """Writes rows to every logger and checkpoints to the run directory; a `train.loop.Recorder`."""
 
     def __init__(self, config: RunConfig, directory: RunDir, loggers: list[Logger]) -> None:
-        self.score: float | None = None
-        """The last time_at_goal that was logged."""
         self._config, self._directory, self._loggers = config, directory, loggers
         self._git = git_revision(Path(__file__).parent)
 
     def log(self, row: dict[str, float]) -> None:
         """Hands the row to every logger; RecordError if the disk refuses it."""
-        self.score = row.get("eval/time_at_goal", self.score)
         try:
             for logger in self._loggers:
                 logger.log(row)

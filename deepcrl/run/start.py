@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from deepcrl.core.settings import flatten, lookup, split_key, updated
@@ -14,6 +15,7 @@ from deepcrl.run.checkpoint import Checkpoint, CheckpointError, find, list_check
 from deepcrl.run.directory import CHECKPOINTS, RunDir, check_unused
 from deepcrl.run.hints import setting
 from deepcrl.run.metrics import read_rows
+from deepcrl.run.plots import stats
 from deepcrl.train.config import RunConfig
 from deepcrl.train.schedule import Schedule
 from deepcrl.train.validate import validated
@@ -149,7 +151,7 @@ def _saved_settings(directory: RunDir) -> dict[str, Any]:
 
 
 def final_score(directory: RunDir, config: RunConfig) -> float | None:
-    """Returns the last time_at_goal of a run that has come to the end of its schedule, None for any other.
+    """Returns the mean of the last five time_at_goal of a run that has come to its schedule's end, None for any other.
 
     The end is on disk twice, as a row of metrics with an evaluation and as a checkpoint: a run that was stopped
     between the two is not complete.
@@ -162,4 +164,5 @@ def final_score(directory: RunDir, config: RunConfig) -> float | None:
     rows, _ = read_rows(directory.metrics_path)
     if not rows or (rows[-1]["env_steps"], rows[-1]["grad_steps"]) < end:
         return None
-    return rows[-1].get("eval/time_at_goal")
+    scores = [(row["grad_steps"], row["eval/time_at_goal"]) for row in rows if "eval/time_at_goal" in row]
+    return stats.final_score(*np.array(scores, float).T) if "eval/time_at_goal" in rows[-1] else None

@@ -24,7 +24,7 @@ from deepcrl.run.plots.curves import plot_run
 from deepcrl.run.plots.film import check_film, film
 from deepcrl.run.policy import policy_of
 from deepcrl.run.recorder import RecordError, RunRecorder, build_mirror, open_loggers, resume_hint
-from deepcrl.run.start import Start, StartError
+from deepcrl.run.start import Start, StartError, final_score
 from deepcrl.train.build import build_run, env_spec
 from deepcrl.train.config import RunConfig
 from deepcrl.train.interrupt import Interrupt
@@ -35,7 +35,7 @@ from deepcrl.train.validate import select_device
 
 
 def train_run(start: Start, interrupt: Interrupt | None = None) -> float | None:
-    """Trains a run to the end of its schedule, or until `interrupt` asks to stop; returns the last time_at_goal.
+    """Trains a run to the end of its schedule, or until `interrupt` asks to stop; returns its score.
 
     Raises StartError or CheckpointError, and leaves the disk as it was, if the run cannot work. After a signal the run
     is saved and SystemExit carries 128 + the signal's number.
@@ -65,7 +65,7 @@ def train_run(start: Start, interrupt: Interrupt | None = None) -> float | None:
             print_line(terminal, f"Saved. Go on with: {command}")
             raise SystemExit(128 + stopped_by)
         print_line(terminal, f"Done: {directory.path}")
-    return recorder.score
+    return final_score(directory, run.config)
 
 
 def _open(start: Start, terminal: RichConsole) -> tuple[Run, RunRecorder, IO[str]]:

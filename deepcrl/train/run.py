@@ -14,7 +14,7 @@ from deepcrl.core.contract.first_call import ContractError
 from deepcrl.core.states import check_finite, check_tensor
 from deepcrl.core.types import Agent, Batch, Buffer, Observation, VectorEnv
 from deepcrl.train.config import RunConfig
-from deepcrl.train.evaluate import evaluate
+from deepcrl.train.evaluate import evaluate_both, rewind
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.progress import Progress
 from deepcrl.train.schedule import Schedule
@@ -124,16 +124,18 @@ class Run:
         self.progress.add(metrics)
 
     def evaluate(self, interrupt: Interrupt) -> dict[str, float]:
-        """Returns the scores of the agent and of each learner, every one on episodes of its own.
+        """Returns the scores of the agent and of each learner, all from the same starts and with the same goals.
 
         Raises Interrupted if a signal comes meanwhile. The state of the run is then still that from before, so that the
         resumed run repeats the evaluation with the same draws; this process can only save it and end.
         """
         self._before_evaluation = self._touched_by_evaluation()
-        scores = evaluate(self.agent, self.eval_envs, interrupt)
+        starts, scores = self.eval_envs.state_dict(), {}
         for name, learner in self.learners.items():
-            of_learner = evaluate(learner, self.eval_envs, interrupt)
+            of_learner = evaluate_both(learner, self.eval_envs, interrupt)
             scores |= {f"{name}/{key}": value for key, value in of_learner.items()}
+            rewind(self.eval_envs, starts)
+        scores = evaluate_both(self.agent, self.eval_envs, interrupt) | scores
         self._before_evaluation = None
         return scores
 

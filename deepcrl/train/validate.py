@@ -22,7 +22,7 @@ MAX_COUNT = 2**31 - 1
 """Steps are kept as int32."""
 MAX_NUMBER = 2**63 - 1
 """Of any whole number: PyTorch, NumPy and what reads a run's files hold no larger ones."""
-METRIC_GROUPS = ("train", "critic", "actor", "buffer", "blocks", "env", "eval", "time")
+METRIC_GROUPS = ("train", "critic", "actor", "buffer", "blocks", "env", "eval", "eval_sampled", "time")
 
 
 def validated(values: dict[str, Any]) -> RunConfig:

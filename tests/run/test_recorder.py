@@ -42,15 +42,13 @@ def full() -> OSError:
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_every_logger_gets_every_row_and_the_last_score_stays(tiny, tmp_path: Path) -> None:
+def test_every_logger_gets_every_row(tiny, tmp_path: Path) -> None:
     logs = [Log(), Log()]
     recorder = RunRecorder(tiny(), RunDir(tmp_path), [*logs])
-    assert recorder.score is None
     rows = [ROW, ROW | {"eval/time_at_goal": 3.0}, ROW | {"critic/loss": 1.0}]
     for row in rows:
         recorder.log(row)
     assert [log.rows for log in logs] == [rows, rows]
-    assert recorder.score == 3
 
 
 def test_every_logger_is_closed_whatever_one_of_them_raises(tiny, tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from deepcrl.core.components import ENVS
 from deepcrl.core.types import EnvSpec, Observation, Step
-from deepcrl.train.evaluate import evaluate
+from deepcrl.train.build import build_run
+from deepcrl.train.evaluate import evaluate, evaluate_both, rewind
 
 
 class ScriptedEnvs:
@@ -53,7 +55,7 @@ class ScriptedEnvs:
         raise NotImplementedError
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        raise NotImplementedError
+        self.num_unstable = state["num_unstable"]
 
 
 class Agent:
@@ -116,7 +118,51 @@ def test_equals_the_reference(seed: int, p_fall: float, levels: bool) -> None:
         assert metrics[f"eval/{name}"] == pytest.approx(statistics.fmean(values))
         stderr = statistics.stdev(values) / math.sqrt(len(values))
         assert metrics[f"eval/{name}_stderr"] == pytest.approx(stderr)
-    assert len(metrics) == 2 * len(episodes[0]) == (12 if levels else 8)
+    thirds = [name for name in metrics if name.removesuffix("_stderr").endswith(("_near", "_middle", "_far"))]
+    assert len(thirds) == 6
+    assert len(metrics) - 6 == 2 * len(episodes[0]) == (12 if levels else 8)
+
+
+def test_thirds_of_the_episodes_by_how_far_the_goal_is() -> None:
+    steps, distance = 4, torch.tensor([5.0, 1, 6, 2, 4, 3, 7])
+    success = torch.arange(steps)[:, None] < torch.tensor([0, 4, 1, 3, 2, 2, 0])
+    envs = ScriptedEnvs(success, torch.zeros(steps, 7, dtype=torch.bool), distance.expand(steps, 7))
+    metrics = evaluate(Agent(), envs)
+    assert metrics["eval/time_at_goal_near"] == pytest.approx((4 + 3 + 2) / 3)  # distances 1, 2, 3
+    assert metrics["eval/time_at_goal_middle"] == pytest.approx((2 + 0) / 2)  # 4, 5
+    assert metrics["eval/time_at_goal_far"] == pytest.approx((1 + 0) / 2)  # 6, 7
+    equal = ScriptedEnvs(success, torch.zeros(steps, 7, dtype=torch.bool), torch.full((steps, 7), 10.0))
+    assert "eval/time_at_goal_near" not in evaluate(Agent(), equal)
+
+
+def test_sampled_actions_take_the_same_starts_and_leave_training_its_draws(tiny) -> None:
+    run = build_run(tiny(env=ENVS.defaults("point_u_maze"), num_eval_envs=5))
+    run.eval_envs.reset()
+    before, streams = run.eval_envs.state_dict(), {n: g.get_state() for n, g in run.agent.generators.items()}
+    seen: dict[bool, list[Tensor]] = {True: [], False: []}
+    act = run.agent.act
+
+    def watched(observation: Observation, *, explore: bool) -> Tensor:
+        seen[explore].append(torch.cat([observation.state, observation.goal], dim=-1).clone())
+        return act(observation, explore=explore)
+
+    run.agent.act = watched
+    scores = evaluate_both(run.agent, run.eval_envs)
+    assert torch.equal(seen[True][0], seen[False][0])
+    assert not torch.equal(seen[True][1], seen[False][1])
+    assert all(torch.equal(g.get_state(), streams[name]) for name, g in run.agent.generators.items())
+    run.eval_envs.load_state_dict(before)
+    assert evaluate(run.agent, run.eval_envs) == {k: v for k, v in scores.items() if k.startswith("eval/")}
+    assert {k.split("/")[1] for k in scores if k.startswith("eval_sampled/")} == {
+        k.split("/")[1] for k in scores if k.startswith("eval/")
+    }
+
+
+def test_unstable_simulations_of_both_are_counted() -> None:
+    envs = script(0, num_steps=4, num_envs=3, p_fall=0.0)
+    envs.num_unstable = 2
+    rewind(envs, {"num_unstable": 0})
+    assert envs.num_unstable == 2
 
 
 def test_what_comes_after_a_fall_does_not_count() -> None:

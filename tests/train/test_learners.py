@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def test_all_learn_from_identical_batches_and_one_acts(tiny) -> None:
         act, update = agent.act, agent.update
 
         def watched_act(observation: Any, *, explore: bool) -> Any:
-            acted.append((name, explore))
+            acted.append((name, explore, run._before_evaluation is not None))
             return act(observation, explore=explore)
 
         def watched_update(batch: Any) -> Any:
@@ -49,8 +50,9 @@ def test_all_learn_from_identical_batches_and_one_acts(tiny) -> None:
     for name, agent in {"acting": run.agent, **run.learners}.items():
         watch(name, agent)
     fit(run, Snapshots(), Interrupt())
-    assert {name for name, explore in acted if explore} == {"acting"}
-    assert {name for name, explore in acted if not explore} == {"acting", "deep", "other"}
+    everybody = {"acting", "deep", "other"}
+    assert {(name, explore) for name, explore, evaluating in acted if not evaluating} == {("acting", True)}
+    assert {(n, explore) for n, explore, evaluating in acted if evaluating} == {*product(everybody, (True, False))}
     assert [name for name, _ in learned] == 16 * ["acting", "deep", "other"]
     for step in range(16):
         (_, first), *others = learned[3 * step : 3 * step + 3]

@@ -29,7 +29,7 @@ run_names.register()
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS_DIR), config_name="train")
 def train(cfg: DictConfig) -> float | None:
-    """Trains one run; returns its last time_at_goal, which is what a sweeper maximises."""
+    """Trains one run; returns its score (`final_score`), which is what a sweeper maximises."""
     if _in_a_sweep():
         return sweep.guarded(lambda interrupt: _train(cfg, interrupt), Path(HydraConfig.get().runtime.output_dir))
     with one_line_errors():

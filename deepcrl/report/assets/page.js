@@ -95,6 +95,7 @@ function scoreTable(task, items) {
     ["runs", (g) => g.runs.length, ({ group: g }) => String(g.runs.length)],
     [`0 to ${number(high)}`, null, ({ group: g, color, i }) => forest(g.final[SCORE], g.scores, high, color, task.paper && task.paper.at[i])],
     ["time at goal", (g) => g.final[SCORE][0], ({ group: g }) => interval(g.final[SCORE])],
+    ["sampled actions", (g) => g.final["eval_sampled/time_at_goal"]?.[0], ({ group: g }) => interval(g.final["eval_sampled/time_at_goal"])],
     ["goal reached", (g) => g.final["eval/success_any"]?.[0], ({ group: g }) => interval(g.final["eval/success_any"], 2)],
     ["final distance", (g) => g.final["eval/final_distance"]?.[0], ({ group: g }) => interval(g.final["eval/final_distance"], 2)],
     ["env steps", (g) => median(g.runs.map((r) => r.last[0])), ({ group: g }) => number(median(g.runs.map((r) => r.last[0])))],
@@ -109,7 +110,7 @@ function scoreTable(task, items) {
   const body = rows.map((item) => html("tr", { "data-group": item.group.label }, ...columns.map(([, , cell], c) => html("td", c === 2 ? { class: "plot" } : {}, cell(item)))));
   const diamond = task.paper ? " A diamond is the paper's score after as many env steps." : "";
   return card(html("h3", {}, "Final scores"),
-    html("p", { class: "sub" }, `Dots are runs, the bar the ${CONTENT.method}; a score is the mean of the last 5% of env steps.${diamond}`),
+    html("p", { class: "sub" }, `Dots are runs, the bar the ${CONTENT.method}; a score is the mean of the last ${lastOf(task)} of a run.${diamond}`),
     html("div", { class: "scroll" }, html("table", {}, html("thead", {}, html("tr", {}, ...head)), html("tbody", {}, ...body))));
 }
 
@@ -251,7 +252,7 @@ function section(task, width) {
   const items = shown(task);
   if (!items.length) return [];
   const count = items.reduce((sum, { group }) => sum + group.runs.length, 0);
-  const parts = [learningCurves(task, items, width), scoreTable(task, items), scoreGrid(task, items), scoreAgainst(task, items), costTable(task, items), paperTable(task, items),
+  const parts = [learningCurves(task, items, width), scoreTable(task, items), pairTable(task, items), scoreGrid(task, items), scoreAgainst(task, items), costTable(task, items), paperTable(task, items),
     films(items), valueMaps(items), traces(items), blockNorms(items), differences(task, items), runTable(task, items)];
   return [html("h2", { id: task.name }, task.name), html("p", {}, `${plural(count, "run")} of ${plural(items.length, "configuration")}, scored over episodes of ${task.episode_length} steps`), ...parts.filter(Boolean)];
 }

@@ -142,7 +142,13 @@ class Panel:
 
 
 PANELS = (
-    Panel("Time at goal", "steps per episode", (("eval/time_at_goal", "evaluation"),), BLUE, (0, None)),
+    Panel(
+        "Time at goal",
+        "steps per episode",
+        (("eval/time_at_goal", "evaluation"), ("eval_sampled/time_at_goal", "sampled actions")),
+        BLUE,
+        (0, None),
+    ),
     Panel("Goal reached", "share of episodes", (("eval/success_any", ""),), BLUE, (0, 1)),
     Panel("Final distance to goal", "metres", (("eval/final_distance", ""),), BLUE, (0, None)),
     Panel("Episode length", "steps", (("eval/episode_length", ""),), BLUE, (0, None)),

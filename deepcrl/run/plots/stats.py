@@ -12,7 +12,8 @@ import numpy as np
 
 NUM_RESAMPLES = 2000
 CONFIDENCE = 0.95
-FINAL_SHARE = 0.05
+FINAL_EVALUATIONS = 5
+"""Whose mean is a run's final score: the paper's numbers are those of the last 5 of its 100 epochs (section 4.1)."""
 GRID_POINTS = 60
 POINTS = 80
 """Of a curve, at most."""
@@ -49,6 +50,35 @@ def estimate(strata: Sequence[np.ndarray], seed: int = 0) -> Estimate:
     redrawn = [stratum[rng.integers(len(stratum), size=(NUM_RESAMPLES, len(stratum)))] for stratum in strata]
     low, high = _interval(iqm(np.concatenate(redrawn, axis=1)))
     return Estimate(value, float(low), float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How much better runs A are than runs B."""
+
+    value: float
+    """IQM of A minus that of B."""
+    low: float
+    high: float
+    probability: float
+    """That a run of A, drawn at random, is better than one of B; equal ones count half (Agarwal et al. 2021)."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval of the difference leaves out 0."""
+        return self.low > 0 or self.high < 0
+
+
+def difference(a: np.ndarray, b: np.ndarray, seed: int = 0) -> Difference:
+    """Compares the scores [R_a] and [R_b] of two configurations, each redrawn by itself for the interval."""
+    better = (np.sign(a[:, None] - b) + 1) / 2
+    value = float(iqm(a) - iqm(b))
+    if min(len(a), len(b)) < 2:
+        return Difference(value, np.nan, np.nan, float(better.mean()))
+    rng = np.random.default_rng(seed)
+    of_a, of_b = (iqm(runs[rng.integers(len(runs), size=(NUM_RESAMPLES, len(runs)))]) for runs in (a, b))
+    low, high = _interval(of_a - of_b)
+    return Difference(value, float(low), float(high), float(better.mean()))
 
 
 def _interval(statistics: np.ndarray) -> np.ndarray:
@@ -93,12 +123,15 @@ def thinned(column: np.ndarray) -> np.ndarray:
     return np.array([part.mean() for part in np.array_split(column, POINTS)])
 
 
-def final_score(steps: np.ndarray, value: np.ndarray) -> float:
-    """Returns the mean of the evaluations [E] in the last 5% of steps, the last one at least.
+def final_evaluations(grad_steps: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Returns the evaluations [E] that make the final score: the last five, without those before any training."""
+    trained = value[grad_steps > 0]
+    return (trained if len(trained) else value)[-FINAL_EVALUATIONS:]
 
-    The paper's single numbers are means of the last 5 of its 100 epochs (section 4.1).
-    """
-    return float(value[steps >= (1 - FINAL_SHARE) * steps[-1]].mean())
+
+def final_score(grad_steps: np.ndarray, value: np.ndarray) -> float:
+    """Returns the mean of a run's last five evaluations, of `value` [E] each, taken after `grad_steps` [E]."""
+    return float(final_evaluations(grad_steps, value).mean())
 
 
 def first_reaching(x: np.ndarray, value: np.ndarray, threshold: float) -> float | None:

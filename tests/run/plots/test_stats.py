@@ -86,11 +86,27 @@ def test_band_covers_what_all_runs_have_reached_on_straight_lines() -> None:
     assert stats.band(stopped_early).x.tolist() == [0, 10, 20]
 
 
-def test_final_score_is_the_last_twentieth_at_least_the_last_evaluation() -> None:
-    steps = np.arange(1, 101) * 1e6
-    assert stats.final_score(steps, np.arange(100.0)) == np.mean([94, 95, 96, 97, 98, 99])
-    assert stats.final_score(np.array([0.0, 5e5]), np.array([1.0, 7])) == 7
+def test_final_score_is_the_mean_of_the_last_five_evaluations_after_training_began() -> None:
+    steps = np.arange(0, 101) * 1e4
+    assert stats.final_score(steps, np.arange(101.0)) == np.mean([96, 97, 98, 99, 100])
+    assert stats.final_score(np.array([0.0, 100, 200]), np.array([1.0, 7, 9])) == 8
     assert stats.final_score(np.array([0.0]), np.array([2.0])) == 2
+
+
+def test_difference_equals_a_plain_loop() -> None:
+    a, b = np.array([5.0, 1, 4, 9, 2]), np.array([3.0, 1, 0, 2, 8, 1])
+    found = stats.difference(a, b)
+    assert found.value == pytest.approx(stats.iqm(a) - stats.iqm(b))
+    wins = [1.0 if x > y else 0.5 if x == y else 0.0 for x in a for y in b]
+    assert found.probability == pytest.approx(sum(wins) / 30)
+    rng = np.random.default_rng(1)
+    redrawn = [stats.iqm(rng.choice(a, 5)) - stats.iqm(rng.choice(b, 6)) for _ in range(4000)]
+    assert [found.low, found.high] == pytest.approx(np.quantile(redrawn, [0.025, 0.975]), abs=0.5)
+    assert not found.is_clear
+    assert stats.difference(a + 10, b).is_clear
+    assert stats.difference(b, a + 10).is_clear
+    assert not stats.difference(a[:1], b).is_clear
+    assert np.isnan(stats.difference(a[:1], b).low)
 
 
 def test_first_reaching() -> None:

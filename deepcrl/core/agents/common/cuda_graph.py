@@ -71,6 +71,10 @@ class CudaGraphAgent:
     def networks(self) -> dict[str, nn.Module]:
         return self._agent.networks
 
+    @property
+    def generators(self) -> dict[str, torch.Generator]:
+        return self._agent.generators
+
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
         return self._agent.act(observation, explore=explore)
 
