@@ -67,6 +67,8 @@ class GoalTask(ABC):
     derived: bool = False
     """Whether `state` reads derived fields (xpos, cvel, ...). They are then brought up to date after every step and
     reset; qpos and qvel never lag."""
+    has_headings: bool = False
+    """Whether an action is a direction along x and y, so that it says to which side the robot goes."""
     goal_marker: str | None = "goal"
     """The mocap body that shows the commanded goal, or None. It has no mass, no dofs and no contacts. Mocap bodies that
     the scene adds after it show further parts of the goal."""

@@ -48,6 +48,8 @@ METRICS = (
     Metric("eval/final_distance", "final distance to goal (metres)", 0),
     Metric("train/time_at_goal", "time at goal in training", 0),
     Metric("critic/categorical_accuracy", "critic accuracy (share of batch)", 0, 1),
+    Metric("critic/path_solved", "ways that the critic solves (share)", 0, 1),
+    Metric("critic/path_solved_far", "the same, of far goals", 0, 1),
     Metric("critic/loss", "critic loss"),
     Metric("actor/loss", "actor loss"),
     Metric("actor/entropy", "policy entropy (nats)"),

@@ -22,6 +22,7 @@ from deepcrl.envs.physics import engines
 from deepcrl.kernels import dispatch
 from deepcrl.train.block_norms import check_has_blocks
 from deepcrl.train.config import RunConfig
+from deepcrl.train.path_score import path_score
 from deepcrl.train.process import configure_process
 from deepcrl.train.progress import Progress
 from deepcrl.train.run import Run
@@ -175,4 +176,5 @@ def build_run(config: RunConfig, unstable_dir: Path | None = None) -> Run:
         progress=Progress(),
         observation=envs.reset() if envs else None,
         learners=learners,
+        path_score=path_score(eval_envs, device),
     )

@@ -8,14 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepcrl.core.agents.common.cuda_graph import CudaGraphAgent
 from deepcrl.core.components import AGENTS
 from deepcrl.core.contract.build import origin
 from deepcrl.core.contract.first_call import ContractError
 from deepcrl.core.states import check_finite, check_tensor
-from deepcrl.core.types import Agent, Batch, Buffer, Observation, VectorEnv
+from deepcrl.core.types import Agent, Batch, Buffer, CriticAgent, Observation, VectorEnv
 from deepcrl.train.config import RunConfig
 from deepcrl.train.evaluate import evaluate_both, rewind
 from deepcrl.train.interrupt import Interrupt
+from deepcrl.train.path_score import PathScore
 from deepcrl.train.progress import Progress
 from deepcrl.train.schedule import Schedule
 
@@ -37,6 +39,8 @@ class Run:
     """What the agent acts on next; None offline."""
     learners: dict[str, Agent] = field(default_factory=dict)
     """Agents that learn from the same batches and never act."""
+    path_score: PathScore | None = None
+    """What to measure of critics beside; None where the robot is in no maze."""
     _before_evaluation: dict[str, Any] | None = None
     """What an evaluation that was given up has changed, as it was before; see `evaluate`."""
 
@@ -132,12 +136,16 @@ class Run:
         self._before_evaluation = self._touched_by_evaluation()
         starts, scores = self.eval_envs.state_dict(), {}
         for name, learner in self.learners.items():
-            of_learner = evaluate_both(learner, self.eval_envs, interrupt)
-            scores |= {f"{name}/{key}": value for key, value in of_learner.items()}
+            scores |= {f"{name}/{key}": value for key, value in self._scores(learner, interrupt).items()}
             rewind(self.eval_envs, starts)
-        scores = evaluate_both(self.agent, self.eval_envs, interrupt) | scores
+        scores = self._scores(self.agent, interrupt) | scores
         self._before_evaluation = None
         return scores
+
+    def _scores(self, agent: Agent, interrupt: Interrupt) -> dict[str, float]:
+        scores = evaluate_both(agent, self.eval_envs, interrupt)
+        critic = agent.ungraphed if isinstance(agent, CudaGraphAgent) else agent
+        return scores | self.path_score(critic) if self.path_score and isinstance(critic, CriticAgent) else scores
 
 
 def _observed(observation: Observation) -> dict[str, Tensor]:

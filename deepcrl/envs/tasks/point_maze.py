@@ -35,6 +35,7 @@ class PointMaze(GoalTask):
     state_labels = ("x (m)", "y (m)", "x velocity (m/s)", "y velocity (m/s)")
     action_labels = ("force along x / 5 N", "force along y / 5 N")
     success_easy = 2.0
+    has_headings = True
 
     def __init__(
         self,

@@ -153,6 +153,13 @@ PANELS = (
     Panel("Final distance to goal", "metres", (("eval/final_distance", ""),), BLUE, (0, None)),
     Panel("Episode length", "steps", (("eval/episode_length", ""),), BLUE, (0, None)),
     Panel("Critic accuracy", "share of batch", (("critic/categorical_accuracy", ""),), VERMILION, (0, 1)),
+    Panel(
+        "Ways that the critic solves",
+        "share of places and goals",
+        (("critic/path_solved", "all"), ("critic/path_solved_far", "far goals")),
+        VERMILION,
+        (0, 1),
+    ),
     Panel("Critic loss", "nats", (("critic/loss", ""),), VERMILION),
     Panel("Logits", "", (("critic/logits_pos", "positive"), ("critic/logits_neg", "negative")), VERMILION),
     Panel("Logsumexp", "", (("critic/logsumexp", ""),), VERMILION),

@@ -58,7 +58,7 @@ class CudaGraphAgent:
     """
 
     def __init__(self, agent: CapturableAgent, capture: Capture) -> None:
-        self._agent, self._capture = agent, capture
+        self.ungraphed, self._capture = agent, capture
         self.needs_transitions = agent.needs_transitions
         self._forget()
 
@@ -69,20 +69,20 @@ class CudaGraphAgent:
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        return self._agent.networks
+        return self.ungraphed.networks
 
     @property
     def generators(self) -> dict[str, torch.Generator]:
-        return self._agent.generators
+        return self.ungraphed.generators
 
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
-        return self._agent.act(observation, explore=explore)
+        return self.ungraphed.act(observation, explore=explore)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Takes one gradient step; returns 0-dim metrics. Raises ValueError for a batch of another size."""
         if self._num_warm_ups < WARM_UP_STEPS:
             self._num_warm_ups += 1
-            metrics = self._capture.warm_up(lambda: self._agent.update(batch))
+            metrics = self._capture.warm_up(lambda: self.ungraphed.update(batch))
             self._names = list(metrics)
             return metrics
         if self._inputs is None:
@@ -97,19 +97,19 @@ class CudaGraphAgent:
         self._outputs = batch.state.new_empty(len(self._names))
 
         def step() -> None:
-            metrics = self._agent.update(inputs)
+            metrics = self.ungraphed.update(inputs)
             self._outputs.copy_(torch.stack([metrics[name] for name in self._names]))
 
-        with _capturable(self._agent.optimizers.values()):
+        with _capturable(self.ungraphed.optimizers.values()):
             self._capture.record(step)
         return inputs
 
     def state_dict(self) -> dict[str, Any]:
-        return self._agent.state_dict()
+        return self.ungraphed.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Loads, and forgets the recording: an optimiser takes over the loaded tensors, which are elsewhere."""
-        self._agent.load_state_dict(state)
+        self.ungraphed.load_state_dict(state)
         self._forget()
 
 
