@@ -51,12 +51,12 @@ TABLE = (
     Ids("J", ("ant_ball_maze",), "fails there; here any layout with a ball"),
     Ids("S, J", ("ant_push",), "the block"),
     Ids("S, J", ("humanoid",), "state without the goal, control step, motors, inertias, noise of the start"),
-    Ids("S, J", tuple(f"humanoid_{name}" for name in HUMANOID_LAYOUTS), "as `humanoid`; goals of the big eval maze"),
+    Ids("S, J", tuple(f"humanoid_{name}" for name in HUMANOID_LAYOUTS), "as `humanoid`"),
     Ids("J", ("cheetah",), "weight, contacts", ("half_cheetah",)),
     Ids(
         "J",
         tuple(f"simple_{name}" for name in HUMANOID_LAYOUTS),
-        "engine, no friction; goals of the big eval maze",
+        "engine, no friction",
         tuple(f"point_{name}" for name in HUMANOID_LAYOUTS),
     ),
 )

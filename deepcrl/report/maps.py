@@ -78,7 +78,7 @@ def value_map(agent: CriticAgent, maze: Maze, seen: Observation) -> dict[str, An
 
 def _grid(maze: Maze) -> tuple[int, Tensor, np.ndarray]:
     """Points in all free cells: how many along a cell, their positions [P, 2] in metres, their pixels [P, 2]."""
-    free = [cell for kind in "RGB." for cell in maze.cells(kind)]
+    free = maze.free()
     per_cell = max(1, min(MAX_POINTS_PER_CELL, int((MAX_POINTS / len(free)) ** 0.5)))
     pixel = np.array([(r * per_cell + i, c * per_cell + j) for r, c in free for i, j in np.ndindex(per_cell, per_cell)])
     position = ((pixel + 0.5) / per_cell - 0.5) * maze.cell_size

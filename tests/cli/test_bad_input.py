@@ -109,6 +109,19 @@ BAD = [
     ('env.layout="####/#R.#/####"', "layout has no goal cell, G"),
     ('env.layout="######/#R#G.#/######"', "layout's goal cell (row, column) (1, 3) cannot be reached from its start"),
     ('env.layout="####/#RG./####"', "layout is open: every cell of its border must be a wall, #"),
+    (
+        "env.layout=perfect_20",
+        "layout=perfect_20: the size of a perfect maze is odd, from 5 to 101; the nearest is ",
+    ),
+    (
+        "env.layout=perfect_3",
+        "layout=perfect_3: the size of a perfect maze is odd, from 5 to 101; the nearest is per",
+    ),
+    ("env.layout=perfect_21 env.layout_seed=-1", "layout_seed must be at least 0, got -1"),
+    (
+        "env.layout_seed=3",
+        "layout_seed=3 has no effect: layout=u_maze is not drawn; leave it out, or use a perfect",
+    ),
     ("env=ant_u_maze env.goal_steps=[1,7]", "goal_steps must be within 1 and 6, the length of the corridor, got 7"),
     (
         "env=ant,ant_u_maze_gen_1f",

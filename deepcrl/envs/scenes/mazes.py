@@ -1,9 +1,10 @@
 """Mazes as ASCII layouts, and what a scene needs of them: walls, start cells and goal cells.
 
-`#` wall, `R` start, `G` goal, `B` ball, `P` pit, `.` free. Row r and column c of the layout are centred on
+`#` wall, `R` start, `G` goal, `C` both, `B` ball, `P` pit, `.` free. Row r and column c of the layout are centred on
 x = r * cell_size and y = c * cell_size, as in scaling-crl and JaxGCRL. A robot whose torso is above a pit has fallen.
-Layouts from scaling-crl's ant_maze.py. Ours are `hardest_maze_eval`, whose goals are the cells at least 13 steps from
-the start, and `pit_maze`, whose short way leads between pits.
+Layouts from scaling-crl; its `big_maze_eval` has ten goals for humanoids, and nine for ants (`ANT_LAYOUTS`). Ours are
+`hardest_maze_eval`, whose goals are the cells at least 13 steps from the start, and `pit_maze`, whose short way leads
+between pits. `perfect_SIZE` is drawn by seed: `deepcrl.envs.scenes.perfect`.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -18,8 +19,9 @@ import mujoco
 import torch
 from torch import Tensor
 
-from deepcrl.core.checks import above, suggest
+from deepcrl.core.checks import above, shown, suggest
 from deepcrl.envs.scenes.arena import add_overview, add_pits, add_walls, arena
+from deepcrl.envs.scenes.perfect import perfect_layout, perfect_size
 
 LAYOUTS: dict[str, str] = {
     "u_maze": "#####/#RGG#/###G#/#GGG#/#####",
@@ -35,7 +37,7 @@ LAYOUTS: dict[str, str] = {
     "u3_maze_eval": "#######/#R....#/#####.#/#GGGGG#/#######",
     "u3_maze_single_eval": "#######/#R....#/#####.#/#G....#/#######",
     "u4_maze": "#####/#GGG#/#R#G#/###G#/#G#G#/#GGG#/#####",
-    "u4_maze_eval": "#####/#...#/#R#.#/###.#/#G#G#/#GGG#/#####",
+    "u4_maze_eval": "#####/#...#/#R#.#/###.#/#G#.#/#GGG#/#####",
     "u5_maze": "########/#GGGGGG#/#R####G#/######G#/#G####G#/#GGGGGG#/########",
     "u5_maze_eval": "########/#......#/#R####.#/######.#/#G####G#/#GGGGGG#/########",
     "u5_maze_single_eval": "########/#......#/#R####.#/######.#/#G####.#/#......#/########",
@@ -44,7 +46,7 @@ LAYOUTS: dict[str, str] = {
     "u7_maze": "######/#GGGG#/#R##G#/####G#/#G##G#/#GGGG#/######",
     "u7_maze_eval": "######/#....#/#R##.#/####.#/#G##G#/#GGGG#/######",
     "big_maze": "########/#RG##GG#/#GG#GGG#/##GGG###/#GG#GGG#/#G#GG#G#/#GGG#GG#/########",
-    "big_maze_eval": "########/#R.##GG#/#..#..G#/##...###/#..#...#/#.#G.#G#/#.GG#GG#/########",
+    "big_maze_eval": "########/#R.##GG#/#..#.GG#/##...###/#..#...#/#.#G.#G#/#.GG#GG#/########",
     "hardest_maze": (
         "############/#RGGG#GGGGG#/#G##G#G#G#G#/#GGGGGG#GGG#/"
         "#G####G###G#/#GG#G#GGGGG#/##G#G#G#G###/#GG#GGG#GGG#/############"
@@ -56,12 +58,17 @@ LAYOUTS: dict[str, str] = {
     "pit_maze": "#########/#RGPGPGG#/#GGGGGGG#/#PGPGPGP#/#GGGGGGG#/#########",
     "pit_maze_eval": "#########/#R.P.PGG#/#.....GG#/#P.P.P.P#/#.....GG#/#########",
 }
+ANT_LAYOUTS: dict[str, str] = LAYOUTS | {
+    "big_maze_eval": "########/#R.##GG#/#..#..G#/##...###/#..#...#/#.#G.#G#/#.GG#GG#/########",
+}
 BALL_LAYOUTS: dict[str, str] = {
     "u_maze": "#####/#RGB#/###G#/#GGG#/#####",
     "big_maze": "########/#R.##GG#/#..#GGG#/##BGB###/#GG#GGG#/#G#GG#G#/#GGG#GG#/########",
 }
 """From JaxGCRL's ant_ball_maze.py."""
-_LEGEND = "#RGBP."
+_LEGEND = "#RGCBP."
+_ALSO = {"R": "RC", "G": "GC"}
+"""Which cells are start cells, and goal cells."""
 _BLOCKED = "#P"
 """No way leads through these."""
 
@@ -88,8 +95,13 @@ class Maze:
         return distance
 
     def cells(self, kind: str) -> list[tuple[int, int]]:
-        """Returns row and column of all cells of `kind`, row by row."""
-        return [(r, c) for r, row in enumerate(self.rows) for c, cell in enumerate(row) if cell == kind]
+        """Returns row and column of all cells of `kind`, row by row; a cell `C` counts as `R` and as `G`."""
+        kinds = _ALSO.get(kind, kind)
+        return [(r, c) for r, row in enumerate(self.rows) for c, cell in enumerate(row) if cell in kinds]
+
+    def free(self) -> list[tuple[int, int]]:
+        """Returns row and column of all cells that a way may lead through, row by row."""
+        return [(r, c) for r, row in enumerate(self.rows) for c, cell in enumerate(row) if cell not in _BLOCKED]
 
     def in_pit(self, place: Tensor) -> Tensor:
         """Returns which places [N, 2], in metres, are above a pit: [N] bool."""
@@ -139,17 +151,15 @@ def _cover(free: list[list[bool]], r: int, c: int) -> tuple[int, int, int, int]:
     return r, c, bottom, right
 
 
-def parse_layout(layout: str, cell_size: float, known: Mapping[str, str] = LAYOUTS) -> Maze:
+def parse_layout(layout: str, cell_size: float, known: Mapping[str, str] = LAYOUTS, *, seed: int | None = None) -> Maze:
     """Returns the maze of a layout's name, or of an own layout: rows separated by `/` or new lines.
 
-    Raises ValueError for an unknown name and for a layout that is ragged, open to the outside, has an unknown
+    `seed` draws `perfect_SIZE`, a task's `layout_seed`; with None there are no such layouts. Raises ValueError for an
+    unknown name, a seed that nothing is drawn from and for a layout that is ragged, open to the outside, has an unknown
     character, no start, no goal or a goal that a start or ball is not connected to.
     """
     above("cell_size", cell_size, 0)
-    if "#" not in layout:
-        if layout not in known:
-            raise ValueError(suggest("layout", layout, known))
-        layout = known[layout]
+    layout = _named(layout, known, seed)
     rows = tuple(row.strip() for row in layout.strip().replace("/", "\n").split("\n"))
     for number, row in enumerate(rows):
         if len(row) != len(rows[0]):
@@ -158,19 +168,45 @@ def parse_layout(layout: str, cell_size: float, known: Mapping[str, str] = LAYOU
             raise ValueError(f"layout row {number} {row!r} has {min(unknown)!r}; cells are one of {', '.join(_LEGEND)}")
     if set(rows[0] + rows[-1] + "".join(row[0] + row[-1] for row in rows)) != {"#"}:
         raise ValueError("layout is open: every cell of its border must be a wall, #")
-    for kind, what in (("R", "start"), ("G", "goal")):
-        if not any(kind in row for row in rows):
-            raise ValueError(f"layout has no {what} cell, {kind}")
     maze = Maze(rows, cell_size)
+    for kind, what in (("R", "start"), ("G", "goal")):
+        if not maze.cells(kind):
+            raise ValueError(f"layout has no {what} cell, {kind}")
+    _check_ways(maze)
+    return maze
+
+
+def _named(layout: str, known: Mapping[str, str], seed: int | None) -> str:
+    """Returns the rows of a layout's name; an own layout stays as it is."""
+    size = None if seed is None else perfect_size(layout)
+    if size is not None and seed is not None:
+        return perfect_layout(size, seed)
+    if seed:
+        raise ValueError(
+            f"layout_seed={shown(seed)} has no effect: layout={shown(layout)} is not drawn; "
+            "leave it out, or use a perfect maze such as layout=perfect_21"
+        )
+    if "#" in layout:
+        return layout
+    if layout not in known:
+        raise ValueError(suggest("layout", layout, known if seed is None else [*known, "perfect_SIZE"]))
+    return known[layout]
+
+
+def _check_ways(maze: Maze) -> None:
+    """Raises ValueError for a goal cell that a start cell or a ball is not connected to."""
+    goals, checked = maze.cells("G"), set()
     for kind, what in (("R", "start"), ("B", "ball")):
         for origin in maze.cells(kind):
+            if origin in checked:  # connected to one that reaches all goals
+                continue
             connected = maze.distances(origin)
-            for goal in maze.cells("G"):
+            checked |= connected.keys()
+            for goal in goals:
                 if goal not in connected:
                     raise ValueError(
                         f"layout's goal cell (row, column) {goal} cannot be reached from its {what} cell {origin}"
                     )
-    return maze
 
 
 def corridor_pairs(maze: Maze, goal_steps: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
@@ -180,10 +216,9 @@ def corridor_pairs(maze: Maze, goal_steps: Sequence[int]) -> list[tuple[Tensor, 
     metres, for a corridor of L cells. These are scaling-crl's `_gen_` mazes: train on near goals, evaluate on far ones.
     Raises ValueError for a maze that is no corridor and for a distance that it is too short for.
     """
-    start, free = maze.cells("R")[0], sum(cell not in _BLOCKED for row in maze.rows for cell in row)
-    distance = maze.distances(start)
+    distance = maze.distances(maze.cells("R")[0])
     path = sorted(distance, key=distance.__getitem__)
-    if len(set(distance.values())) != len(path) or len(path) != free:
+    if len(set(distance.values())) != len(path) or len(path) != len(maze.free()):
         raise ValueError("goal_steps needs a layout that is one corridor, with the start cell at its end")
     for k in goal_steps:
         if not 0 < k < len(path):

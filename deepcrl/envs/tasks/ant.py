@@ -29,7 +29,7 @@ from deepcrl.envs.physics import Physics
 from deepcrl.envs.robots.ant import ACTUATORS, DENSITY, INIT_QPOS, JOINTS, ant
 from deepcrl.envs.scenes.arena import ROBOT, add_goal_marker, add_overview, arena, follow
 from deepcrl.envs.scenes.labels import FREE_POSITION, FREE_VELOCITY, angle_rates, angles, torques
-from deepcrl.envs.scenes.mazes import LAYOUTS, bounds, corridor_pairs, maze_arena, parse_layout, sample_cells
+from deepcrl.envs.scenes.mazes import ANT_LAYOUTS, bounds, corridor_pairs, maze_arena, parse_layout, sample_cells
 from deepcrl.envs.scenes.places import disc_bounds, nearest_goal, sample_around
 from deepcrl.envs.task import GoalTask, Start
 
@@ -142,13 +142,15 @@ class AntMaze(AntTask):
     start instead: the number of cells is drawn uniformly from `goal_steps`, then the start from where it fits. They
     are scaling-crl's `_gen_` mazes, `_gen_1f2f3f` is `goal_steps=[1,2,3]`.
 
-    `layout` is a name of `deepcrl.envs.scenes.mazes.LAYOUTS` or an own layout such as `"#####/#RG.#/#####"`.
+    `layout` is a name of `deepcrl.envs.scenes.mazes.ANT_LAYOUTS`, an own layout such as `"#####/#RG.#/#####"`, or
+    `perfect_SIZE`, such as `perfect_21`: a maze that `layout_seed` draws.
     """
 
     def __init__(
         self,
         *,
         layout: str = "u_maze",
+        layout_seed: int = 0,
         cell_size: float = 4.0,
         wall_height: float = 2.0,
         reset_noise: float = 0.1,
@@ -158,7 +160,7 @@ class AntMaze(AntTask):
     ) -> None:
         super().__init__(reset_noise=reset_noise, success_radius=success_radius, density=density)
         above("wall_height", wall_height, 0)
-        self.maze = parse_layout(layout, cell_size)
+        self.maze = parse_layout(layout, cell_size, ANT_LAYOUTS, seed=layout_seed)
         self.goal_steps = goal_steps
         self._pairs = corridor_pairs(self.maze, goal_steps) if goal_steps else []
         self.wall_height = wall_height
@@ -187,7 +189,7 @@ class AntMaze(AntTask):
 
 
 ENVS.register("ant_maze")(AntMaze)
-for _layout in LAYOUTS:
+for _layout in ANT_LAYOUTS:
     ENVS.register(f"ant_{_layout}", layout=_layout)(AntMaze)
 for _layout in ("u_maze", "u2_maze", "u3_maze", "u4_maze", "u5_maze"):
     ENVS.register(f"ant_{_layout}_gen_1f2f3f", layout=_layout, goal_steps=(1, 2, 3))(AntMaze)

@@ -152,13 +152,15 @@ class Humanoid(HumanoidTask):
 class HumanoidMaze(HumanoidTask):
     """A humanoid in a maze: starts at a start cell, goals at the centres of goal cells, each drawn uniformly.
 
-    `layout` is a name of `deepcrl.envs.scenes.mazes.LAYOUTS` or an own layout such as `"#####/#RG.#/#####"`.
+    `layout` is a name of `deepcrl.envs.scenes.mazes.LAYOUTS`, an own layout such as `"#####/#RG.#/#####"`, or
+    `perfect_SIZE`, such as `perfect_21`: a maze that `layout_seed` draws.
     """
 
     def __init__(
         self,
         *,
         layout: str = "u_maze",
+        layout_seed: int = 0,
         cell_size: float = 2.0,
         wall_height: float = 1.0,
         reset_noise: float = 0.01,
@@ -166,7 +168,7 @@ class HumanoidMaze(HumanoidTask):
     ) -> None:
         super().__init__(reset_noise=reset_noise, success_radius=success_radius)
         above("wall_height", wall_height, 0)
-        self.maze = parse_layout(layout, cell_size)
+        self.maze = parse_layout(layout, cell_size, seed=layout_seed)
         self.wall_height = wall_height
         self._starts, self._goals = self.maze.centres("R"), self.maze.centres("G")
 

@@ -28,7 +28,8 @@ class PointMaze(GoalTask):
     """A point mass in a maze. State [4]: x, y and their velocities, in metres and seconds; the goal is x and y.
 
     Starts exactly at a start cell's centre with normal velocity of scale `reset_noise`; terminates in a pit, if there
-    is one. `layout` is a name of `deepcrl.envs.scenes.mazes.LAYOUTS` or an own layout such as `"#####/#RG.#/#####"`.
+    is one. `layout` is a name of `deepcrl.envs.scenes.mazes.LAYOUTS`, an own layout such as `"#####/#RG.#/#####"`, or
+    `perfect_SIZE`, such as `perfect_21`: a maze that `layout_seed` draws.
     """
 
     spec = EnvSpec(state_dim=4, action_dim=2, goal_indices=(0, 1))
@@ -41,6 +42,7 @@ class PointMaze(GoalTask):
         self,
         *,
         layout: str = "u_maze",
+        layout_seed: int = 0,
         cell_size: float = 4.0,
         wall_height: float = 2.0,
         reset_noise: float = 0.1,
@@ -49,7 +51,7 @@ class PointMaze(GoalTask):
         at_least("reset_noise", reset_noise, 0)
         above("success_radius", success_radius, 0)
         above("wall_height", wall_height, 0)
-        self.maze = parse_layout(layout, cell_size)
+        self.maze = parse_layout(layout, cell_size, seed=layout_seed)
         self.wall_height = wall_height
         self.reset_noise = reset_noise
         self.success_radius = success_radius

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from deepcrl.envs.scenes.mazes import LAYOUTS, corridor_pairs, maze_arena, parse_layout, sample_cells
+from deepcrl.envs.scenes.mazes import ANT_LAYOUTS, LAYOUTS, corridor_pairs, maze_arena, parse_layout, sample_cells
 
 GOALS = {
     **{"u_maze": 6, "u_maze_eval": 3, "u_maze_single_eval": 1, "u_maze_eval_5f6f": 2},
     **{"u_maze_eval_1f2f3f": 3, "u_maze_eval_1f2f3f4f": 4, "u_maze_eval_1f2f3f4f5f": 5},
     **{"u2_maze": 8, "u2_maze_eval": 4, "u3_maze": 10, "u3_maze_eval": 5, "u3_maze_single_eval": 1},
-    **{"u4_maze": 10, "u4_maze_eval": 5, "u5_maze": 16, "u5_maze_eval": 8, "u5_maze_single_eval": 1},
+    **{"u4_maze": 10, "u4_maze_eval": 4, "u5_maze": 16, "u5_maze_eval": 8, "u5_maze_single_eval": 1},
     **{"u6_maze": 14, "u6_maze_eval": 7, "u7_maze": 12, "u7_maze_eval": 6},
-    **{"big_maze": 25, "big_maze_eval": 9, "hardest_maze": 45, "hardest_maze_eval": 13},
+    **{"big_maze": 25, "big_maze_eval": 10, "hardest_maze": 45, "hardest_maze_eval": 13},
     **{"pit_maze": 21, "pit_maze_eval": 6},
 }
 
@@ -25,6 +25,26 @@ def test_layouts_have_the_published_goal_counts(name):
     assert len(maze.centres("G")) == GOALS[name]
     first_row = 2.0 if name[:2] in ("u4", "u5", "u6", "u7") else 1.0
     assert maze.centres("R").tolist() == [[4.0 * first_row, 4.0]]
+
+
+def test_ants_have_one_layout_of_their_own():
+    """The source's ant file has nine goals there, its humanoid and point files have ten."""
+    assert {name for name in LAYOUTS if ANT_LAYOUTS[name] != LAYOUTS[name]} == {"big_maze_eval"}
+    ants, others = (set(parse_layout("big_maze_eval", 4.0, known).cells("G")) for known in (ANT_LAYOUTS, LAYOUTS))
+    assert len(ants) == 9
+    assert others - ants == {(2, 5)}
+
+
+def test_the_wall_of_the_u4_maze_has_goals_below_and_on_one_side():
+    assert parse_layout("u4_maze_eval", 4.0).cells("G") == [(4, 1), (5, 1), (5, 2), (5, 3)]
+
+
+def test_a_cell_can_be_a_start_and_a_goal():
+    maze = parse_layout("######/#RC.G#/######", 4.0)
+    assert maze.cells("R") == [(1, 1), (1, 2)]
+    assert maze.cells("G") == [(1, 2), (1, 4)]
+    assert maze.free() == [(1, 1), (1, 2), (1, 3), (1, 4)]
+    assert parse_layout("####/#C.#/####", 4.0).cells("R") == [(1, 1)]
 
 
 def test_hard_evaluation_goals_are_the_far_cells():
@@ -96,10 +116,11 @@ def test_slashes_and_lines_are_the_same():
         ("####/#R.#/####", "no goal cell, G"),
         ("####/#G.#/####", "no start cell, R"),
         ("####/#RG#/###", "row 2 '###' has 3 cells, but row 0 has 4"),
-        ("####/#RX#/#GG#/####", "row 1 '#RX#' has 'X'; cells are one of #, R, G, B, P, ."),
+        ("####/#RX#/#GG#/####", "row 1 '#RX#' has 'X'; cells are one of #, R, G, C, B, P, ."),
         ("####/#RG./####", "open"),
         ("#G##/#R.#/####", "open"),
         ("######/#R#G.#/######", r"goal cell \(row, column\) \(1, 3\) cannot be reached from its start cell \(1, 1\)"),
+        ("######/#C#C.#/######", r"goal cell \(row, column\) \(1, 3\) cannot be reached from its start cell \(1, 1\)"),
         ("#######/#RG#BG#/#######", r"goal cell \(row, column\) \(1, 5\) cannot be reached from its start cell"),
         ("#######/#RG#B.#/#######", r"goal cell \(row, column\) \(1, 2\) cannot be reached from its ball cell"),
     ],
