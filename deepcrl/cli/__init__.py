@@ -15,6 +15,7 @@ VERBS = {
     "play": "film a trained policy, or random actions (env=NAME policy=random), or watch live",
     "report": "compare runs on one page: curves, scores, intervals, costs, films",
     "export": "write what a run has collected as a dataset for offline training",
+    "collect": "let a scripted policy act, and write what it does as a dataset",
     "list": "show every component: envs, encoders, energies, losses, buffers, relabels, agents, loggers",
     "bench": "measure speed on this machine",
 }
@@ -24,7 +25,7 @@ USAGE = "\n".join(
         "",
         "usage: deepcrl VERB [ARGUMENTS]    (deepcrl VERB --help for each)",
         "",
-        *(f"  {verb:<7}{text}" for verb, text in VERBS.items()),
+        *(f"  {verb:<9}{text}" for verb, text in VERBS.items()),
         "",
         "first run:  deepcrl train experiment=first_light",
     ]

@@ -40,11 +40,14 @@ def with_overrides(saved: dict[str, Any], overrides: list[str]) -> RunConfig:
     )
 
 
-def without_a_run(overrides: list[str]) -> RunConfig:
-    """Returns the config of an evaluation in the environment that `overrides` name; ValueError as `with_overrides`."""
+def without_a_run(overrides: list[str], known: tuple[str, ...] = WITHOUT_A_RUN) -> RunConfig:
+    """Returns the config of the environment that `overrides` name, which may be of settings in `known`.
+
+    Raises ValueError as `with_overrides`.
+    """
     overrides = translate_ids(overrides)
     warn_of_repeated(overrides)
-    _check(overrides, WITHOUT_A_RUN)
+    _check(overrides, known)
     if not any(override.startswith("env=") for override in overrides):
         raise ValueError("without a run, env=NAME says where to play, see `deepcrl list envs`")
     return validated(compose_values(overrides))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepcrl.core.checks import one_of
+from deepcrl.core.checks import at_least, one_of
 from deepcrl.kernels import reference
 from deepcrl.kernels.reference import LN_EPS
 
@@ -128,3 +128,9 @@ def norms_of(name: str, count: int, width: int) -> NormStack:
     """Returns `count` norms of that name; ValueError with a suggestion if there is none."""
     one_of("norm", name, NORMS)
     return NORMS[name](count, width)
+
+
+def fitting_block(depth: int, block_layers: int) -> int:
+    """Returns how many layers a block has: `depth` where that is less, so that a shallower network is one block."""
+    at_least("encoder.block_layers", block_layers, 1)
+    return min(block_layers, max(depth, 1))

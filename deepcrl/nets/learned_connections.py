@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from deepcrl.core.checks import at_least, at_most, multiple
 from deepcrl.core.components import ENCODERS
-from deepcrl.nets.layers import MAX_DEPTH, Dense, DenseStack, activation_of, matmul, norms_of
+from deepcrl.nets.layers import MAX_DEPTH, Dense, DenseStack, activation_of, fitting_block, matmul, norms_of
 
 
 @ENCODERS.register("learned_connections")
@@ -39,7 +39,7 @@ class HyperConnections(nn.Module):
     ) -> None:
         super().__init__()
         at_least("encoder.width", width, 1)
-        at_least("encoder.block_layers", block_layers, 1)
+        block_layers = fitting_block(depth, block_layers)
         at_least("encoder.num_streams", num_streams, 1)
         multiple("encoder.depth", depth, block_layers, f"block_layers={block_layers}")
         at_most("encoder.depth", depth, MAX_DEPTH)

@@ -33,7 +33,7 @@ class Recurrent(ResidualMLP):
         activation: str = "swish",
         norm: str = "layer_norm",
     ) -> None:
-        check_sizes(depth, width, block_layers, activation, norm)
+        block_layers = check_sizes(depth, width, block_layers, activation, norm)
         super().__init__(
             in_dim,
             out_dim,

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from deepcrl.core.checks import at_least, at_most, multiple, one_of, suggest
+from deepcrl.core.checks import at_most, multiple, one_of, suggest
 from deepcrl.core.components import ENCODERS
 from deepcrl.kernels import dispatch
 from deepcrl.kernels.reference import ACTIVATIONS, LN_EPS
 from deepcrl.kernels.trunk import residual_trunk
-from deepcrl.nets.layers import MAX_DEPTH, Dense, uniform
+from deepcrl.nets.layers import MAX_DEPTH, Dense, fitting_block, uniform
 
 NORMS = ("layer_norm", "none")
 """The norms that the trunk's kernels know."""
@@ -23,10 +23,10 @@ NORMS = ("layer_norm", "none")
 class ResidualMLP(nn.Module):
     """Maps [B, in_dim] to float32 [B, out_dim]; `depth` counts the Dense layers inside the residual blocks.
 
-    Dense -> LayerNorm -> activation, then depth / block_layers blocks that add `block_layers` times the same to
-    their input (post-activation residual, no final norm), then Dense. Weights are U(+-1/sqrt(fan_in)), biases 0,
-    as in the released code of Wang et al. 2025. All trunk layers live in four stacked parameters: `weight`
-    [depth, width, width], `bias`, `scale`, `shift` [depth, width].
+    Dense -> LayerNorm -> activation, then depth / block_layers blocks that add `block_layers` times the same to their
+    input (post-activation residual, no final norm), then Dense. A network shallower than that is one block. Weights are
+    U(+-1/sqrt(fan_in)), biases 0, as in the released code of Wang et al. 2025. All trunk layers live in four stacked
+    parameters: `weight` [depth, width, width], `bias`, `scale`, `shift` [depth, width].
     Under `torch.autocast` to bfloat16 the trunk's matmuls run in bf16, the rest in float32: the stem's and the head's
     are so small that casting their operands costs more than bf16 saves.
     `checkpoint_blocks=k` saves memory: activations are kept every k blocks and recomputed between; `none` (or 0) keeps
@@ -50,7 +50,7 @@ class ResidualMLP(nn.Module):
         checkpoint_blocks: int | str = "none",
     ) -> None:
         super().__init__()
-        check_sizes(depth, width, block_layers, activation, norm)
+        block_layers = check_sizes(depth, width, block_layers, activation, norm)
         dispatch.check_width(width)
         self.block_layers, self.activation = block_layers, activation
         self.checkpoint_blocks = _checkpoint_blocks(checkpoint_blocks, depth // block_layers)
@@ -142,11 +142,12 @@ def _checkpoint_blocks(blocks: int | str, num_blocks: int) -> int:
     return blocks
 
 
-def check_sizes(depth: int, width: int, block_layers: int, activation: str, norm: str) -> None:
-    """Raises ValueError for a shape or a name that no residual trunk can have."""
-    at_least("encoder.block_layers", block_layers, 1)
+def check_sizes(depth: int, width: int, block_layers: int, activation: str, norm: str) -> int:
+    """Returns how many layers its blocks have; ValueError for a shape or a name that no residual trunk can have."""
+    block_layers = fitting_block(depth, block_layers)
     multiple("encoder.depth", depth, block_layers, f"block_layers={block_layers}")
     at_most("encoder.depth", depth, MAX_DEPTH)
     multiple("encoder.width", width, 16, "16")
     one_of("activation of a residual trunk", activation, ACTIVATIONS)
     one_of("norm of a residual trunk", norm, NORMS)
+    return block_layers

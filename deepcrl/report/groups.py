@@ -16,7 +16,8 @@ from deepcrl.report.read import SCORE, RunRecord
 from deepcrl.run.plots import stats
 from deepcrl.run.start import FREE_ON_RESUME
 
-# Settings that say which repetition a run is, where and how long it ran, and what it logged: runs that differ in these
+# Settings that say which repetition a run is (as `layout_seed`, which draws its maze, does too), where and how long it
+# ran, and what it logged: runs that differ in these
 # alone are of one configuration. Learners are runs of their own here, and change nothing for the agent that acts.
 NOT_COMPARED = ("seed", "run_dir", "learners", "resume", "device", "num_eval_envs", *FREE_ON_RESUME)
 MAX_NAMED_KEYS = 3
@@ -137,7 +138,7 @@ def compared(config: dict[str, Any]) -> dict[str, Any]:
     """Flattens a config into dotted keys, without what is not compared; `loss.name` becomes `loss`."""
     left_out = (*NOT_COMPARED, *(("eval_env",) if config.get("eval_env") in (None, config["env"]) else ()))
     flat = flatten({key: value for key, value in config.items() if key not in left_out}, levels=2)
-    return {key.removesuffix(".name"): value for key, value in flat.items()}
+    return {key.removesuffix(".name"): value for key, value in flat.items() if not key.endswith(".layout_seed")}
 
 
 def differing(configs: list[dict[str, Any]]) -> list[str]:

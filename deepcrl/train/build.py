@@ -121,7 +121,7 @@ def _half(encoder: dict[str, Any]) -> dict[str, Any]:
         return encoder
     depth = settings["depth"]
     block = settings.get("block_layers", 1 if depth % 2 else 2)
-    return encoder | {"depth": max(depth // 2 // block * block, block) if block > 0 else depth}
+    return encoder | {"depth": max(depth // 2 // block * block, min(block, depth)) if block > 0 else depth}
 
 
 def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buffer:
@@ -142,7 +142,13 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
         max_unsaved_steps=config.keep_checkpoints * unrolls_between_saves * config.unroll_length,
         futures=needs_futures(AGENTS, agents),
     )
-    return checked_build(BUFFERS, config.buffer, inputs)
+    return checked_build(BUFFERS, config.buffer | _path_of_seed(config), inputs)
+
+
+def _path_of_seed(config: RunConfig) -> dict[str, str]:
+    """Returns the buffer's `path`, if it has one, with the run's seed in place of `{seed}`."""
+    path = config.buffer.get("path")
+    return {"path": path.replace("{seed}", str(config.seed))} if isinstance(path, str) else {}
 
 
 def build_run(config: RunConfig, unstable_dir: Path | None = None) -> Run:

@@ -1,6 +1,6 @@
 """What share of a maze's ways a critic knows: those that end at the goal if one always does what it likes best.
 
-One wrong turn ends in a wall or a circle, so errors multiply along a way. That makes it a sharper measure of a critic
+One wrong turn ends in a circle, so errors multiply along a way. That makes it a sharper measure of a critic
 than its accuracy within a batch, and there is neither a robot nor the noise of episodes in it.
 """
 
@@ -28,10 +28,11 @@ class PathScore:
     def __init__(self, maze: Maze, state: Tensor, goal: Tensor, *, has_headings: bool) -> None:
         """`state` [S] and `goal` [G], on the agent's device, say what a place and a goal are apart from x and y.
 
-        With `has_headings` an action is a direction in the plane, and the critic chooses among the four to the
-        neighbours. Without, it chooses the neighbour from which the policy's action is worth most.
+        With `has_headings` an action is a direction in the plane, and the critic chooses among those to the free cells
+        beside. Without, it chooses the one of them from which the policy's action is worth most. What it thinks of
+        walking into a wall, which few data show, does not matter.
         """
-        cells = [cell for kind in "RGB." for cell in maze.cells(kind)]
+        cells = maze.free()
         number = {cell: i for i, cell in enumerate(cells)}
         self._goals = torch.linspace(0, len(cells) - 1, min(len(cells), MAX_GOALS)).round().long()
         beside = [[number.get((r + dr, c + dc), i) for dr, dc in TURNS] for i, (r, c) in enumerate(cells)]
@@ -50,8 +51,10 @@ class PathScore:
         """Returns `critic/path_solved`, the share of places and goals, and `..._far`, of those far apart."""
         parts = self._goal.split(max(1, MAX_ROWS // len(self._state)))
         worth = torch.cat([self._worth(agent, part) for part in parts], dim=1)  # [C, K, 4]
-        turn = worth.masked_fill(worth.isnan(), -torch.inf).argmax(dim=2)
-        at = torch.arange(len(self._state))[:, None].expand_as(turn)
+        at = torch.arange(len(self._state))[:, None]
+        is_wall = self._beside == at  # [C, 4]
+        turn = worth.masked_fill(worth.isnan() | is_wall[:, None], -torch.inf).argmax(dim=2)
+        at = at.expand_as(turn)
         following = self._beside[at, turn]
         following[self._goals, torch.arange(len(self._goals))] = self._goals  # stay there
         for _ in range(len(self._state).bit_length()):  # 1, 2, 4, ... steps, more in the end than there are cells
@@ -76,9 +79,7 @@ class PathScore:
             headings = torch.tensor(TURNS, dtype=torch.float32, device=state.device)[:, None].expand(-1, len(state), -1)
             return agent.value(seen, headings).cpu().view(len(TURNS), num_cells, num_goals).permute(1, 2, 0)
         value = agent.value(seen, agent.act(seen, explore=False)).cpu().view(num_cells, num_goals)
-        worth = value[self._beside]  # [C, 4, K]
-        is_wall = self._beside == torch.arange(num_cells)[:, None]
-        return worth.masked_fill(is_wall[:, :, None], -torch.inf).permute(0, 2, 1)
+        return value[self._beside].permute(0, 2, 1)
 
 
 def path_score(envs: VectorEnv, device: torch.device) -> PathScore | None:

@@ -201,8 +201,8 @@ def test_registered_with_its_settings():
     ("settings", "message"),
     [
         ({"depth": 6}, r"encoder.depth is 6; .* multiple of block_layers=4, such as 4 or 8$"),
-        ({"depth": 0}, r"encoder.depth is 0; .* such as 4$"),
-        ({"depth": -8}, r"encoder.depth is -8; .* such as 4$"),
+        ({"depth": 0}, r"encoder.depth is 0; .* such as 1$"),
+        ({"depth": -8}, r"encoder.depth is -8; .* such as 1$"),
         ({"block_layers": 0}, r"encoder.block_layers must be at least 1, got 0"),
         ({"width": 100}, r"encoder.width is 100; .* multiple of 16, such as 96 or 112$"),
         ({"width": 0}, r"encoder.width is 0; .* such as 16$"),
@@ -220,3 +220,14 @@ def test_registered_with_its_settings():
 def test_bad_settings(settings, message):
     with pytest.raises(ValueError, match=message):
         make(**settings)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_network_shallower_than_a_block_is_one_block(depth: int) -> None:
+    ours, explicit = (
+        ResidualMLP(3, 2, torch.Generator().manual_seed(0), depth=depth, width=16, block_layers=layers)
+        for layers in (4, depth)
+    )
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    assert ours.block_layers == depth
+    assert torch.equal(ours(x), explicit(x))

@@ -50,7 +50,7 @@ def score(maze: Maze, critic: Critic, *, has_headings: bool) -> tuple[float, flo
 
 def walked(maze: Maze, worth: Callable[[tuple[int, int], tuple[int, int]], float]) -> tuple[float, float]:
     """One place and one goal at a time, for mazes with fewer cells than goals are looked at."""
-    cells = [cell for kind in "RGB." for cell in maze.cells(kind)]
+    cells = maze.free()
     longest = max(max(maze.distances(cell).values()) for cell in cells)
     near_and_far: list[bool] = []
     far: list[bool] = []
@@ -79,7 +79,7 @@ def noisy(maze: Maze, noise: float) -> Callable[[tuple[int, int], tuple[int, int
     rng = torch.Generator().manual_seed(0)
     size = (len(maze.rows), len(maze.rows[0]))
     off = (noise * torch.randn(*size, *size, generator=rng)).tolist()
-    ways = {cell: maze.distances(cell) for kind in "RGB." for cell in maze.cells(kind)}
+    ways = {cell: maze.distances(cell) for cell in maze.free()}
     return lambda cell, goal: -ways[goal].get(cell, 30) + off[cell[0]][cell[1]][goal[0]][goal[1]]
 
 

@@ -85,14 +85,14 @@ class CRL(TrainableAgent):
         farthest (in Eysenbach et al. 2022, whose code takes the least of two; 1 in the paper). The temperature aims at
         an entropy of `target_entropy_per_action` x A; without `entropy_bonus` the entropy term leaves the actor's loss.
         `actor_objective` is `max_entropy`, `ddpg_bc`, which weighs the likelihood of the data's actions by `bc_coef`,
-        or `awr`, which divides advantages by `awr_temperature`. `random_goals` is the share of the actor's batch whose
-        goals come from other trajectories instead of the own future (0.5 in Eysenbach et al. 2022, 0 in the paper).
-        `embedding_l2_coef` weighs the mean squares of both embeddings' components in the critic's loss (JaxGCRL, 2024).
-        `exploration` and `evaluation` name an action choice, of which `best_of` draws `num_candidates`. `chunk` is how
-        many actions are one; rows whose actions end before it, `mask` or `zero_pad` as `chunk_ends` says. `survival` is
-        `none`, `log_z`, `mass` or `both`, over a horizon of `survival_discount`; 0 is the discount of the relabelling.
-        `update_order` is `actor_first`, as in the paper's code, or `critic_first`. Raises ValueError for a value out of
-        range.
+        `awr`, which divides advantages by `awr_temperature`, or `none`: the critic alone learns. `random_goals` is the
+        share of the actor's batch whose goals come from other trajectories instead of the own future (0.5 in Eysenbach
+        et al. 2022, 0 in the paper). `embedding_l2_coef` weighs the mean squares of both embeddings' components in the
+        critic's loss (JaxGCRL, 2024). `exploration` and `evaluation` name an action choice, of which `best_of` draws
+        `num_candidates`. `chunk` is how many actions are one; rows whose actions end before it, `mask` or `zero_pad` as
+        `chunk_ends` says. `survival` is `none`, `log_z`, `mass` or `both`, over a horizon of `survival_discount`; 0 is
+        the discount of the relabelling. `update_order` is `actor_first`, as in the paper's code, or `critic_first`.
+        Raises ValueError for a value out of range.
         """
         super().__init__(inputs)
         share("agent.random_goals", random_goals)
@@ -202,6 +202,8 @@ class CRL(TrainableAgent):
 
     def _update_actor(self, batch: Batch, goal_embeddings: list[Tensor]) -> dict[str, Tensor]:
         """Takes a step of the actor, and of what its objective learns beside it; `goal_embeddings` [B, D] by critic."""
+        if self._actor_objective == "none":
+            return {}
         goal_embeddings = [with_random_goals(g, self._random_goals) for g in goal_embeddings]
         goal, done = with_random_goals(batch.goal, self._random_goals), self._chunks.of(batch)
         counts = self._chunks.row_weight(batch)

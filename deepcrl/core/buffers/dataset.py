@@ -30,7 +30,8 @@ class Dataset:
     offline = True
 
     def __init__(self, inputs: BufferInputs, *, path: str = "", random_goals: float = 0.0, repeat: int = 1) -> None:
-        """`path` is an OGBench `.npz`, or a Minari dataset (its id, or its folder); the rest as in `ring`.
+        """`path` is an OGBench `.npz`, or a Minari dataset (its id, or its folder), `{seed}` in it standing for
+        the run's seed; the rest as in `ring`.
 
         Raises ValueError, in one line, for a dataset that is missing, damaged, empty, or does not fit the environment.
         """

@@ -20,11 +20,15 @@ MASS = 1.0
 GEAR = 5.0
 """N; with `MASS`, full action accelerates by 5 m/s^2. Nothing limits the speed and nothing damps it."""
 RADIUS = 0.25
+SPEED = 10.0
+"""m/s, of a point that is driven by velocity."""
+STIFFNESS = 50.0
+"""N per m/s: the velocity is what was asked for after two of the five time steps of an action."""
 _RGBA = (0.93, 0.52, 0.22, 1)
 
 
-def point() -> mujoco.MjSpec:
-    """Returns a point whose body `torso` is at the origin, with slides `x` and `y` and a motor on each."""
+def point(drive: str = "force") -> mujoco.MjSpec:
+    """Returns a point whose body `torso` is at the origin, with slides `x` and `y`, driven by force or velocity."""
     spec = mujoco.MjSpec()
     torso = spec.worldbody.add_body(name="torso", pos=(0, 0, RADIUS + 0.01))
     torso.add_geom(
@@ -40,12 +44,12 @@ def point() -> mujoco.MjSpec:
     )
     for name, axis in (("x", (1, 0, 0)), ("y", (0, 1, 0))):
         torso.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
-        spec.add_actuator(
-            name=name,
-            target=name,
-            trntype=mujoco.mjtTrn.mjTRN_JOINT,
-            gear=(GEAR, 0, 0, 0, 0, 0),
-            ctrllimited=True,
-            ctrlrange=(-1, 1),
+        motor = spec.add_actuator(
+            name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT, ctrllimited=True, ctrlrange=(-1, 1)
         )
+        if drive == "velocity":  # force = STIFFNESS (SPEED control - velocity)
+            motor.gaintype, motor.biastype = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
+            motor.gainprm[0], motor.biasprm[2] = STIFFNESS * SPEED, -STIFFNESS
+        else:
+            motor.gear = (GEAR, 0, 0, 0, 0, 0)
     return spec

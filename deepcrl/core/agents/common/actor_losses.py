@@ -11,7 +11,7 @@ from torch import Tensor
 
 from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
 
-ACTOR_OBJECTIVES = ("max_entropy", "ddpg_bc", "awr")
+ACTOR_OBJECTIVES = ("max_entropy", "ddpg_bc", "awr", "none")
 """What `agent.actor_objective` of `crl` may be."""
 AWR_MAX_WEIGHT = 100.0
 """Of an action in `awr`, as in OGBench."""
