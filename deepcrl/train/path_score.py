@@ -31,7 +31,7 @@ class PathScore:
         With `has_headings` an action is a direction in the plane, and the critic chooses among the four to the
         neighbours. Without, it chooses the neighbour from which the policy's action is worth most.
         """
-        cells = [cell for kind in "RGB." for cell in maze.cells(kind)]
+        cells = maze.free()
         number = {cell: i for i, cell in enumerate(cells)}
         self._goals = torch.linspace(0, len(cells) - 1, min(len(cells), MAX_GOALS)).round().long()
         beside = [[number.get((r + dr, c + dc), i) for dr, dc in TURNS] for i, (r, c) in enumerate(cells)]
