@@ -74,7 +74,7 @@ class Windows:
             setattr(self, f"_{name}", state[name])
         for name in ("start", "order"):
             check_tensor(name, state[name], getattr(self, f"_{name}"))
-        check_range("start", state["start"], 0, state["num_steps"])
+        check_range("start", state["start"], 0, max(0, state["num_steps"] - self._length - 1))
         check_range("order", state["order"], 0, len(self._order) - 1)
         self._start, self._order = state["start"].to(self._start), state["order"].to(self._order)
 

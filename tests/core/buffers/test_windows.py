@@ -122,12 +122,13 @@ def test_a_saved_ring_goes_on_within_its_windows(num_rows: int) -> None:
         assert torch.equal(mine.goal, others.goal)
 
 
-def test_a_damaged_state_is_refused() -> None:
+@pytest.mark.parametrize(("name", "message"), [("order", "outside 0 to 7"), ("start", "outside 0 to 25")])
+def test_a_damaged_state_is_refused(name: str, message: str) -> None:
     ring, _ = filled(31)
     ring.sample(2)
     state = ring.state_dict()
-    state["windows"] = state["windows"] | {"order": state["windows"]["order"] + 1}
-    with pytest.raises(ValueError, match="order holds numbers outside 0 to 7"):
+    state["windows"] = state["windows"] | {name: state["windows"][name] + 10}
+    with pytest.raises(ValueError, match=f"{name} holds numbers {message}"):
         Ring(inputs(), capacity=CAPACITY, sampling="paper").load_state_dict(state)
 
 
