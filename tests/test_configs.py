@@ -23,8 +23,8 @@ GROUPS_OF_OPTIONS = {group: list(registry) for registry in REGISTRIES.values() f
 
 
 def override_of(yaml: str) -> list[str]:
-    group, _, name = yaml.rpartition("/")
-    return [f"{group}={name}"] if group else []
+    group, _, name = yaml.partition("/")
+    return [f"{group}={name}"] if name else []
 
 
 def dataset_for(spec: EnvSpec, folder: Path) -> str:

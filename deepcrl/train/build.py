@@ -141,6 +141,7 @@ def build_buffer(config: RunConfig, spec: EnvSpec, device: torch.device) -> Buff
         run_dir=Path(config.run_dir),
         max_unsaved_steps=config.keep_checkpoints * unrolls_between_saves * config.unroll_length,
         futures=needs_futures(AGENTS, agents),
+        episode_length=config.episode_length,
     )
     return checked_build(BUFFERS, config.buffer | _path_of_seed(config), inputs)
 

@@ -68,6 +68,8 @@ def validate(config: RunConfig) -> None:
         raise ValueError(f"unroll_length={config.unroll_length} is longer than the ring: buffer.capacity={capacity}")
     if capacity is not None and config.prefill_steps > capacity:
         raise ValueError(f"prefill_steps={config.prefill_steps} does not fit in the ring: buffer.capacity={capacity}")
+    if config.buffer.get("sampling") == "paper":
+        _check_windows(config)
     for group in (*GROUPS, *OPTIONAL_GROUPS):
         for name, value in (getattr(config, group) or {}).items():
             if isinstance(value, int) and not -MAX_NUMBER <= value <= MAX_NUMBER:
@@ -82,6 +84,22 @@ def validate(config: RunConfig) -> None:
         validate(config.learner(name))
     select_device(config.device)
     Schedule.of(config)
+
+
+def _check_windows(config: RunConfig) -> None:
+    """Raises ValueError if the prefill is no longer than a window, or a batch larger than all windows."""
+    window = config.episode_length
+    what = f"buffer.sampling=paper draws windows of episode_length={window} steps"
+    prefill = -(-config.prefill_steps // config.unroll_length) * config.unroll_length
+    if prefill <= window:
+        raise ValueError(
+            f"{what}: prefill_steps={config.prefill_steps} is {prefill} in whole unrolls; use {window + 1}"
+        )
+    if config.batch_size > config.num_envs * (window - 1):
+        raise ValueError(
+            f"{what}, one of each of {config.num_envs} environments: they hold {config.num_envs * (window - 1)} "
+            f"transitions, fewer than batch_size={config.batch_size}"
+        )
 
 
 def select_device(name: str) -> torch.device:

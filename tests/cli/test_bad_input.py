@@ -84,6 +84,13 @@ BAD = [
     ("batch_size=0", "batch_size must be at least 1, got 0"),
     ("batch_size=1", "batch_size must be at least 2, got 1: one pair has no negatives"),
     ("buffer.repeat=1000", "buffer.repeat=1000 steps of a trajectory do not fit into batch_size=16"),
+    ("buffer.sampling=papre", "Unknown buffer.sampling 'papre'. Did you mean 'paper'? Known: paper, uniform"),
+    ("buffer.sampling=paper", "buffer.sampling=paper draws windows of episode_length=20 steps: prefill_steps=20 is "),
+    ("buffer.sampling=paper agent=qrl prefill_steps=30", "buffer.sampling=paper is for agents that learn from states "),
+    (
+        "buffer.sampling=paper buffer.capacity=30 episode_length=30 prefill_steps=30 unroll_length=7",
+        "buffer.sampling=paper draws windows of episode_length=30 steps: buffer.capacity must be greater, got 30",
+    ),
     ("agent.survival=logz", "Unknown agent.survival 'logz'. Did you mean 'log_z'? Known: both, log_z, mass, none"),
     ("agent.chunk=0", "agent.chunk must be at least 1, got 0"),
     ("agent.chunk=2 loss=fb", "agent.chunk=2 with chunk_ends=mask weights the rows of the loss, which only these take"),

@@ -12,6 +12,8 @@ from deepcrl.train.config import RunConfig
 from deepcrl.train.schedule import Schedule
 from deepcrl.train.validate import select_device
 
+PAPER = {"buffer": {"name": "ring", "capacity": 200, "sampling": "paper"}}
+
 
 @pytest.mark.parametrize(
     ("changes", "message"),
@@ -38,6 +40,8 @@ from deepcrl.train.validate import select_device
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"unroll_length": 300}, "unroll_length=300 is longer than the ring: buffer.capacity=200"),
         ({"prefill_steps": 300}, "prefill_steps=300 does not fit in the ring: buffer.capacity=200"),
+        (PAPER, "windows of episode_length=20 steps: prefill_steps=20 is 20 in whole unrolls; use 21"),
+        (PAPER | {"prefill_steps": 21, "batch_size": 77}, "they hold 76 transitions, fewer than batch_size=77"),
         ({"total_env_steps": 99}, "total_env_steps=99 ends before .* so at least 100 are needed"),
         ({"precision": "fp8"}, "Unknown precision 'fp8'. .*Known: auto, bf16, fp32, tf32"),
         ({"device": "tpu"}, "Unknown device 'tpu'. Did you mean 'cpu'"),

@@ -1,10 +1,16 @@
-"""What a ring stores of each step, and the shares of a batch that get other goals than their own future's."""
+"""What a ring stores of each step, how a transition is read of it, and the shares of a batch that get other goals than
+their own future's.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from deepcrl.core.buffers.inputs import BufferInputs
+from deepcrl.core.types import TransitionBatch
 
 Layout = dict[str, tuple[tuple[int, ...], torch.dtype]]
 """Shape and type of a row of each column, by name."""
@@ -23,6 +29,19 @@ def column_layout(inputs: BufferInputs, commanded_goals: float) -> Layout:
     if commanded_goals:
         layout["commanded"] = ((num, spec.goal_dim), torch.float32)
     return layout
+
+
+def read_transitions(column: Callable[[str], Tensor], address: Tensor, goal: Tensor, num_envs: int) -> TransitionBatch:
+    """Returns the transitions at `address` [B] with goals [B, G]; `column` returns one [L N, ...], by address."""
+    state, terminated = column("state"), column("terminated")[address]
+    return TransitionBatch(
+        state=state[address],
+        action=column("action")[address],
+        goal=goal,
+        next_state=state[(address + ~terminated * num_envs) % len(state)],
+        next_achieved=column("next_achieved")[address],
+        terminated=terminated,
+    )
 
 
 def check_shares(random_goals: float, commanded_goals: float, transitions: bool) -> None:

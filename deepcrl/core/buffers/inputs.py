@@ -30,3 +30,5 @@ class BufferInputs:
     """Steps per environment that may come in after a `state_dict` which can still be asked for."""
     futures: Futures | None = None
     """What the FutureBatches hold, which are TransitionBatches too; None: batches need not be such."""
+    episode_length: int = 1000
+    """Control steps of the longest episode."""

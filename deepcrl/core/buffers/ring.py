@@ -8,10 +8,11 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from deepcrl.core.buffers.columns import check_shares, column_layout
+from deepcrl.core.buffers.columns import check_shares, column_layout, read_transitions
 from deepcrl.core.buffers.futures import FutureReader
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.buffers.same_trajectory import TrajectoryStarts
+from deepcrl.core.buffers.windows import make_windows
 from deepcrl.core.checks import at_least
 from deepcrl.core.components import BUFFERS
 from deepcrl.core.states import check_count, check_range, check_tensor
@@ -46,6 +47,7 @@ class Ring:
         random_goals: float = 0.0,
         commanded_goals: float = 0.0,
         repeat: int = 1,
+        sampling: str = "uniform",
     ) -> None:
         """`capacity` counts steps per environment (paper: 10,000); `relabel` says which later step is the goal.
 
@@ -53,7 +55,8 @@ class Ring:
         `relabel` draws from its own future, with r what a uniformly drawn step of any trajectory achieved, and with c
         the one that the agent was told to reach; of a batch of B these are round(r B) and round(c B) rows. Only an
         agent that learns from `transitions` can tell what such goals are worth. Of each trajectory that is drawn,
-        `repeat` steps stand in the batch, each with its own goal (CRTR). Raises ValueError for a value out of range.
+        `repeat` steps stand in the batch, each with its own goal (CRTR). `sampling` is `uniform`, or `paper` for the
+        released code's windows (`buffers.windows`). Raises ValueError for a value out of range.
         """
         if capacity < 2:
             raise ValueError(f"buffer.capacity must be at least 2 steps per environment, got {capacity}")
@@ -67,6 +70,7 @@ class Ring:
         self._goal_indices = torch.tensor(inputs.spec.goal_indices, device=self._device)
         self._env_index = torch.arange(self.num_envs, device=self._device)
         self._layout = column_layout(inputs, commanded_goals)
+        self._windows = make_windows(sampling, inputs, capacity, repeat)
         self._make_books(self._count_rows(inputs))
         self._columns = self._make_columns()
 
@@ -110,6 +114,7 @@ class Ring:
         return (
             self._reader.nbytes
             + self._starts.nbytes
+            + (self._windows.nbytes if self._windows else 0)
             + sum(t.nbytes for t in vars(self).values() if isinstance(t, Tensor))
         )
 
@@ -165,6 +170,11 @@ class Ring:
 
     def sample(self, batch_size: int) -> Batch:
         """Draws B transitions uniformly, with replacement, each with its own goal. Needs one that can be drawn."""
+        if self._windows:
+            address, window_left = self._windows.draw(batch_size, self.num_steps, self._generator)
+            steps_left = torch.minimum(self._look_up(address)[3], window_left)
+            offset = self._relabel(steps_left.clamp_min(1), self._generator)
+            return self._batch_at(address, offset * (steps_left > 0))
         address = self._draw(-(-batch_size // self._repeat))
         if self._repeat > 1:
             address = self._repeated(address)[:batch_size]
@@ -176,14 +186,13 @@ class Ring:
             if self._futures is None:
                 return batch
             return self._reader.read(batch, row, env, steps_left, self._flat("action"), self._flat("terminated"))
-        offset = self._relabel(steps_left, self._generator)
-        goal_address = (row + offset) % self._num_rows * self.num_envs + env
+        return self._batch_at(address, self._relabel(steps_left, self._generator))
+
+    def _batch_at(self, address: Tensor, offset: Tensor) -> Batch:
+        """Returns what stands at `address` [B], and as its goal what was achieved `offset` [B] steps later."""
         state = self._flat("state")
-        return Batch(
-            state=state[address],
-            action=self._flat("action")[address],
-            goal=state[goal_address][:, self._goal_indices],
-        )
+        goal = state[(address + offset * self.num_envs) % len(state)][:, self._goal_indices]
+        return Batch(state=state[address], action=self._flat("action")[address], goal=goal)
 
     def _look_up(self, address: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Returns row, environment, trajectory and steps left, each [B], of addresses [B]."""
@@ -216,9 +225,7 @@ class Ring:
 
     def _transitions_at(self, address: Tensor, goal_address: Tensor) -> TransitionBatch:
         """Returns the transitions at `address` [B], whose own future goals are what `goal_address` [B] achieved."""
-        state, achieved = self._flat("state"), self._flat("next_achieved")
-        terminated = self._flat("terminated")[address]
-        next_address = (address + ~terminated * self.num_envs) % (self._num_rows * self.num_envs)
+        achieved = self._flat("next_achieved")
         # Rows of a batch are in random order, so its first ones can be those with other goals
         batch_size = len(address)
         num_random = round(self._random_goals * batch_size)
@@ -226,14 +233,7 @@ class Ring:
         goal = achieved[torch.cat([self._draw(num_random), goal_address[num_random:]])]
         if num_other > num_random:
             goal[num_random:num_other] = self._flat("commanded")[address[num_random:num_other]]
-        return TransitionBatch(
-            state=state[address],
-            action=self._flat("action")[address],
-            goal=goal,
-            next_state=state[next_address],
-            next_achieved=achieved[address],
-            terminated=terminated,
-        )
+        return read_transitions(self._flat, address, goal, self.num_envs)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the filled part of the ring, its bookkeeping and its random generator.
@@ -254,6 +254,7 @@ class Ring:
             "tail": self._tail,
             "num_steps": self.num_steps,
             "generator": self._generator.get_state(),
+            **({"windows": self._windows.state_dict()} if self._windows else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -278,6 +279,8 @@ class Ring:
         check_tensor("drawable", state["drawable"], self._drawable[:addresses])
         check_range("drawable", state["drawable"], 0, rows * self.num_envs - 1)
         self._drawable[:addresses].copy_(state["drawable"])
+        if self._windows:
+            self._windows.load_state_dict(state["windows"])
         self._generator.set_state(state["generator"])
 
     def history(self) -> dict[str, Tensor]:
