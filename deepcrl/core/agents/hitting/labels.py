@@ -51,7 +51,7 @@ class HittingLabels:
 
     @property
     def later(self) -> Tensor:
-        """[B] bool, whether the goal was reached at a step after the row's own"""
+        """Returns whether each goal [B] was reached at a step after the row's own."""
         return self.hit & (self.time > 0)
 
     def mean_later(self, steps: Tensor, horizon: int) -> Tensor:
