@@ -20,7 +20,10 @@ Row = list[Match | None]
 class Reference:
     """A published final mean, to be drawn as a line across learning curves."""
 
+    where: str
+    """That it is published, in which simulator, and after how many env steps."""
     label: str
+    """Method and depth."""
     groups: list[int]
     """The positions of the configurations that ran the same."""
     value: float
@@ -55,7 +58,7 @@ def _shown(task: Task, row: Row) -> dict[str, Any]:
         "curves": [
             _curve(match, groups) for match, groups in _same(row).items() if match.depth in match.published.curves
         ],
-        "lines": [[line.label, line.groups, number(line.value)] for line in _lines(row)],
+        "lines": [[line.where, line.label, line.groups, number(line.value)] for line in _lines(row)],
         "tables": [_table(entry, groups) for entry, groups in _methods(row).items()],
     }
 
@@ -77,8 +80,7 @@ def _lines(row: Row) -> list[Reference]:
     for match, groups in _same(row).items():
         entry, depth = match.published, match.depth
         if not entry.goes_to_the_end(depth):
-            label = f"{_where(entry)}: {entry.method}, depth {depth}"
-            lines.append(Reference(label, groups, entry.scores[depth][0]))
+            lines.append(Reference(_where(entry), f"{entry.method}, depth {depth}", groups, entry.scores[depth][0]))
     return lines
 
 

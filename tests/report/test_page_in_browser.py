@@ -158,6 +158,7 @@ const text = (nodes) => [...nodes].map((node) => node.textContent).join("|");
 const lines = () => [...document.querySelectorAll("section.card svg")].map((chart) =>
   [...chart.querySelectorAll("g[data-label^=published]")].length).join(",");
 const seen = { before: lines(), buttons: text(document.querySelectorAll(".legend button")) };
+seen.legends = text(document.querySelectorAll(".legend"));
 seen.titles = text(document.querySelectorAll("section.card h3"));
 seen.notes = text(document.querySelectorAll("p.sub"));
 document.querySelectorAll(".legend button")[2].click();
@@ -189,8 +190,8 @@ def test_published_means_are_dashed_and_can_be_hidden_and_methods_have_charts(ch
             more=more,
         )
     seen = published_on(chromium, tmp_path)
-    label = "published in another simulator (Brax), 100M env steps: ChronoSRL, depth"
-    assert seen["buttons"] == f"depth=4|depth=8|{label} 4: 861|{label} 8: 837"
+    assert seen["buttons"] == "depth=4|depth=8|ChronoSRL, depth 4: 861|ChronoSRL, depth 8: 837"
+    assert "Published in another simulator (Brax), 100M env steps:ChronoSRL" in seen["legends"]
     assert seen["before"].split(",")[0] == "2"
     assert seen["after"].split(",")[0] == "1"
     assert "Beside the study of ChronoSRL" in seen["titles"]

@@ -60,7 +60,7 @@ function learningCurves(task, items, width) {
     xLabel: COUNTER_NAMES[CONTENT.counters[state.counter]], yLabel: label,
   }));
   else box.append(html("p", { class: "empty" }, "No run shown has measured this."));
-  box.append(html("div", { class: "legend" }, ...items.map((item) => legendButton(task, item, box)), ...finals.map((line) => referenceButton(task, line, box))));
+  box.append(html("div", { class: "legend" }, ...items.map((item) => legendButton(task, item, box))), ...publishedLegends(task, finals, box));
   const note = publishedNotes(task, published, finals);
   if (note) box.append(note);
   return box;
@@ -69,10 +69,6 @@ function learningCurves(task, items, width) {
 function legendButton(task, item, box) {
   const n = item.group.runs.length;
   return toggle(idOf(task, item.group), item, item.group.label, `${item.group.label}${n > 1 ? ` (${n} runs)` : ""}`, box);
-}
-
-function referenceButton(task, line, box) {
-  return toggle(refOf(task, line), line, line.label, `${line.label}: ${number(line.value)}`, box);
 }
 
 function toggle(id, look, label, text, box) {
@@ -146,9 +142,9 @@ function scoreAgainst(task, items) {
       return { label: rest || name, color: `var(--c${i % 8})`, dash: Math.floor(i / 8) % 3, marks: true, groups: members.map(({ i: at }) => at), x: members.map(({ group }) => group.values[k]),
         y: finals.map((f) => f[0]), lows: finals.map((f) => f[1]), highs: finals.map((f) => f[2]) };
     });
-    const all = key === "encoder.depth" ? [...ours, ...publishedByDepth(task, ours, values)] : ours;
-    const chart = lineChart({ width: 360, height: 230, series: all, low: 0, high: null, xTicks: values.sort((a, b) => a - b), xLabel: `${name} (log)`, yLabel: "time at goal" });
-    return card(html("h3", {}, `Time at goal by ${name}`), chart);
+    const published = key === "encoder.depth" ? publishedByDepth(task, ours, values) : [];
+    const chart = lineChart({ width: 360, height: 230, series: [...ours, ...published], low: 0, high: null, xTicks: values.sort((a, b) => a - b), xLabel: `${name} (log)`, yLabel: "time at goal" });
+    return card(html("h3", {}, `Time at goal by ${name}`), chart, byDepthNote(published));
   }).filter(Boolean);
   return charts.length ? html("div", { class: "tiles" }, ...charts) : null;
 }

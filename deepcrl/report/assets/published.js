@@ -16,15 +16,21 @@ function publishedCurves(task, items, lines) {
 // Final means across the whole chart, each in the colour of its configuration where it is of one.
 function publishedLines(task, items) {
   if (!onScore()) return [];
-  return task.published.flatMap((study) => study.lines).filter(([, groups]) => isShown(task, items, groups)).map(([label, groups, value]) => {
+  return task.published.flatMap((study) => study.lines).filter(([, , groups]) => isShown(task, items, groups)).map(([where, label, groups, value]) => {
     const own = items.filter((item) => groups.includes(item.i));
-    return { label, value, color: own.length === 1 ? own[0].color : "var(--faint)", dash: 1 };
+    return { label: `${where}: ${label}`, where, short: label, value, color: own.length === 1 ? own[0].color : "var(--faint)", dash: 1 };
   });
 }
 
 function acrossChart(line, lines) {
   const [low, high] = extent(lines.map((s) => s.x));
   return { ...line, x: [Math.min(0, low), high], y: [line.value, line.value] };
+}
+
+// A row of buttons for each study, under what they have in common.
+function publishedLegends(task, lines, box) {
+  return [...new Set(lines.map((line) => line.where))].map((where) => html("div", { class: "legend" }, html("span", { class: "sub" }, `${where[0].toUpperCase()}${where.slice(1)}:`),
+    ...lines.filter((line) => line.where === where).map((line) => toggle(refOf(task, line), line, line.label, `${line.short}: ${number(line.value)}`, box))));
 }
 
 function isShown(task, items, groups) {
@@ -46,7 +52,7 @@ function publishedNotes(task, curves, lines) {
   const names = task.published.filter((study) => study.curves.some(([label]) => curves.some((c) => c.label === label)));
   const notes = names.map(({ name, simulator }) => `Dotted grey: the ${name}'s means at the same depths, ${simulator} physics.`);
   for (const { lines: own, simulator, env_steps, source } of task.published) {
-    if (own.some(([label]) => lines.some((line) => line.label === label)))
+    if (own.some(([where]) => lines.some((line) => line.where === where)))
       notes.push(`Dashed: final means published in another simulator (${simulator}), after ${number(env_steps)} env steps. ${source}`);
   }
   return notes.length ? html("p", { class: "sub" }, notes.join(" ")) : null;
@@ -77,6 +83,11 @@ function spread(score) {
   if (!score) return "–";
   const [mean, low, high] = score.map(number);
   return high === undefined ? `${mean} ± ${low}` : html("span", {}, mean, html("small", {}, ` [${low}, ${high}]`));
+}
+
+function byDepthNote(lines) {
+  const found = [...new Set(lines.map((line) => line.label.split(": ")[0]))];
+  return found.length ? html("p", { class: "sub" }, `Dashed: ${found.join("; ")}; bars from the lowest seed to the highest.`) : null;
 }
 
 // What only some methods measure has small charts of its own, beside the one of the chosen metric.

@@ -85,7 +85,8 @@ def plot_curves(
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 4.0 + 0.2 * len(references)), layout="constrained")
+        rows_below = len(groups) + len(references) if references else 0  # of the legend, whose labels are long then
+        figure = Figure(figsize=(6.4, 4.0 + 0.2 * rows_below), layout="constrained")
         ax = figure.add_subplot()
         colors = dict(zip(groups, cycle(COLORS), strict=False))
         for label, curves in groups.items():
@@ -97,7 +98,7 @@ def plot_curves(
         ax.set_xlabel(AXES[counter])
         ax.set_title(title, loc="left", weight="bold", size=11)
         if references:
-            figure.legend(loc="outside lower left")  # such labels are long
+            figure.legend(loc="outside lower left")
         else:
             ax.legend(loc="best")
         save_png(figure, Path(path))
