@@ -38,7 +38,9 @@ def _references(task: Task, groups: list[Group]) -> list[tuple[str, str, float]]
     lines = []
     for reference in references(task):
         own = [task.groups[i].label for i in reference.groups if task.groups[i] in groups]
-        lines += [(own[0] if len(own) == 1 else "", f"{reference.where}: {reference.label}", reference.value)] if own else []
+        lines += (
+            [(own[0] if len(own) == 1 else "", f"{reference.where}: {reference.label}", reference.value)] if own else []
+        )
     return lines
 
 

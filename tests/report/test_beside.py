@@ -34,7 +34,10 @@ def task(write, tmp_path: Path) -> Task:
 
 def test_a_final_mean_is_a_line_of_the_configurations_that_ran_the_same(task: Task) -> None:
     lines = {
-        f"{line.where}: {line.label}": (line.value, [task.groups[i].runs[0].config["agent"]["name"] for i in line.groups])
+        f"{line.where}: {line.label}": (
+            line.value,
+            [task.groups[i].runs[0].config["agent"]["name"] for i in line.groups],
+        )
         for line in references(task)
     }
     assert lines == {
