@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from deepcrl.core.checks import printable
-from deepcrl.report.beside import references
 from deepcrl.report.groups import Group, Task
+from deepcrl.report.published.beside import references
 from deepcrl.report.read import SCORE
 from deepcrl.run.plots.curves import plot_curves
 from deepcrl.run.plots.style import BLUE, INK, STYLE, save_png

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENVS
-from deepcrl.report.published import Match, matches
+from deepcrl.report.published.scores import Match, matches
 from tests.report.conftest import config_of
 
 OF_THE_PAPER = (

@@ -22,7 +22,7 @@ EPISODE_LENGTH = 1000
 NETWORKS = ("encoder", "actor_encoder", "critic_encoder", "sa_encoder", "goal_encoder")
 SLACK = 0.01
 """Of env steps: ours come in whole unrolls."""
-_DIRECTORY = Path(__file__).parent / "assets" / "published"
+_DIRECTORY = Path(__file__).parents[1] / "assets" / "published"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from deepcrl.report.groups import Task
 from deepcrl.report.numbers import number, numbers
-from deepcrl.report.published import Match, Published, matches
+from deepcrl.report.published.scores import Match, Published, matches
 from deepcrl.run.console import format_steps
 
 Row = list[Match | None]

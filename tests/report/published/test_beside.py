@@ -9,9 +9,9 @@ import pytest
 
 from deepcrl.core.components import AGENTS
 from deepcrl.report import pictures
-from deepcrl.report.beside import beside, references
 from deepcrl.report.groups import Task, by_task
 from deepcrl.report.pictures import draw_curves
+from deepcrl.report.published.beside import beside, references
 from deepcrl.report.read import read_runs
 from deepcrl.run.plots import curves
 
