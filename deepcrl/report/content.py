@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from deepcrl import __version__
-from deepcrl.report import paper
 from deepcrl.report.attachments import MAX_MAPPED, Films, Maps, Pictures
 from deepcrl.report.groups import Group, Task, by_task, plain, shortest
 from deepcrl.report.numbers import number, numbers
 from deepcrl.report.pairs import caveat, pairs
+from deepcrl.report.published.beside import beside
 from deepcrl.report.read import SCORE, Found, RunRecord
 from deepcrl.report.sizes import Sizes, sizes
 from deepcrl.run.metrics import COUNTERS
@@ -38,6 +38,25 @@ class Metric:
     high: float | None = None
 
 
+OF_METHODS = (
+    Metric("survival/mean", "survival: Z(s, a), mean of the batch", 0, 1),
+    Metric("survival/label", "survival: label of Z, mean of the batch", 0, 1),
+    Metric("survival/loss", "survival: loss of Z (nats)", 0),
+    Metric("survival/fell", "survival: trajectory falls (share of batch)", 0),
+    Metric("actor/fall_share", "survival: falls within the horizon (share of batch)", 0),
+    Metric("critic/hit", "time: goals reached in hindsight (share of batch)", 0, 1),
+    Metric("critic/at_goal", "time: goals reached at once (share of batch)", 0, 1),
+    Metric("critic/hit_at_once", "time: goals reached at once, predicted (share)", 0, 1),
+    Metric("critic/steps_to_goal", "time: steps to goals reached later", 0),
+    Metric("critic/steps_by_distance", "time: steps to goals reached later, by distance", 0),
+    Metric("critic/hazard_loss", "time: loss of the hazards (nats)", 0),
+    Metric("critic/time_loss", "time: loss of the distance", 0),
+    Metric("critic/separation_loss", "time: loss of the separation", 0),
+    Metric("critic/occupancy", "occupancy: time near the goal (share)", 0),
+    Metric("critic/occupancy_predicted", "occupancy: time near the goal, predicted (share)", 0),
+    Metric("critic/occupancy_loss", "occupancy: loss (nats)", 0),
+)
+"""What the methods of docs/methods.md measure beside: charts of their own, where a run has them."""
 METRICS = (
     Metric(SCORE, "time at goal (steps per episode)", 0),
     Metric("eval_sampled/time_at_goal", "time at goal, sampled actions", 0),
@@ -55,6 +74,7 @@ METRICS = (
     Metric("actor/entropy", "policy entropy (nats)"),
     Metric("actor/gradient_norm", "gradient norm of the actor", 0),
     Metric("critic/gradient_norm", "gradient norm of the critic", 0),
+    *OF_METHODS,
 )
 
 
@@ -73,8 +93,8 @@ def content(found: Found, title: str, page_dir: Path, *, with_maps: bool = True)
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "notes": [*found.notes, *(note for task in tasks for note in _caveats(task)), *pictures.maps.notes()],
         "method": f"interquartile mean over seeds, {CONFIDENCE:.0%} stratified bootstrap interval of {NUM_RESAMPLES}",
-        "paper_source": paper.source(),
         "metrics": [[m.key, m.label, m.low, m.high] for m in METRICS if m.key in measured],
+        "of_methods": [m.key for m in OF_METHODS if m.key in measured],
         "counters": list(COUNTERS),
         "tasks": shown,
         "across": _across(tasks),
@@ -106,7 +126,7 @@ def _task(task: Task, pictures: Pictures) -> dict[str, Any]:
         "groups": [_group(group, task, thresholds, pictures) for group in task.groups],
         "pairs": pairs(task),
         "num_final": sorted({group.num_final for group in task.groups}),
-        "paper": _paper(task),
+        "published": beside(task),
     }
 
 
@@ -178,28 +198,6 @@ def _blocks(run: RunRecord) -> dict[str, list[float | None]]:
     """By network and statistic, the last value of each block (paper, Fig. 17)."""
     blocks = last_blocks(run.rows)
     return {f"{network} {statistic}": [*map(number, values)] for (network, statistic), values in blocks.items()}
-
-
-def _paper(task: Task) -> dict[str, Any] | None:
-    """The paper's scores, and for each group of a depth that the paper has, its score after as many env steps."""
-    reported = paper.paper_task(task.name)
-    if reported is None:
-        return None
-    depths = [_depth(group.runs[0]) for group in task.groups]
-    ends = [min(run.last("env_steps") for run in group.runs) for group in task.groups]
-    at = [reported.at(d, end) if d in reported.scores else None for d, end in zip(depths, ends, strict=True)]
-    return {
-        "env_steps": reported.env_steps,
-        "scores": [[depth, *score] for depth, score in reported.scores.items()],
-        "curves": {depth: [numbers(x), numbers(y)] for depth, (x, y) in reported.curves.items()},
-        "depths": depths,
-        "at": at,
-    }
-
-
-def _depth(run: RunRecord) -> int | None:
-    depth = _settings(run.config.get("encoder")).get("depth")
-    return depth if isinstance(depth, int) else None
 
 
 def _across(tasks: list[Task]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ def page(content: Mapping[str, Any]) -> str:
     filled = {
         "TITLE": html.escape(content["title"]),
         "STYLE": _asset("page.css"),
-        "SCRIPT": _asset("chart.js") + _asset("maps.js") + _asset("pairs.js") + _asset("page.js"),
+        "SCRIPT": "".join(map(_asset, ("chart.js", "maps.js", "pairs.js", "published.js", "page.js"))),
         # In a script element only `</` could end it, and `<!--` change how it is read
         "CONTENT": data.replace("<", "\\u003c"),
     }

@@ -8,6 +8,7 @@ import numpy as np
 
 from deepcrl.core.checks import printable
 from deepcrl.report.groups import Group, Task
+from deepcrl.report.published.beside import references
 from deepcrl.report.read import SCORE
 from deepcrl.run.plots.curves import plot_curves
 from deepcrl.run.plots.style import BLUE, INK, STYLE, save_png
@@ -28,7 +29,19 @@ def draw_curves(task: Task, path: Path) -> Path:
     counter = counter_of(row for run in task.runs for row in run.rows)
     series = {group.label: [run.series(SCORE) for run in group.runs] for group in groups}
     curves = {label: [(one[counter], one["value"]) for one in members] for label, members in series.items()}
-    return plot_curves(curves, path, counter=counter, ylabel=YLABEL, title=title)
+    lines = _references(task, groups)
+    return plot_curves(curves, path, counter=counter, ylabel=YLABEL, title=title, references=lines)
+
+
+def _references(task: Task, groups: list[Group]) -> list[tuple[str, str, float]]:
+    """Published final means of the configurations that are drawn: the one that it is of, if it is one, label, value."""
+    lines = []
+    for reference in references(task):
+        own = [task.groups[i].label for i in reference.groups if task.groups[i] in groups]
+        lines += (
+            [(own[0] if len(own) == 1 else "", f"{reference.where}: {reference.label}", reference.value)] if own else []
+        )
+    return lines
 
 
 def draw_scores(task: Task, path: Path) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepcrl.core.components import ENERGIES
+from deepcrl.core.components import AGENTS, ENERGIES
 from deepcrl.report import attachments
 from deepcrl.report.read import read_runs
 from deepcrl.report.write import write_page
@@ -151,3 +151,60 @@ def test_the_picture_shows_every_curve_in_its_colour(chromium: str, report: Path
     assert (ground.sum() < 200) == bool(flags), ground
     saturation = np.ptp(colors.astype(int), axis=1)
     assert ((counts > 60) & (saturation > 60)).sum() >= 3
+
+
+PUBLISHED = """<script>
+const text = (nodes) => [...nodes].map((node) => node.textContent).join("|");
+const lines = () => [...document.querySelectorAll("section.card svg")].map((chart) =>
+  [...chart.querySelectorAll("g[data-label^=published]")].length).join(",");
+const seen = { before: lines(), buttons: text(document.querySelectorAll(".legend button")) };
+seen.legends = text(document.querySelectorAll(".legend"));
+seen.titles = text(document.querySelectorAll("section.card h3"));
+seen.notes = text(document.querySelectorAll("p.sub"));
+document.querySelectorAll(".legend button")[2].click();
+seen.after = lines();
+for (const [key, value] of Object.entries(seen)) document.body.dataset[key] = value;
+</script>"""
+
+
+def published_on(chromium: str, runs: Path) -> dict[str, str]:
+    page = runs / "report.html"
+    write_page(read_runs([runs]), page, "Published")
+    page.write_text(page.read_text().replace("</body>", PUBLISHED + "</body>"))
+    done = browse(chromium, page, "--dump-dom")
+    assert "CONSOLE" not in done.stderr, done.stderr
+    body = re.search(r"<body ([^>]*)>", done.stdout)
+    assert body, done.stdout[:500]
+    return dict(re.findall(r'data-(\w+)="([^"]*)"', body[1]))
+
+
+def test_published_means_are_dashed_and_can_be_hidden_and_methods_have_charts(chromium, tmp_path: Path, write) -> None:
+    more = {"critic/time_loss": 0.5, "critic/occupancy": 0.1}
+    for depth in (4, 8):
+        write(
+            tmp_path / f"{depth}",
+            [0, 40, 60],
+            depth=depth,
+            env="ant_u4_maze",
+            agent=AGENTS.defaults("chronosrl"),
+            more=more,
+        )
+    seen = published_on(chromium, tmp_path)
+    assert seen["buttons"] == "depth=4|depth=8|ChronoSRL, depth 4: 861|ChronoSRL, depth 8: 837"
+    assert "Published in another simulator (Brax), 100M env steps:ChronoSRL" in seen["legends"]
+    assert seen["before"].split(",")[0] == "2"
+    assert seen["after"].split(",")[0] == "1"
+    assert "Beside the study of ChronoSRL" in seen["titles"]
+    assert "Time: loss of the distance|Occupancy: time near the goal" in seen["titles"]
+    assert "Dashed: final means published in another simulator (Brax), after 100M env steps. Bohlinger" in seen["notes"]
+
+
+def test_another_method_has_neither(chromium: str, tmp_path: Path, write) -> None:
+    for depth in (4, 8, 16):
+        write(tmp_path / f"{depth}", [0, 40], depth=depth, env="ant_u4_maze", agent=AGENTS.defaults("sac"))
+    seen = published_on(chromium, tmp_path)
+    assert seen["buttons"] == "depth=4|depth=8|depth=16"
+    assert not set(seen["before"]) - set("0,")
+    assert "Beside" not in seen["titles"]
+    assert "loss of the distance" not in seen["titles"]
+    assert "published" not in seen["notes"]

@@ -1,5 +1,6 @@
 """Run directories with metrics and nothing else, and what was drawn of them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ def make_run(
     seed: int = 0,
     slope: float = 1.0,
     counters: dict[str, int] = NONE,
+    more: Mapping[str, float] = NONE,
 ) -> Path:
     config = {"env": {"name": "point_u_maze"}, "encoder": {"name": "residual_mlp", "depth": 4}, "seed": seed}
     logger = JsonlLogger(prepare(path, config, resume=False).metrics_path)
@@ -26,7 +28,7 @@ def make_run(
         row |= {"critic/logits_pos": -1.0, "critic/logits_neg": -2.0 - i}
         if i % 10 == 0:
             row |= {"eval/time_at_goal": slope * i, "eval/time_at_goal_stderr": 1.0, "eval/success_any": 0.5}
-        logger.log({key: value for key, value in (row | counters).items() if key not in drop})
+        logger.log({key: value for key, value in (row | counters | dict(more)).items() if key not in drop})
     logger.close()
     return path
 

@@ -187,8 +187,16 @@ class ChronoSRL(HittingAgent):
         hazard = (hazard_nll(logit0, logits, labels, self._bins) * known).sum() / known.sum().clamp_min(1)
         total = hazard + sum(self._coefs[name] * loss for name, loss in losses.items())
         info = {f"critic/{name}_loss": loss.detach() for name, loss in losses.items()}
-        info |= {"critic/hazard_loss": hazard.detach(), "critic/hit": labels.hit.float().mean()}
-        return total, info | {"actor/fall_share": self.fall_share.detach().clone()}
+        steps, num_shares = distances.detach().diagonal() / self._per_step, seen.sum().clamp_min(1)
+        info |= {
+            "critic/hazard_loss": hazard.detach(),
+            "critic/hit_at_once": logit0.detach().sigmoid().mean(),
+            "critic/steps_by_distance": labels.mean_later(steps, self._horizon),
+            "critic/occupancy": (share * seen).sum() / num_shares,
+            "critic/occupancy_predicted": (occupancy.detach().sigmoid() * seen).sum() / num_shares,
+            "actor/fall_share": self.fall_share.detach().clone(),
+        }
+        return total, info
 
     def _embed_goal(self, goal: Tensor) -> Tensor:
         """Returns embeddings [B, D] of goals [B, m, G]."""

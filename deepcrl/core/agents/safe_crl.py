@@ -74,9 +74,11 @@ class Survival:
         if not self.in_value:
             return metrics
         logit = self._agent.encode(self._net, batch.state, action)[:, 0]
-        loss = binary_cross_entropy_with_logits(logit, self._label(batch))
+        label = self._label(batch)
+        loss = binary_cross_entropy_with_logits(logit, label)
         self._agent.backward("survival", loss)
-        return metrics | {"survival/loss": loss.detach(), "survival/mean": logit.detach().sigmoid().mean()}
+        predicted = logit.detach().sigmoid().mean()
+        return metrics | {"survival/loss": loss.detach(), "survival/mean": predicted, "survival/label": label.mean()}
 
     def step(self) -> None:
         """Takes a step of the network, if there is one, along its gradients."""

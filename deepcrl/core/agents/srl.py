@@ -132,10 +132,8 @@ class SRL(HittingAgent):
         logit0, logits = self._hazards(batch.state, batch.action, self._embed_goal(goal))
         nll = hazard_nll(logit0, logits, labels, self._bins)
         known = labels.known.float()
-        return (nll * known).sum() / known.sum().clamp_min(1), {
-            "critic/hit": labels.hit.float().mean(),
-            "critic/hit_at_once": logit0.detach().sigmoid().mean(),
-        }
+        loss = (nll * known).sum() / known.sum().clamp_min(1)
+        return loss, {"critic/hit_at_once": logit0.detach().sigmoid().mean()}
 
     def _embed_goal(self, goal: Tensor) -> Tensor:
         """Returns embeddings [B, D] of goals [B, m, G]."""

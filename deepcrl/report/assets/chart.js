@@ -168,14 +168,14 @@ function showTip(event, ...content) {
 
 function hideTip() { document.getElementById("tip").hidden = true; }
 
-/* One row of a forest plot: dots are runs, the bar is the interval, the tick the mean, a diamond the paper. */
-function forest(estimate, scores, high, color, paper) {
+/* One row of a forest plot: dots are runs, the bar is the interval, the tick the mean, a diamond what is published. */
+function forest(estimate, scores, high, color, published = []) {
   const width = 240, height = 22, px = (v) => 6 + (v / (high || 1)) * (width - 12);
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `score ${number(estimate[0])}` });
   svg("line", { class: "grid", x1: 6, x2: width - 6, y1: 11, y2: 11 }, root);
   if (estimate[1] !== null) svg("line", { x1: px(estimate[1]), x2: px(estimate[2]), y1: 11, y2: 11, stroke: color, "stroke-width": 5, opacity: 0.35, "stroke-linecap": "round" }, root);
   for (const s of scores) svg("circle", { cx: px(s), cy: 11, r: 3, fill: color, opacity: 0.45 }, root);
   svg("line", { x1: px(estimate[0]), x2: px(estimate[0]), y1: 3, y2: 19, stroke: color, "stroke-width": 2.6 }, root);
-  if (paper !== null && paper !== undefined) svg("path", { d: `M${px(paper)} 4l5 7l-5 7l-5 -7Z`, fill: "none", stroke: "var(--ink)", "stroke-width": 1.3 }, root);
+  for (const at of published) svg("path", { d: `M${px(at)} 4l5 7l-5 7l-5 -7Z`, fill: "none", stroke: "var(--ink)", "stroke-width": 1.3 }, root);
   return root;
 }

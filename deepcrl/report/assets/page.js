@@ -13,6 +13,7 @@ const card = (...children) => html("section", { class: "card" }, ...children);
 const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 const spelled = (v) => (typeof v === "number" ? `${+v.toPrecision(6)}` : String(v));
 const idOf = (task, group) => `${task.name} ${group.label}`;
+const refOf = (task, line) => `${task.name} published ${line.label}`;
 
 function colors(task) {
   const ordered = task.keys.length === 1 && task.groups.every((g) => typeof g.values[0] === "number");
@@ -37,10 +38,10 @@ function swatch({ color, dash }) {
   return html("span", { class: `key ${DASH_NAMES[dash]}`, style: `border-color:${color}` });
 }
 
-function series(task, items) {
+function series(task, items, metric = state.metric) {
   return items.filter(({ group }) => !state.hidden.has(idOf(task, group))).flatMap(({ group, color, dash }) => {
-    const curves = group.runs.map((r) => r.curves[state.metric]).filter(Boolean).map((c) => [c[state.counter], c[3]]);
-    const band = (group.bands[state.metric] || [])[state.counter];
+    const curves = group.runs.map((r) => r.curves[metric]).filter(Boolean).map((c) => [c[state.counter], c[3]]);
+    const band = (group.bands[metric] || [])[state.counter];
     if (!curves.length) return [];
     if (!band) return curves.map(([x, y]) => ({ label: group.label, color, dash, x, y }));
     const [x, y, lows, highs] = band;
@@ -51,34 +52,31 @@ function series(task, items) {
 function learningCurves(task, items, width) {
   const [, label, low, high] = metricOf(state.metric);
   const lines = series(task, items);
-  const paperLines = paperSeries(task, lines);
+  const published = publishedCurves(task, items, lines), finals = publishedLines(task, items);
+  const kept = finals.filter((line) => !state.hidden.has(refOf(task, line))).map((line) => acrossChart(line, lines));
   const box = card(html("h3", {}, label[0].toUpperCase() + label.slice(1)));
   if (lines.length) box.append(lineChart({
-    width, height: Math.max(250, Math.min(400, width * 0.42)), series: [...lines, ...paperLines], low, high, time: isTime(),
+    width, height: Math.max(250, Math.min(400, width * 0.42)), series: [...lines, ...published, ...kept], low, high, time: isTime(),
     xLabel: COUNTER_NAMES[CONTENT.counters[state.counter]], yLabel: label,
   }));
   else box.append(html("p", { class: "empty" }, "No run shown has measured this."));
-  box.append(html("div", { class: "legend" }, ...items.map((item) => legendButton(task, item, box))));
-  if (paperLines.length) box.append(html("p", { class: "sub" }, "Dotted grey: the paper's means at the same depths, Brax physics."));
+  box.append(html("div", { class: "legend" }, ...items.map((item) => legendButton(task, item, box))), ...publishedLegends(task, finals, box));
+  const note = publishedNotes(task, published, finals);
+  if (note) box.append(note);
   return box;
 }
 
-function paperSeries(task, lines) {
-  if (!task.paper || state.metric !== SCORE || state.counter !== 0) return [];
-  const end = Math.max(...lines.map((s) => s.x[s.x.length - 1]));
-  return Object.entries(task.paper.curves).filter(([depth]) => task.paper.depths.includes(+depth)).map(([depth, [x, y]]) => {
-    const inside = x.filter((v) => v <= end).length;
-    return { label: `paper, depth ${depth}`, color: "var(--faint)", dash: 2, x: x.slice(0, inside), y: y.slice(0, inside) };
-  }).filter((s) => s.x.length);
+function legendButton(task, item, box) {
+  const n = item.group.runs.length;
+  return toggle(idOf(task, item.group), item, item.group.label, `${item.group.label}${n > 1 ? ` (${n} runs)` : ""}`, box);
 }
 
-function legendButton(task, item, box) {
-  const id = idOf(task, item.group), n = item.group.runs.length;
+function toggle(id, look, label, text, box) {
   return html("button", {
     type: "button", "aria-pressed": String(!state.hidden.has(id)), title: "show or hide",
     onclick: () => { state.hidden.has(id) ? state.hidden.delete(id) : state.hidden.add(id); render(); },
-    onpointerenter: () => highlight(box, item.group.label), onpointerleave: () => highlight(box, null),
-  }, swatch(item), `${item.group.label}${n > 1 ? ` (${n} runs)` : ""}`);
+    onpointerenter: () => highlight(box, label), onpointerleave: () => highlight(box, null),
+  }, swatch(look), text);
 }
 
 function interval(estimate, digits) {
@@ -88,12 +86,12 @@ function interval(estimate, digits) {
 }
 
 function scoreTable(task, items) {
-  const high = Math.max(1, ...task.groups.flatMap((g) => [...g.scores, g.final[SCORE][2] || 0]), ...(task.paper ? task.paper.at : []));
+  const high = Math.max(1, ...task.groups.flatMap((g) => [...g.scores, g.final[SCORE][2] || 0]), ...task.groups.flatMap((_, i) => diamonds(task, i)));
   const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
   const columns = [
     ["configuration", null, (i) => html("span", { class: "name" }, swatch(i), i.group.label)],
     ["runs", (g) => g.runs.length, ({ group: g }) => String(g.runs.length)],
-    [`0 to ${number(high)}`, null, ({ group: g, color, i }) => forest(g.final[SCORE], g.scores, high, color, task.paper && task.paper.at[i])],
+    [`0 to ${number(high)}`, null, ({ group: g, color, i }) => forest(g.final[SCORE], g.scores, high, color, diamonds(task, i))],
     ["time at goal", (g) => g.final[SCORE][0], ({ group: g }) => interval(g.final[SCORE])],
     ["sampled actions", (g) => g.final["eval_sampled/time_at_goal"]?.[0], ({ group: g }) => interval(g.final["eval_sampled/time_at_goal"])],
     ["goal reached", (g) => g.final["eval/success_any"]?.[0], ({ group: g }) => interval(g.final["eval/success_any"], 2)],
@@ -108,9 +106,8 @@ function scoreTable(task, items) {
     onclick: () => sortBy(c), onkeydown: (e) => e.key === "Enter" && sortBy(c),
   } : {}, name));
   const body = rows.map((item) => html("tr", { "data-group": item.group.label }, ...columns.map(([, , cell], c) => html("td", c === 2 ? { class: "plot" } : {}, cell(item)))));
-  const diamond = task.paper ? " A diamond is the paper's score after as many env steps." : "";
   return card(html("h3", {}, "Final scores"),
-    html("p", { class: "sub" }, `Dots are runs, the bar the ${CONTENT.method}; a score is the mean of the last ${lastOf(task)} of a run.${diamond}`),
+    html("p", { class: "sub" }, `Dots are runs, the bar the ${CONTENT.method}; a score is the mean of the last ${lastOf(task)} of a run.${diamondNote(task)}`),
     html("div", { class: "scroll" }, html("table", {}, html("thead", {}, html("tr", {}, ...head)), html("tbody", {}, ...body))));
 }
 
@@ -139,14 +136,15 @@ function scoreAgainst(task, items) {
     }
     const drawn = [...lines.entries()].filter(([, members]) => members.length > 1).slice(0, 24);
     if (!drawn.length) return null;
-    const all = drawn.map(([rest, members], i) => {
+    const ours = drawn.map(([rest, members], i) => {
       members.sort((a, b) => a.group.values[k] - b.group.values[k]);
       const finals = members.map(({ group }) => group.final[SCORE]);
-      return { label: rest || name, color: `var(--c${i % 8})`, dash: Math.floor(i / 8) % 3, marks: true, x: members.map(({ group }) => group.values[k]),
+      return { label: rest || name, color: `var(--c${i % 8})`, dash: Math.floor(i / 8) % 3, marks: true, groups: members.map(({ i: at }) => at), x: members.map(({ group }) => group.values[k]),
         y: finals.map((f) => f[0]), lows: finals.map((f) => f[1]), highs: finals.map((f) => f[2]) };
     });
-    const chart = lineChart({ width: 360, height: 230, series: all, low: 0, high: null, xTicks: values.sort((a, b) => a - b), xLabel: `${name} (log)`, yLabel: "time at goal" });
-    return card(html("h3", {}, `Time at goal by ${name}`), chart);
+    const published = key === "encoder.depth" ? publishedByDepth(task, ours, values) : [];
+    const chart = lineChart({ width: 360, height: 230, series: [...ours, ...published], low: 0, high: null, xTicks: values.sort((a, b) => a - b), xLabel: `${name} (log)`, yLabel: "time at goal" });
+    return card(html("h3", {}, `Time at goal by ${name}`), chart, byDepthNote(published));
   }).filter(Boolean);
   return charts.length ? html("div", { class: "tiles" }, ...charts) : null;
 }
@@ -183,20 +181,6 @@ function costTable(task, items) {
     html("div", { class: "scroll" }, html("table", {},
       html("thead", {}, html("tr", {}, ...head.map((h) => html("th", {}, h)))),
       html("tbody", {}, ...items.map((item) => html("tr", {}, html("td", {}, html("span", { class: "name" }, swatch(item), item.group.label)), ...own(item), ...item.group.reaching.map(cell)))))));
-}
-
-function paperTable(task, items) {
-  if (!task.paper) return null;
-  const scores = Object.fromEntries(task.paper.scores.map(([depth, mean, error]) => [depth, `${number(mean)} ± ${number(error)}`]));
-  const rows = items.map((item) => {
-    const depth = task.paper.depths[item.i];
-    return html("tr", {}, html("td", {}, html("span", { class: "name" }, swatch(item), item.group.label)), html("td", {}, String(depth ?? "–")),
-      html("td", {}, interval(item.group.final[SCORE])), html("td", {}, number(Math.min(...item.group.runs.map((r) => r.last[0])))),
-      html("td", {}, number(task.paper.at[item.i])), html("td", {}, scores[depth] || "–"));
-  });
-  const head = ["configuration", "depth", "ours", "env steps", "paper, same env steps", `paper, ${number(task.paper.env_steps)}`];
-  return card(html("h3", {}, "Beside the paper"), html("p", { class: "sub" }, `Time at goal. ${CONTENT.paper_source}`),
-    html("div", { class: "scroll" }, html("table", {}, html("thead", {}, html("tr", {}, ...head.map((h) => html("th", {}, h)))), html("tbody", {}, ...rows))));
 }
 
 function differences(task, items) {
@@ -252,8 +236,8 @@ function section(task, width) {
   const items = shown(task);
   if (!items.length) return [];
   const count = items.reduce((sum, { group }) => sum + group.runs.length, 0);
-  const parts = [learningCurves(task, items, width), scoreTable(task, items), pairTable(task, items), scoreGrid(task, items), scoreAgainst(task, items), costTable(task, items), paperTable(task, items),
-    films(items), valueMaps(items), traces(items), blockNorms(items), differences(task, items), runTable(task, items)];
+  const parts = [learningCurves(task, items, width), scoreTable(task, items), pairTable(task, items), scoreGrid(task, items), scoreAgainst(task, items), costTable(task, items), ...publishedTables(task, items),
+    methodCharts(task, items), films(items), valueMaps(items), traces(items), blockNorms(items), differences(task, items), runTable(task, items)];
   return [html("h2", { id: task.name }, task.name), html("p", {}, `${plural(count, "run")} of ${plural(items.length, "configuration")}, scored over episodes of ${task.episode_length} steps`), ...parts.filter(Boolean)];
 }
 

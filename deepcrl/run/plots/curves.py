@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +14,14 @@ import yaml
 from deepcrl.run.console import format_duration, format_number, format_steps
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import read_rows
+from deepcrl.run.plots.panels import OF_METHODS, Panel
 from deepcrl.run.plots.stats import CONFIDENCE, band, thinned
 from deepcrl.run.plots.style import (
     AXES,
     BLUE,
     COLORS,
     GREEN,
+    INK,
     ORANGE,
     PURPLE,
     SKY,
@@ -73,21 +74,33 @@ def plot_curves(
     ylabel: str,
     title: str,
     limits: tuple[float | None, float | None] = (0, None),
+    references: Sequence[tuple[str, str, float]] = (),
 ) -> Path:
-    """Draws labelled sets of curves, each of steps [R] of `counter` and values [R], as `plot_runs` does."""
+    """Draws labelled sets of curves, each of steps [R] of `counter` and values [R], as `plot_runs` does.
+
+    `references` are values from elsewhere, dashed across the picture: the set whose colour it takes, or "", its label,
+    and the value.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        rows_below = len(groups) + len(references) if references else 0  # of the legend, whose labels are long then
+        figure = Figure(figsize=(6.4, 4.0 + 0.2 * rows_below), layout="constrained")
         ax = figure.add_subplot()
-        for i, (label, curves) in enumerate(groups.items()):
-            _draw_seeds(ax, curves, COLORS[i % len(COLORS)], label)
+        colors = dict(zip(groups, cycle(COLORS), strict=False))
+        for label, curves in groups.items():
+            _draw_seeds(ax, curves, colors[label], label)
+        for label, name, value in references:
+            ax.axhline(value, color=colors.get(label, INK), linewidth=1.2, linestyle="--", label=name)
         format_axes(ax, limits)
         ax.set_ylabel(ylabel)
         ax.set_xlabel(AXES[counter])
         ax.set_title(title, loc="left", weight="bold", size=11)
-        ax.legend(loc="best")
+        if references:
+            figure.legend(loc="outside lower left")
+        else:
+            ax.legend(loc="best")
         save_png(figure, Path(path))
     return Path(path)
 
@@ -130,17 +143,6 @@ def _draw_seeds(ax: Axes, curves: Sequence[tuple[np.ndarray, np.ndarray]], color
     ax.plot(steps, values, color=color, linewidth=2, marker="o" if len(steps) <= 2 else None, label=name)
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One small chart: the metrics it draws, with their labels (the first is the headline), unit and y limits."""
-
-    title: str
-    unit: str
-    metrics: tuple[tuple[str, str], ...]
-    color: str
-    limits: tuple[float | None, float | None] = (None, None)
-
-
 PANELS = (
     Panel(
         "Time at goal",
@@ -165,6 +167,7 @@ PANELS = (
     Panel("Logsumexp", "", (("critic/logsumexp", ""),), VERMILION),
     Panel("Actor loss", "", (("actor/loss", ""),), GREEN),
     Panel("Policy entropy", "nats", (("actor/entropy", ""),), GREEN),
+    *OF_METHODS,
     Panel("Environment steps/s", "wall clock", (("env_steps", ""),), PURPLE, (0, None)),
     Panel("Gradient steps/s", "wall clock", (("grad_steps", ""),), PURPLE, (0, None)),
 )

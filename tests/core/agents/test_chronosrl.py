@@ -11,6 +11,8 @@ import torch
 
 from deepcrl.core.agents.chronosrl import ChronoSRL
 from deepcrl.core.agents.hitting.hazard import hazard_value
+from deepcrl.core.agents.hitting.labels import Dwell, hitting_labels
+from deepcrl.core.agents.hitting.occupancy import occupancy_labels
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import FutureBatch, Futures, Observation
 from tests.core.agents.pieces import make_batch, make_inputs
@@ -154,3 +156,21 @@ def test_refuses(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as info:
         make_agent(**settings)
     assert "\n" not in str(info.value)
+
+
+def test_metrics_say_what_the_labels_are_and_what_is_predicted_of_them() -> None:
+    agent, batch = make_agent(), make_walks()
+    goal = agent._draw_goals(batch, HORIZON, torch.Generator().manual_seed(0))
+    labels = hitting_labels(batch, goal, radius=agent._radius, horizon=HORIZON, dwell=Dwell())
+    later = [i for i in range(32) if labels.hit[i] and labels.time[i] > 0]
+    assert 0 < len(later) < labels.hit.sum()
+    metrics = {**labels.metrics(HORIZON), **agent._critic_loss(batch, goal, labels)[1]}
+    assert metrics["critic/steps_to_goal"] == pytest.approx(float(labels.time[later].double().mean()))
+    sa, g = agent._phi(torch.cat([batch.state, agent._chunks.of(batch)], dim=1)), agent._embed_goal(goal)
+    by_distance = (sa - g).norm(dim=1)[later].mean() / -math.log(0.999)
+    torch.testing.assert_close(metrics["critic/steps_by_distance"], by_distance, rtol=1e-4, atol=1e-3)
+    share, seen = occupancy_labels(batch, goal[:, 0], radius=agent._radius, bins=agent._occupancy_bins, horizon=HORIZON)
+    kept = (seen > 0) & (batch.steps_left >= 1)[:, None]
+    _, _, logits = agent._head(sa, g)
+    torch.testing.assert_close(metrics["critic/occupancy"], share[kept].mean())
+    torch.testing.assert_close(metrics["critic/occupancy_predicted"], logits.sigmoid()[kept].mean())

@@ -138,7 +138,7 @@ def test_the_actor_sees_log_z_and_does_not_train_it(objective: str, mode: str) -
     same_gradient = torch.equal(ours["actor/gradient_norm"], theirs["actor/gradient_norm"])
     assert same_gradient == (mode in ("none", "mass"))
     metrics = make_agent(mode, actor_objective=objective).update(batch)
-    network = {"survival/loss", "survival/mean"} if mode in ("log_z", "both") else set()
+    network = {"survival/loss", "survival/mean", "survival/label"} if mode in ("log_z", "both") else set()
     fell = set() if mode == "none" else {"survival/fell"}
     assert {name for name in metrics if name.startswith("survival/")} == network | fell
     assert all(value.isfinite() for value in metrics.values())

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepcrl.report import content
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import JsonlLogger
-from deepcrl.run.plots import curves, stats
+from deepcrl.run.plots import curves, panels, stats
 from deepcrl.run.plots.curves import _draw_seeds, plot_run, plot_runs, read_run, series
 from deepcrl.run.plots.style import BLUE
 from deepcrl.train.schedule import counter_of
@@ -100,6 +101,31 @@ def test_a_metric_never_measured_has_no_chart(tmp_path: Path) -> None:
 def test_without_any_metric_there_is_still_a_picture(tmp_path: Path) -> None:
     drop = ("critic/loss", "critic/logits_pos", "critic/logits_neg", "eval/time_at_goal", "eval/success_any")
     assert ink(plot_run(make_run(tmp_path / "run", 1, drop))[0]) > 0
+
+
+OF_METHODS = {panel.title: {key: 0.5 for key, _ in panel.metrics} for panel in panels.OF_METHODS}
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        (),
+        ("Survival Z(s, a)", "Survival loss", "Trajectory falls"),
+        ("Goals reached in hindsight", "Goals reached at once", "Time to goals reached later"),
+        tuple(OF_METHODS),
+    ],
+    ids=["crl", "safe_crl", "srl", "all"],
+)
+def test_what_only_some_methods_measure_is_drawn_of_those(tmp_path: Path, titles: tuple[str, ...]) -> None:
+    more = {key: value for title in titles for key, value in OF_METHODS[title].items()}
+    run = RunDir(make_run(tmp_path / "run", 30, more=more))
+    axes = {ax.get_title(loc="left"): ax for ax in curves._curves(read_run(run), run).axes}
+    assert tuple(title for title in axes if title in OF_METHODS) == titles
+    assert all(axes[title].get_ylabel() for title in titles)
+
+
+def test_the_metrics_of_methods_have_a_chart_in_the_report_too() -> None:
+    assert {key for of in OF_METHODS.values() for key in of} == {metric.key for metric in content.OF_METHODS}
 
 
 def test_learners_are_drawn_beside_who_acts(tmp_path: Path) -> None:

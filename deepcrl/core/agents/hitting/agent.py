@@ -103,6 +103,7 @@ class HittingAgent(TrainableAgent):
         loss, info = self._critic_loss(batch, goal, labels)
         gradient_norm = self.step("critic", loss)
         metrics = {"critic/loss": loss.detach(), "critic/gradient_norm": gradient_norm, **info}
+        metrics |= labels.metrics(self._horizon)
         return metrics | self._update_actor(batch.state, with_random_goals(goal[:, 0], self._random_goals))
 
     def _update_actor(self, state: Tensor, goal: Tensor) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ def hazard_nll(logit0: Tensor, logits: Tensor, labels: HittingLabels, bins: Time
     but in k; not at all: that it was not at once, nor in the bins that are over at the label's time. Minus the log of
     a hazard's complement is softplus(logit), so what was passed is a sum over bins.
     """
-    later = labels.hit & (labels.time > 0)
+    later = labels.later
     bin = bins.of_step[labels.time]
     num_passed = torch.where(labels.hit, (bin + 1) * later, bins.num_before[labels.time])
     passed = (softplus(logits) * (bins.index < num_passed[:, None])).sum(dim=1)

@@ -49,6 +49,24 @@ class HittingLabels:
     known: Tensor
     """[B] bool, False for a row from which on there are too few steps to tell even whether its own is one"""
 
+    @property
+    def later(self) -> Tensor:
+        """Returns whether each goal [B] was reached at a step after the row's own."""
+        return self.hit & (self.time > 0)
+
+    def mean_later(self, steps: Tensor, horizon: int) -> Tensor:
+        """Returns the 0-dim mean of `steps` [B] over goals that were reached later, `horizon` if there are none."""
+        num = self.later.sum()
+        return torch.where(num > 0, (steps * self.later).sum() / num.clamp_min(1), float(horizon))
+
+    def metrics(self, horizon: int) -> dict[str, Tensor]:
+        """Returns what the batch's goals are: shares reached at all and at once, and the mean time of the others."""
+        return {
+            "critic/hit": self.hit.float().mean(),
+            "critic/at_goal": (self.hit & (self.time == 0)).float().mean(),
+            "critic/steps_to_goal": self.mean_later(self.time.float(), horizon),
+        }
+
 
 class GoalDraws:
     """Draws a goal sequence for each row: of its own future, of where it is, or of where others are.

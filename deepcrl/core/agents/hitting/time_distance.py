@@ -14,7 +14,7 @@ def time_loss(distance: Tensor, labels: HittingLabels, valid: Tensor, *, per_ste
 
     `valid` [B] bool says which rows count. Without any it is 0.
     """
-    later = valid & labels.hit & (labels.time > 0)
+    later = valid & labels.later
     loss = huber_loss(distance, per_step * labels.time.to(distance.dtype), reduction="none")
     return (loss * later).sum() / later.sum().clamp_min(1)
 

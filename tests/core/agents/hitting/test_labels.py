@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcrl.core.agents.hitting.labels import Dwell, GoalDraws, first_hit, hitting_labels
+from deepcrl.core.agents.hitting.labels import Dwell, GoalDraws, HittingLabels, first_hit, hitting_labels
 from deepcrl.core.buffers.inputs import BufferInputs
 from deepcrl.core.buffers.relabel import Geometric
 from deepcrl.core.buffers.ring import Ring
@@ -156,3 +156,11 @@ def test_refuses(settings: dict[str, Any], message: str) -> None:
 def test_refuses_an_unknown_censor() -> None:
     with pytest.raises(ValueError, match=r"^Unknown agent.censor 'observe'. Did you mean 'observed'\?"):
         hitting_labels(numbered(2, 3, 4), torch.zeros(2, 1, 1), radius=1.0, horizon=4, dwell=ONE, censor="observe")
+
+
+@pytest.mark.parametrize(("hit", "steps"), [([True, True, True, False], 5.0), ([True, False, False, False], 20.0)])
+def test_the_mean_time_is_of_goals_reached_later_and_the_horizon_if_there_are_none(hit: list, steps: float) -> None:
+    labels = HittingLabels(torch.tensor(hit), torch.tensor([0, 4, 6, 20]), known=torch.ones(4, dtype=torch.bool))
+    metrics = labels.metrics(20)
+    assert metrics["critic/steps_to_goal"] == steps
+    assert (metrics["critic/hit"], metrics["critic/at_goal"]) == (sum(hit) / 4, 0.25)

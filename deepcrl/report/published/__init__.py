@@ -1,0 +1,1 @@
+"""Scores that others published, beside ours. May import what `report` may."""
