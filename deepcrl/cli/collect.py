@@ -7,8 +7,8 @@ from deepcrl.cli.hydra.errors import ArgumentParser, int_at_least, user_errors
 from deepcrl.cli.saved_run import WITHOUT_A_RUN, without_a_run
 from deepcrl.core.checks import one_of
 from deepcrl.core.files import user_path
-from deepcrl.run.collect import POLICIES, collect
-from deepcrl.run.export import check_new
+from deepcrl.run.datasets.collect import POLICIES, collect
+from deepcrl.run.datasets.export import check_new
 from deepcrl.run.hints import typed
 from deepcrl.train.config import RunConfig
 

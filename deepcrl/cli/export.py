@@ -9,7 +9,7 @@ from deepcrl.cli.hydra.paths import hydra_value
 from deepcrl.core.components import ENVS, discover
 from deepcrl.core.settings import flatten
 from deepcrl.run.checkpoint import find
-from deepcrl.run.export import export
+from deepcrl.run.datasets.export import export
 from deepcrl.run.hints import command, typed
 from deepcrl.train.config import RunConfig
 from deepcrl.train.validate import validated

@@ -133,4 +133,4 @@ def norms_of(name: str, count: int, width: int) -> NormStack:
 def fitting_block(depth: int, block_layers: int) -> int:
     """Returns how many layers a block has: `depth` where that is less, so that a shallower network is one block."""
     at_least("encoder.block_layers", block_layers, 1)
-    return min(block_layers, max(depth, 1))
+    return min(block_layers, depth) if depth > 0 else block_layers

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from deepcrl import __version__
-from deepcrl.report.attachments import MAX_MAPPED, Films, Maps, Pictures
 from deepcrl.report.groups import Group, Task, by_task, plain, shortest
 from deepcrl.report.numbers import number, numbers
 from deepcrl.report.pairs import caveat, pairs
+from deepcrl.report.pictures.attachments import MAX_MAPPED, Films, Maps, Pictures
 from deepcrl.report.published.beside import beside
 from deepcrl.report.read import SCORE, Found, RunRecord
 from deepcrl.report.sizes import Sizes, sizes

@@ -12,7 +12,7 @@ from deepcrl.core.files import write_atomic
 from deepcrl.report.content import FINALS, content
 from deepcrl.report.groups import by_task
 from deepcrl.report.page import page
-from deepcrl.report.pictures import draw_curves, draw_scores
+from deepcrl.report.pictures.png import draw_curves, draw_scores
 from deepcrl.report.read import Found
 
 MAX_NAME = 100

@@ -29,11 +29,12 @@ BAD = [
     ("depth=6", "Unknown setting 'depth'. Known: "),
     ("+foo=1", "Unknown setting 'foo'. Known: "),
     ("encoder.dpeth=8", "Unknown setting of encoder=residual_mlp: 'dpeth'. Did you mean 'depth'? Known: activation, "),
-    ("env.foo=1", "Unknown setting of env=point_u_maze: 'foo'. Known: cell_size, layout, "),
+    ("env.foo=1", "Unknown setting of env=point_u_maze: 'foo'. Known: cell_size, drive, layout, "),
     ("loss.foo.bar=1", "Unknown setting of loss=infonce: 'foo'. Known: logsumexp_coef"),
     ("+encoder.foo=1", "Unknown hyperparameter of encoder 'residual_mlp' 'foo'. Known: "),
     ("encoder.activation=swihs", "Unknown activation of a residual trunk 'swihs'. Did you mean 'swish'? Known: "),
     ("agent.evaluation=best", "Unknown action choice 'best'. Did you mean 'best_of'? Known: "),
+    ("env.drive=torque", "Unknown env.drive 'torque'. Known: force, velocity"),
     ("env.layout=maze", "Unknown layout 'maze'. Did you mean 'u_maze'? Known: "),
     ("logger=wandb logger.mode=oflfine", "Unknown logger.mode of wandb 'oflfine'. Did you mean 'offline'? Known: "),
     # Nothing to choose or to set
@@ -250,7 +251,10 @@ def test_a_bad_name_in_a_sweep_stops_it_before_its_first_run(deepcrl, tiny, tmp_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("trian", "Unknown verb 'trian'. Did you mean 'train'? Known: bench, eval, export, list, play, report, train"),
+        (
+            "trian",
+            "Unknown verb 'trian'. Did you mean 'train'? Known: bench, collect, eval, export, list, ",
+        ),
         ("list losse", "Unknown kind 'losse'. Did you mean 'losses'? Known: agents, buffers, "),
         ("bench trian", "Unknown benchmark 'trian'. Did you mean 'train'? Known: "),
         ("eval", "the following arguments are required: run_dir, overrides (deepcrl eval --help shows the usage)"),
@@ -263,6 +267,25 @@ def test_a_bad_name_in_a_sweep_stops_it_before_its_first_run(deepcrl, tiny, tmp_
         ("play ''", "'' names nothing: give a path (is a shell variable not set?)"),
         ("report ''", "argument PATH: '' names nothing: give a path"),
         ("export run out=", "argument FILE.npz: '' names nothing: give a path"),
+        (
+            "collect a.npz env=reacher",
+            "policy=walker walks in point mazes only, such as ",
+        ),
+        ("collect a.csv env=point_u_maze", "A dataset in OGBench's layout is an .npz file, got a.csv"),
+        (
+            "collect a.npz env=point_u_maze --policy walk",
+            "Unknown policy 'walk'. Did you mean 'walker'?",
+        ),
+        ("collect a.npz env=point_u_maze --noise -1", "noise must be at least 0, got -1.0"),
+        (
+            "collect a.npz env=point_u_maze --seeds 2",
+            "--seeds writes several files: put {seed} into the name",
+        ),
+        (
+            "collect a.npz env=point_u_maze encoder.depth=8",
+            "Unknown setting of an evaluation 'encoder.depth'.",
+        ),
+        ("collect a.npz", "without a run, env=NAME says where to play, see `deepcrl list envs`"),
         ("play 'a\nb' --x", "unrecognized arguments: --x"),
         ("list 'a\x1bb'", "Unknown kind 'a\\x1bb'. Known: "),
         ("eval 'a\x1bb'", "There is no checkpoint to read: a\\x1bb does not exist"),

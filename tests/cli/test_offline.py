@@ -142,3 +142,25 @@ def test_a_run_does_not_go_on_with_other_data(deepcrl, offline, exported: Path, 
 def test_export_refuses(deepcrl, offline, arguments: str, message: str) -> None:
     assert offline("total_grad_steps=4").code == 0
     assert deepcrl(*arguments.split()).error == message
+
+
+def test_collects_a_file_for_each_seed_and_each_is_learned_from(deepcrl, tiny, tmp_path: Path) -> None:
+    maze = ("env=point_maze", "env.layout=perfect_5", "env.cell_size=1", "env.drive=velocity", "env.success_radius=0.3")
+    small = ("num_envs=4", "episode_length=40", "num_threads=1")
+    result = deepcrl("collect", "walks/{seed}.npz", "--seeds", "2", "--steps", "80", *maze, *small)
+    assert (result.code, result.err) == (0, "")
+    assert [line.split(" in ")[0] for line in result.out.splitlines()[:2]] == [
+        "walks/0.npz: 80 steps",
+        "walks/1.npz: 80 steps",
+    ]
+    assert "learn from it: deepcrl train env=point_maze env.layout=perfect_5 env.layout_seed=1 " in result.out
+    assert result.out.endswith("buffer=dataset buffer.path=walks/1.npz\n")
+    plain = [override for override in tiny if not override.startswith(("buffer.", "env"))]
+    learn = ("buffer.path=walks/{seed}.npz", "env.layout_seed=1", "seed=1", "agent.actor_objective=none", "run_dir=run")
+    assert deepcrl("train", *plain, *maze, *OFFLINE, *learn).code == 0
+    rows, _ = read_rows(tmp_path / "run" / "metrics.jsonl")
+    assert 0 <= rows[-1]["critic/path_solved"] <= 1
+    assert "actor/loss" not in rows[-1]
+    again = deepcrl("collect", "walks/{seed}.npz", "--seeds", "3", *maze)
+    assert (again.code, "walks/0.npz exists" in again.err) == (2, True)
+    assert not (tmp_path / "walks" / "2.npz").exists(), "nothing is made before everything is checked"

@@ -201,8 +201,8 @@ def test_registered_with_its_settings():
     ("settings", "message"),
     [
         ({"depth": 6}, r"encoder.depth is 6; .* multiple of block_layers=4, such as 4 or 8$"),
-        ({"depth": 0}, r"encoder.depth is 0; .* such as 1$"),
-        ({"depth": -8}, r"encoder.depth is -8; .* such as 1$"),
+        ({"depth": 0}, r"encoder.depth is 0; .* such as 4$"),
+        ({"depth": -8}, r"encoder.depth is -8; .* such as 4$"),
         ({"block_layers": 0}, r"encoder.block_layers must be at least 1, got 0"),
         ({"width": 100}, r"encoder.width is 100; .* multiple of 16, such as 96 or 112$"),
         ({"width": 0}, r"encoder.width is 0; .* such as 16$"),

@@ -132,7 +132,7 @@ def test_nothing_outside_a_run_is_read(name: str, tmp_path: Path) -> None:
 
 
 def test_a_link_to_a_film_is_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deepcrl.report.attachments.MAX_FILM_BYTES", 0)
+    monkeypatch.setattr("deepcrl.report.pictures.attachments.MAX_FILM_BYTES", 0)
     monkeypatch.chdir(tmp_path)
     run_of(Path("javascript:alert(1)"))
     Path("javascript:alert(1)", "a #1.gif").write_bytes(b"GIF89a")
@@ -227,7 +227,7 @@ def test_a_checkpoint_of_larger_networks_than_its_file_is_not_built(
     path = write(tmp_path / "run", [0, 1])
     wide = tiny(encoder=ENCODERS.defaults("residual_mlp") | {"width": 4096}).to_dict()
     checkpoint.save(path / "checkpoints", {"config": wide, "run": {}}, env_steps=1, grad_steps=1, keep=1)
-    monkeypatch.setattr("deepcrl.report.attachments.maps", lambda _: pytest.fail("built"))
+    monkeypatch.setattr("deepcrl.report.pictures.attachments.maps", lambda _: pytest.fail("built"))
     notes = content(read_runs([path]), "title", tmp_path)["notes"]
     assert notes == [f"{path}: no value map, its settings are of larger networks than it holds"]
 

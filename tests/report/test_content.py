@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from deepcrl.report import attachments
 from deepcrl.report import content as module
 from deepcrl.report.content import content
+from deepcrl.report.pictures import attachments
 from deepcrl.report.read import read_runs
 
 

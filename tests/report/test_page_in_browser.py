@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from deepcrl.core.components import AGENTS, ENERGIES
-from deepcrl.report import attachments
+from deepcrl.report.pictures import attachments
 from deepcrl.report.read import read_runs
 from deepcrl.report.write import write_page
 

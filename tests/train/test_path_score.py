@@ -65,10 +65,7 @@ def walked(maze: Maze, worth: Callable[[tuple[int, int], tuple[int, int]], float
                 if at == goal:
                     break
                 near = [(at[0] + r, at[1] + c) for r, c in TURNS]
-                best = max(near, key=lambda cell: worth(cell, goal))
-                if best not in cells:
-                    break
-                at = best
+                at = max((cell for cell in near if cell in cells), key=lambda cell: worth(cell, goal))
             near_and_far.append(at == goal)
             if steps[start] >= min(FAR, longest // 2):
                 far.append(at == goal)

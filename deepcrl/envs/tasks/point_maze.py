@@ -33,7 +33,7 @@ class PointMaze(GoalTask):
     Starts exactly at a start cell's centre with normal velocity of scale `reset_noise`; terminates in a pit, if there
     is one. `layout` is a name of `deepcrl.envs.scenes.mazes.LAYOUTS`, an own layout such as `"#####/#RG.#/#####"`, or
     `perfect_SIZE`, such as `perfect_21`: a maze that `layout_seed` draws. `drive` says what an action is: a `force`, as
-    in JaxGCRL, or a `velocity` that the point takes on at once; then its state [2] is x and y alone, as in OGBench.
+    in JaxGCRL, or a `velocity` that the point takes on within a step; its state [2] is then x and y, as in OGBench.
     """
 
     spec = EnvSpec(state_dim=4, action_dim=2, goal_indices=(0, 1))

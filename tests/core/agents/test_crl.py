@@ -93,6 +93,16 @@ def test_two_threads_take_the_same_step(objective, num_critics):
     assert_same(trained(two_threads=True), trained(two_threads=False))
 
 
+def test_without_an_actor_objective_the_critic_alone_learns():
+    agent, usual, batch = make_agent(actor_objective="none"), make_agent(), make_batch()
+    before = copy.deepcopy(agent.networks["actor"].state_dict())
+    first, expected = agent.update(batch), usual.update(batch)
+    assert {name: value for name, value in expected.items() if name.startswith("critic/")} == first
+    assert_same(agent.networks["actor"].state_dict(), before)
+    assert_same(agent.networks["sa_encoder"].state_dict(), usual.networks["sa_encoder"].state_dict())
+    assert agent.scalars["log_alpha"] == 0
+
+
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_random_goals_change_the_goals_of_the_actor_only(share):
     agent, plain, batch = make_agent(random_goals=share), make_agent(), make_batch(32)

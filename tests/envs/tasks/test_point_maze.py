@@ -21,6 +21,23 @@ def test_full_action_is_5_metres_per_second_squared_without_friction(make):
     assert torch.allclose(coasting.next_state[:, 2:], step.next_state[:, 2:], atol=1e-6)
 
 
+def test_driven_by_velocity_it_takes_on_the_velocity_of_the_action_within_a_step(make):
+    envs = make("point_maze", task={"layout": OPEN, "drive": "velocity", "reset_noise": 0.0})
+    assert (envs.spec.state_dim, envs.task.state_labels) == (2, ("x (m)", "y (m)"))
+    assert envs.task.action_labels == ("velocity along x / 10 m/s", "velocity along y / 10 m/s")
+    before = envs.reset().state
+    steps = [envs.step(torch.tensor([[0.0, 0.5]]).expand(5, 2)).next_state for _ in range(3)]
+    assert torch.allclose(steps[0] - before, torch.tensor([0.0, 0.25]), atol=0.1)
+    assert torch.allclose(steps[2] - steps[1], torch.tensor([0.0, 0.25]), atol=2e-2)
+    back = envs.step(torch.tensor([[0.0, -0.5]]).expand(5, 2)).next_state
+    assert torch.allclose(
+        envs.step(torch.tensor([[0.0, -0.5]]).expand(5, 2)).next_state - back, torch.tensor([0.0, -0.25]), atol=1e-4
+    )
+    for _ in range(40):
+        pressed = envs.step(torch.tensor([[-1.0, 0.0]]).expand(5, 2)).next_state
+    assert torch.allclose(pressed[:, 0], torch.tensor(2.25), atol=0.05), "a wall holds it"
+
+
 def test_actions_beyond_one_count_as_one(make):
     envs, twin = (make("point_u_maze") for _ in range(2))
     envs.reset()

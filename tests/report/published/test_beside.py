@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from deepcrl.core.components import AGENTS
-from deepcrl.report import pictures
 from deepcrl.report.groups import Task, by_task
-from deepcrl.report.pictures import draw_curves
+from deepcrl.report.pictures import png
+from deepcrl.report.pictures.png import draw_curves
 from deepcrl.report.published.beside import beside, references
 from deepcrl.report.read import read_runs
 from deepcrl.run.plots import curves
@@ -101,8 +101,8 @@ def test_a_picture_has_a_dashed_line_in_the_colour_of_its_configuration(task: Ta
 
 
 def test_a_picture_has_no_line_of_what_it_does_not_show(task: Task, tmp_path: Path, monkeypatch, write) -> None:
-    monkeypatch.setattr(pictures, "MAX_CURVES", 1)  # SAC's
+    monkeypatch.setattr(png, "MAX_CURVES", 1)  # SAC's
     assert not dashed(task, tmp_path / "curves.png", monkeypatch)
-    monkeypatch.setattr(pictures, "MAX_CURVES", 6)
+    monkeypatch.setattr(png, "MAX_CURVES", 6)
     write(tmp_path / "point" / "run", [0, 40], depth=8)
     assert not dashed(task_of(tmp_path / "point"), tmp_path / "curves.png", monkeypatch)

@@ -51,7 +51,6 @@ def write(path: Path, state: Tensor, action: Tensor, last: Tensor) -> dict[str, 
         "actions": action.flatten(0, 1).numpy(),
         "terminals": last.flatten().float().numpy(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
     return arrays

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from deepcrl.report.check import UNBUILDABLE, names_module
 from deepcrl.report.groups import Group
-from deepcrl.report.maps import maps
 from deepcrl.report.numbers import rounded
+from deepcrl.report.pictures.maps import maps
 from deepcrl.report.read import lies_within
 from deepcrl.report.sizes import sizes
 from deepcrl.run.checkpoint import find, list_checkpoints

@@ -13,7 +13,7 @@ from PIL import Image
 from deepcrl.core.components import AGENTS, ENERGIES, ENVS
 from deepcrl.core.types import CriticAgent, Observation
 from deepcrl.envs.scenes.mazes import LAYOUTS, parse_layout
-from deepcrl.report.maps import MAX_POINTS, _grid, maps, principal, value_map
+from deepcrl.report.pictures.maps import MAX_POINTS, _grid, maps, principal, value_map
 from deepcrl.run import checkpoint
 from deepcrl.run.checkpoint import Checkpoint
 from deepcrl.train.build import build_agent, env_spec

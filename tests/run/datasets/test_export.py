@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from deepcrl.run.checkpoint import CheckpointError, find
-from deepcrl.run.export import export
+from deepcrl.run.datasets.export import export
 from deepcrl.train.build import build_run
 from deepcrl.train.interrupt import Interrupt
 from deepcrl.train.run import Run

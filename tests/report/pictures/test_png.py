@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from deepcrl.report import pictures
 from deepcrl.report.groups import by_task
-from deepcrl.report.pictures import draw_curves, draw_scores
+from deepcrl.report.pictures import png
+from deepcrl.report.pictures.png import draw_curves, draw_scores
 from deepcrl.report.read import read_runs
 
 
@@ -22,7 +22,7 @@ def task(write, tmp_path: Path):
 
 def test_only_as_many_curves_as_there_are_colours_and_those_are_the_best(task, tmp_path: Path, monkeypatch) -> None:
     drawn = {}
-    monkeypatch.setattr(pictures, "plot_curves", lambda curves, path, **how: drawn.update(how, curves=curves) or path)
+    monkeypatch.setattr(png, "plot_curves", lambda curves, path, **how: drawn.update(how, curves=curves) or path)
     draw_curves(task, tmp_path / "curves.png")
     assert list(drawn["curves"]) == [f"depth={4 * depth}" for depth in range(3, 9)]
     assert drawn["title"] == "point_u_maze, the best 6 of 8"
@@ -33,7 +33,7 @@ def test_only_as_many_curves_as_there_are_colours_and_those_are_the_best(task, t
 
 def test_final_scores_are_rows_from_best_to_worst(task, tmp_path: Path, monkeypatch) -> None:
     shown = {}
-    monkeypatch.setattr(pictures, "save_png", lambda figure, path: shown.update(figure=figure))
+    monkeypatch.setattr(png, "save_png", lambda figure, path: shown.update(figure=figure))
     draw_scores(task, tmp_path / "scores.png")
     (ax,) = shown["figure"].axes
     assert [label.get_text() for label in ax.get_yticklabels()] == [f"depth={4 * depth}" for depth in range(1, 9)]

@@ -14,7 +14,7 @@ from deepcrl.core.checks import at_least
 from deepcrl.core.types import Observation
 from deepcrl.envs import make_task
 from deepcrl.envs.walker import Walker
-from deepcrl.run.export import check_new, write
+from deepcrl.run.datasets.export import check_new, write
 from deepcrl.run.policy import random_policy
 from deepcrl.train.build import build_envs
 from deepcrl.train.config import RunConfig
@@ -58,4 +58,5 @@ def collect(config: RunConfig, act: Script, num_steps: int, path: Path) -> dict[
     state, action, begins, last = (torch.stack(column, dim=1) for column in zip(*rows, strict=True))  # [N, L, .]
     last[:, :-1] |= begins[:, 1:]
     last[:, -1] = True
+    path.parent.mkdir(parents=True, exist_ok=True)
     return write(path, state, action, last)
