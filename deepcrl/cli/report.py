@@ -18,19 +18,20 @@ def main(arguments: list[str]) -> None:
     )
     parser.add_argument("-o", "--output", default="report.html", help="default: report.html")
     parser.add_argument("--title", default="Runs", help="the page's heading")
+    parser.add_argument("--score", metavar="METRIC", help="what to compare runs by (default: eval/time_at_goal)")
     parser.add_argument("--csv", help="also write a table of final scores to this file")
     parser.add_argument("--png", help="also draw each task's learning curves and final scores into this folder")
     parser.add_argument("--no-maps", action="store_true", help="open no checkpoint: no value maps, no embeddings")
     options = parser.parse_args(arguments)
     from deepcrl.core.checks import printable
     from deepcrl.core.components import discover
-    from deepcrl.report.read import read_runs
+    from deepcrl.report.read import SCORE, read_runs
     from deepcrl.report.write import write_csv, write_page, write_pngs
 
     with user_errors():
         output, table, pictures = _outputs(options)
         discover()
-        found = read_runs(options.paths)
+        found = read_runs(options.paths, options.score or SCORE)
         write_page(found, output, options.title, with_maps=not options.no_maps)
         written = [output]
         if table:

@@ -24,7 +24,7 @@ from deepcrl.run.metrics import COUNTERS
 from deepcrl.run.plots.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate, thinned
 from deepcrl.train.block_norms import last_blocks
 
-FINALS = (SCORE, "eval/success_any", "eval/final_distance", "eval_sampled/time_at_goal")
+FINALS = ("eval/time_at_goal", "eval/success_any", "eval/final_distance", "eval_sampled/time_at_goal")
 THRESHOLD_SHARES = (0.1, 0.25, 0.5, 0.75)
 
 
@@ -68,7 +68,7 @@ METRICS = (
     Metric("train/time_at_goal", "time at goal in training", 0),
     Metric("critic/categorical_accuracy", "critic accuracy (share of batch)", 0, 1),
     Metric("critic/path_solved", "ways that the critic solves (share)", 0, 1),
-    Metric("critic/path_solved_far", "the same, of far goals", 0, 1),
+    Metric("critic/path_solved_far", "far ways that the critic solves (share)", 0, 1),
     Metric("critic/loss", "critic loss"),
     Metric("actor/loss", "actor loss"),
     Metric("actor/entropy", "policy entropy (nats)"),
@@ -96,9 +96,20 @@ def content(found: Found, title: str, page_dir: Path, *, with_maps: bool = True)
         "metrics": [[m.key, m.label, m.low, m.high] for m in METRICS if m.key in measured],
         "of_methods": [m.key for m in OF_METHODS if m.key in measured],
         "counters": list(COUNTERS),
+        "score": [tasks[0].score, label_of(tasks[0].score)],
         "tasks": shown,
         "across": _across(tasks),
     }
+
+
+def finals(score: str) -> list[str]:
+    """Returns the metrics whose final values are told, that which runs are compared by first."""
+    return [score, *(metric for metric in FINALS if metric != score)]
+
+
+def label_of(score: str) -> str:
+    """Returns what a metric that runs are compared by is called."""
+    return next((m.label for m in METRICS if m.key == score), score).removesuffix(" (steps per episode)")
 
 
 def _caveats(task: Task) -> Iterable[str]:
@@ -116,7 +127,8 @@ def _caveats(task: Task) -> Iterable[str]:
 
 def _task(task: Task, pictures: Pictures) -> dict[str, Any]:
     best = max(float(group.final_scores.max()) for group in task.groups)
-    thresholds = [share * task.episode_length for share in THRESHOLD_SHARES if share * task.episode_length <= best]
+    most = task.episode_length if task.score == SCORE else 1
+    thresholds = [share * most for share in THRESHOLD_SHARES if share * most <= best]
     names = shortest(task.keys)
     return {
         "name": task.name,
@@ -136,7 +148,7 @@ def _group(group: Group, task: Task, thresholds: list[float], pictures: Pictures
     return {
         "label": group.label,
         "values": [_value(group.values[key]) if key in group.values else None for key in task.keys],
-        "final": {metric: _estimate(group.final(metric)) for metric in FINALS},
+        "final": {metric: _estimate(group.final(metric)) for metric in finals(task.score)},
         "scores": numbers(group.final_scores),
         "parameters": size and size.parameters,
         "memory": size and size.nbytes,
@@ -205,7 +217,10 @@ def _across(tasks: list[Task]) -> list[dict[str, Any]]:
     labels = [{group.label: group for group in task.groups} for task in tasks]
     shared = [label for label in labels[0] if all(label in other for other in labels)] if len(tasks) > 1 else []
     strata = {
-        label: [of[label].final_scores / task.episode_length for of, task in zip(labels, tasks, strict=True)]
+        label: [
+            of[label].final_scores / (task.episode_length if task.score == SCORE else 1)
+            for of, task in zip(labels, tasks, strict=True)
+        ]
         for label in shared
     }
     finals = {label: estimate(shares) for label, shares in strata.items()}

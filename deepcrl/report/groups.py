@@ -12,7 +12,7 @@ import numpy as np
 
 from deepcrl.core.components import REGISTRIES
 from deepcrl.core.settings import flatten, split_key
-from deepcrl.report.read import SCORE, RunRecord
+from deepcrl.report.read import RunRecord
 from deepcrl.run.plots import stats
 from deepcrl.run.start import FREE_ON_RESUME
 
@@ -34,10 +34,15 @@ class Group:
     runs: list[RunRecord]
     label: str = "all runs"
 
+    @property
+    def score(self) -> str:
+        """The metric that it is compared by."""
+        return self.runs[0].score
+
     @cached_property
     def final_scores(self) -> np.ndarray:
         """[R] the final score of each run."""
-        return np.array([self._final(run, SCORE) for run in self.runs])
+        return np.array([self._final(run, self.score) for run in self.runs])
 
     def final(self, metric: str) -> stats.Estimate | None:
         """Returns the IQM over runs of a metric's final value, None if a run never measured it."""
@@ -52,7 +57,7 @@ class Group:
     @cached_property
     def num_final(self) -> int:
         """How many evaluations make a final score, in the run that has fewest."""
-        series = [run.series(SCORE) for run in self.runs]
+        series = [run.series(self.score) for run in self.runs]
         return min(len(stats.final_evaluations(one["grad_steps"], one["value"])) for one in series)
 
     def band(self, metric: str, counter: str) -> stats.Band | None:
@@ -67,7 +72,7 @@ class Group:
 
         None if fewer than half of them get there.
         """
-        series = [run.series(SCORE) for run in self.runs]
+        series = [run.series(self.score) for run in self.runs]
         reached = [stats.first_reaching(one[counter], one["value"], threshold) for one in series]
         median = float(np.median([np.inf if x is None else x for x in reached]))
         return median if np.isfinite(median) else None
@@ -85,6 +90,11 @@ class Task:
     @property
     def runs(self) -> list[RunRecord]:
         return [run for group in self.groups for run in group.runs]
+
+    @property
+    def score(self) -> str:
+        """The metric that its configurations are compared by."""
+        return self.groups[0].score
 
     @property
     def episode_length(self) -> int:

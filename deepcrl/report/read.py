@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from deepcrl.core.checks import suggest
 from deepcrl.report.check import check_config
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import COUNTERS, parse_row
@@ -43,6 +44,8 @@ class RunRecord:
     """How the run was last started: command, git revision, versions, machine; empty if that is not known."""
     learner: str = ""
     """Which of its learners this is; empty for the agent that acts."""
+    score: str = SCORE
+    """The metric that runs are compared by."""
 
     @property
     def name(self) -> str:
@@ -59,7 +62,7 @@ class RunRecord:
 
     @cached_property
     def evaluations(self) -> list[dict[str, float]]:
-        return [row for row in self.rows if math.isfinite(row.get(SCORE, UNMEASURED))]
+        return [row for row in self.rows if math.isfinite(row.get(self.score, UNMEASURED))]
 
     def series(self, key: str) -> dict[str, np.ndarray]:
         """Returns the counters and `value`, each [R], of the rows with a finite `key`."""
@@ -95,16 +98,17 @@ def lies_within(path: Path, directory: Path) -> bool:
         return False
 
 
-def read_runs(paths: Iterable[str | Path]) -> Found:
+def read_runs(paths: Iterable[str | Path], score: str = SCORE) -> Found:
     """Reads every run in the folders `paths`, which may be runs themselves, sweeps, or folders of those.
 
-    Raises ValueError, in one line, for a path that cannot be read, for no run at all, and if no run was evaluated.
+    They will be compared by the metric `score`. Raises ValueError, in one line, for a path that cannot be read, for no
+    run at all, and if no run has measured it.
     """
     paths = [Path(path) for path in paths]
     runs, notes = [], []
     for directory in _distinct(paths):
         try:
-            run = _read(directory)
+            run = replace(_read(directory), score=score)
         except (OSError, ValueError) as error:
             notes.append(f"{directory}: {' '.join(str(error).split())}; left out")
             continue
@@ -230,6 +234,9 @@ def _remarks(run: RunRecord) -> list[str]:
     if run.num_bad_lines:
         lines = "line" if run.num_bad_lines == 1 else "lines"
         remarks.append(f"{run.path}: {run.num_bad_lines} corrupted {lines} of metrics.jsonl skipped")
-    if not run.evaluations:
+    if not run.evaluations and run.score != SCORE:
+        known = sorted({key for row in run.rows for key in row if "/" in key})
+        remarks.append(f"{run.path}: {suggest('metric', run.score, known)}; left out")
+    elif not run.evaluations:
         remarks.append(f"{run.path}: no evaluation yet (eval_every={run.config.get('eval_every')}); left out")
     return remarks

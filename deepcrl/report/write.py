@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from deepcrl.core.files import write_atomic
-from deepcrl.report.content import FINALS, content
+from deepcrl.report.content import content, finals
 from deepcrl.report.groups import by_task
 from deepcrl.report.page import page
 from deepcrl.report.pictures.png import draw_curves, draw_scores
@@ -28,11 +28,13 @@ def write_csv(found: Found, path: Path) -> None:
     """Writes a row per configuration: its task, what tells it apart, and IQM and interval of each final metric."""
     text = io.StringIO()
     table = csv.writer(text)
-    table.writerow(["task", "configuration", "runs", *(f"{m}{end}" for m in FINALS for end in ("", "_low", "_high"))])
-    for task in by_task(found.runs):
+    tasks = by_task(found.runs)
+    metrics = finals(tasks[0].score)
+    table.writerow(["task", "configuration", "runs", *(f"{m}{end}" for m in metrics for end in ("", "_low", "_high"))])
+    for task in tasks:
         for group in task.groups:
-            finals = [group.final(metric) for metric in FINALS]
-            numbers = [x for e in finals for x in (("", "", "") if e is None else (e.value, e.low, e.high))]
+            estimates = [group.final(metric) for metric in metrics]
+            numbers = [x for e in estimates for x in (("", "", "") if e is None else (e.value, e.low, e.high))]
             table.writerow([task.name, group.label, len(group.runs), *numbers])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, _utf8(text.getvalue()))

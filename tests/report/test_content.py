@@ -164,3 +164,18 @@ def test_what_is_not_finite_is_null(write, tmp_path: Path) -> None:
     path = write(tmp_path / "run", [0, 1], more={"critic/loss": math.inf})
     (run,) = contents(path)["tasks"][0]["groups"][0]["runs"]
     assert "critic/loss" not in run["curves"]
+
+
+def test_runs_can_be_compared_by_another_metric(write, tmp_path: Path) -> None:
+    for depth in (4, 8):
+        for seed in (0, 1):
+            write(tmp_path / f"{depth}_{seed}", [0, 0, 0], depth=depth, seed=seed)
+    found = read_runs([tmp_path], "critic/loss")
+    page = content(found, "Runs", tmp_path)
+    (task,) = page["tasks"]
+    assert page["score"] == ["critic/loss", "critic loss"]
+    assert list(task["groups"][0]["final"])[0] == "critic/loss"
+    assert task["groups"][0]["scores"] == pytest.approx(2 * [sum(5 / i for i in (26, 27, 28, 29, 30)) / 5], rel=1e-4)
+    assert task["groups"][0]["final"]["eval/time_at_goal"][0] == 0
+    with pytest.raises(ValueError, match=r"Unknown metric 'critic/los'. Did you mean 'critic/loss'\? Known: "):
+        read_runs([tmp_path], "critic/los")

@@ -2,12 +2,13 @@
 // Puts the page together from its content; everything is drawn again when a control changes.
 
 const CONTENT = JSON.parse(document.getElementById("content").textContent);
-const SCORE = "eval/time_at_goal";
+const [SCORE, SCORE_LABEL] = CONTENT.score;
 const COUNTER_NAMES = { env_steps: "environment steps", grad_steps: "gradient steps", wall_seconds: "wall-clock time" };
 const state = { filter: "", metric: SCORE, counter: 0, seeds: true, hidden: new Set(), sort: null };
 
 const $ = (id) => document.getElementById(id);
 const metricOf = (key) => CONTENT.metrics.find((m) => m[0] === key);
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const isTime = () => CONTENT.counters[state.counter] === "wall_seconds";
 const card = (...children) => html("section", { class: "card" }, ...children);
 const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
@@ -92,7 +93,7 @@ function scoreTable(task, items) {
     ["configuration", null, (i) => html("span", { class: "name" }, swatch(i), i.group.label)],
     ["runs", (g) => g.runs.length, ({ group: g }) => String(g.runs.length)],
     [`0 to ${number(high)}`, null, ({ group: g, color, i }) => forest(g.final[SCORE], g.scores, high, color, diamonds(task, i))],
-    ["time at goal", (g) => g.final[SCORE][0], ({ group: g }) => interval(g.final[SCORE])],
+    [SCORE_LABEL, (g) => g.final[SCORE][0], ({ group: g }) => interval(g.final[SCORE])],
     ["sampled actions", (g) => g.final["eval_sampled/time_at_goal"]?.[0], ({ group: g }) => interval(g.final["eval_sampled/time_at_goal"])],
     ["goal reached", (g) => g.final["eval/success_any"]?.[0], ({ group: g }) => interval(g.final["eval/success_any"], 2)],
     ["final distance", (g) => g.final["eval/final_distance"]?.[0], ({ group: g }) => interval(g.final["eval/final_distance"], 2)],
@@ -143,8 +144,8 @@ function scoreAgainst(task, items) {
         y: finals.map((f) => f[0]), lows: finals.map((f) => f[1]), highs: finals.map((f) => f[2]) };
     });
     const published = key === "encoder.depth" ? publishedByDepth(task, ours, values) : [];
-    const chart = lineChart({ width: 360, height: 230, series: [...ours, ...published], low: 0, high: null, xTicks: values.sort((a, b) => a - b), xLabel: `${name} (log)`, yLabel: "time at goal" });
-    return card(html("h3", {}, `Time at goal by ${name}`), chart, byDepthNote(published));
+    const chart = lineChart({ width: 360, height: 230, series: [...ours, ...published], low: 0, high: null, xTicks: values.sort((a, b) => a - b), xLabel: `${name} (log)`, yLabel: SCORE_LABEL });
+    return card(html("h3", {}, `${capital(SCORE_LABEL)} by ${name}`), chart, byDepthNote(published));
   }).filter(Boolean);
   return charts.length ? html("div", { class: "tiles" }, ...charts) : null;
 }
@@ -164,7 +165,7 @@ function scoreGrid(task, items) {
     return html("td", { class: "heat", style: `background:color-mix(in oklab, var(--c0) ${share}%, var(--card))`, title: found.group.label }, number(value));
   };
   const names = [down, across].map((k) => task.keys[k][1]);
-  return card(html("h3", {}, `Time at goal by ${names[0]} and ${names[1]}`), html("div", { class: "scroll" }, html("table", {},
+  return card(html("h3", {}, `${capital(SCORE_LABEL)} by ${names[0]} and ${names[1]}`), html("div", { class: "scroll" }, html("table", {},
     html("thead", {}, html("tr", {}, html("th", {}, `${names[0]} ↓  ${names[1]} →`), ...columns.map((c) => html("th", { style: "text-align:center" }, spelled(c))))),
     html("tbody", {}, ...rows.map((r) => html("tr", {}, html("td", {}, spelled(r)), ...columns.map((c) => cell(r, c))))))));
 }
@@ -175,7 +176,7 @@ function costTable(task, items) {
     html("small", {}, `${at[3] === null ? "" : `${flops(at[3])}, `}${number(at[1])} gradient, ${number(at[0])} env steps`)));
   const own = ({ group: g }) => [g.memory === null ? "–" : bytes(g.memory), flops(g.update), flops(g.flops)].map((text) => html("td", {}, text));
   const head = ["configuration", "memory", "a gradient step", "all steps", ...task.thresholds.map((t) => `≥ ${number(t)}`)];
-  const reached = task.thresholds.length ? " Beyond: median over runs of the first evaluation with at least that time at goal; – where fewer than half get there." : "";
+  const reached = task.thresholds.length ? " Beyond: median over runs of the first evaluation with at least that score; – where fewer than half get there." : "";
   return card(html("h3", {}, "Cost of a score"),
     html("p", { class: "sub" }, `Memory as planned: ring, networks, gradients, Adam, activations. FLOP of matrix products, acting and learning.${reached}`),
     html("div", { class: "scroll" }, html("table", {},

@@ -27,10 +27,10 @@ def draw_curves(task: Task, path: Path) -> Path:
         task.name if len(groups) == len(task.groups) else f"{task.name}, the best {len(groups)} of {len(task.groups)}"
     )
     counter = counter_of(row for run in task.runs for row in run.rows)
-    series = {group.label: [run.series(SCORE) for run in group.runs] for group in groups}
+    series = {group.label: [run.series(task.score) for run in group.runs] for group in groups}
     curves = {label: [(one[counter], one["value"]) for one in members] for label, members in series.items()}
     lines = _references(task, groups)
-    return plot_curves(curves, path, counter=counter, ylabel=YLABEL, title=title, references=lines)
+    return plot_curves(curves, path, counter=counter, ylabel=_label(task.score), title=title, references=lines)
 
 
 def _references(task: Task, groups: list[Group]) -> list[tuple[str, str, float]]:
@@ -54,7 +54,7 @@ def draw_scores(task: Task, path: Path) -> Path:
         figure = Figure(figsize=(7.2, 0.9 + 0.2 * len(groups)), layout="constrained")
         ax = figure.add_subplot()
         for row, group in enumerate(groups):
-            found = group.final(SCORE)
+            found = group.final(task.score)
             if found is None:
                 continue
             ax.plot(group.final_scores, np.full(len(group.runs), row), "|", color=INK, alpha=0.5, markersize=6)
@@ -64,12 +64,16 @@ def draw_scores(task: Task, path: Path) -> Path:
         ax.set_yticks(range(len(groups)), [printable(group.label) for group in groups], size=7)
         ax.set_ylim(-0.8, len(groups) - 0.2)
         ax.set_xlim(left=min(0, ax.get_xlim()[0]))
-        ax.set_xlabel(f"{YLABEL}: each run, interquartile mean, 95% interval")
+        ax.set_xlabel(f"{_label(task.score)}: each run, interquartile mean, 95% interval")
         ax.set_title(f"{task.name}: final scores", loc="left", weight="bold", size=11)
         save_png(figure, path)
     return path
 
 
+def _label(score: str) -> str:
+    return YLABEL if score == SCORE else score
+
+
 def _score(group: Group) -> float:
-    found = group.final(SCORE)
+    found = group.final(group.score)
     return -np.inf if found is None else found.value

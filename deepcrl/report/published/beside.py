@@ -10,6 +10,7 @@ import numpy as np
 from deepcrl.report.groups import Task
 from deepcrl.report.numbers import number, numbers
 from deepcrl.report.published.scores import Match, Published, matches
+from deepcrl.report.read import SCORE
 from deepcrl.run.console import format_steps
 
 Row = list[Match | None]
@@ -40,6 +41,8 @@ def references(task: Task) -> list[Reference]:
 
 
 def _rows(task: Task) -> list[Row]:
+    if task.score != SCORE:
+        return []
     found = [{m.published.study.name: m for m in matches(group.runs[0].config)} for group in task.groups]
     studies = dict.fromkeys(name for group in found for name in group)
     return [[group.get(study) for group in found] for study in studies]
