@@ -112,6 +112,11 @@ def label_of(score: str) -> str:
     return next((m.label for m in METRICS if m.key == score), score).removesuffix(" (steps per episode)")
 
 
+def _most(task: Task) -> int:
+    """The score of an agent that is always at its goal; other metrics than the usual one are taken for shares."""
+    return task.episode_length if task.score == SCORE else 1
+
+
 def _caveats(task: Task) -> Iterable[str]:
     """What makes the numbers of a group worth less than they look."""
     if line := caveat(task):
@@ -127,8 +132,7 @@ def _caveats(task: Task) -> Iterable[str]:
 
 def _task(task: Task, pictures: Pictures) -> dict[str, Any]:
     best = max(float(group.final_scores.max()) for group in task.groups)
-    most = task.episode_length if task.score == SCORE else 1
-    thresholds = [share * most for share in THRESHOLD_SHARES if share * most <= best]
+    thresholds = [share * _most(task) for share in THRESHOLD_SHARES if share * _most(task) <= best]
     names = shortest(task.keys)
     return {
         "name": task.name,
@@ -217,10 +221,7 @@ def _across(tasks: list[Task]) -> list[dict[str, Any]]:
     labels = [{group.label: group for group in task.groups} for task in tasks]
     shared = [label for label in labels[0] if all(label in other for other in labels)] if len(tasks) > 1 else []
     strata = {
-        label: [
-            of[label].final_scores / (task.episode_length if task.score == SCORE else 1)
-            for of, task in zip(labels, tasks, strict=True)
-        ]
+        label: [of[label].final_scores / _most(task) for of, task in zip(labels, tasks, strict=True)]
         for label in shared
     }
     finals = {label: estimate(shares) for label, shares in strata.items()}

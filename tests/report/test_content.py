@@ -174,7 +174,7 @@ def test_runs_can_be_compared_by_another_metric(write, tmp_path: Path) -> None:
     page = content(found, "Runs", tmp_path)
     (task,) = page["tasks"]
     assert page["score"] == ["critic/loss", "critic loss"]
-    assert list(task["groups"][0]["final"])[0] == "critic/loss"
+    assert next(iter(task["groups"][0]["final"])) == "critic/loss"
     assert task["groups"][0]["scores"] == pytest.approx(2 * [sum(5 / i for i in (26, 27, 28, 29, 30)) / 5], rel=1e-4)
     assert task["groups"][0]["final"]["eval/time_at_goal"][0] == 0
     with pytest.raises(ValueError, match=r"Unknown metric 'critic/los'. Did you mean 'critic/loss'\? Known: "):
