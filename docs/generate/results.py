@@ -1,8 +1,8 @@
-"""Packs the runs of one claim into results/: `python -m docs.generate.results RUNS [--main RUN] [--out results/NAME]`.
+"""Packs the runs of one claim into results/: `python -m docs.generate.results RUNS [--out results/NAME]`.
 
 RUNS is a folder of run directories, at any depth. Written are runs.tar.xz (config, environment and metrics of every
-run), config.yaml and environment.json of the run MAIN (the first, if it is not named), and scores.csv as
-`deepcrl report --csv` writes it.
+run), config.yaml and environment.json of the run that --main names (or the first), and scores.csv as `deepcrl report
+--csv` writes it, of the metric that --score names (or of the usual one).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deepcrl.core.components import discover
 from deepcrl.core.files import write_atomic
-from deepcrl.report.read import read_runs
+from deepcrl.report.read import SCORE, read_runs
 from deepcrl.report.write import write_csv
 
 KEPT = ("config.yaml", "environment.json", "metrics.jsonl")
@@ -34,10 +34,10 @@ def packed(runs: Path, name: str) -> bytes:
     return lzma.compress(buffer.getvalue(), preset=9 | lzma.PRESET_EXTREME)
 
 
-def write(runs: Path, main: str | None, out: Path) -> None:
+def write(runs: Path, main: str | None, out: Path, score: str = SCORE) -> None:
     """Writes the folder of a claim. Raises ValueError if there are no runs, or none is called `main`."""
     discover()
-    found = read_runs([runs])
+    found = read_runs([runs], score)
     first = runs / main if main else found.runs[0].path
     if not (first / "config.yaml").exists():
         raise ValueError(f"There is no run {main!r} in {runs}")
@@ -54,8 +54,9 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--main")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--score", default=SCORE)
     options = parser.parse_args()
-    write(options.runs, options.main, options.out or Path("results") / options.runs.name)
+    write(options.runs, options.main, options.out or Path("results") / options.runs.name, options.score)
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def test_the_schedule_is_kept(tiny) -> None:
     assert [row["grad_steps"] for row in memory.rows] == [0] * 5 + [4 * i for i in range(1, 17)]
     assert run.agent.updates == 64
     assert run.buffer.sampled == [16] * 64
-    assert run.agent.explored == 100
+    assert run.agent.explored == 100 + 5 * 20, "in unrolls, and in each evaluation"
     assert memory.evaluated() == [0, 100, 200, 300, 400]
     assert memory.saves == [(0, 0), (100, 4), (200, 24), (300, 44), (400, 64), (400, 64)]
     assert run.finished
@@ -164,7 +164,7 @@ def test_an_offline_run_collects_nothing(tiny) -> None:
     fit(run, memory, Interrupt())
     assert [row["grad_steps"] for row in memory.rows] == list(range(0, 65, 4))
     assert {row["env_steps"] for row in memory.rows} == {0}
-    assert (run.agent.updates, run.agent.explored) == (64, 0)
+    assert (run.agent.updates, run.agent.explored) == (64, 5 * 20), "in evaluations only"
     assert [row["grad_steps"] for row in memory.rows if "eval/time_at_goal" in row] == [0, 20, 40, 60, 64]
     assert memory.saves == [(0, 0), (0, 32), (0, 64), (0, 64)]
     assert not any(name.startswith(("train/", "env/", "time/collect")) for row in memory.rows for name in row)
