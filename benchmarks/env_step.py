@@ -22,7 +22,7 @@ from deepcrl.envs.physics.engines import make_physics
 from deepcrl.envs.task import GoalTask
 from deepcrl.envs.vector import TaskVectorEnv
 from deepcrl.run.environment import describe_environment
-from deepcrl.train.validate import select_device
+from deepcrl.training.validate import select_device
 
 
 def run(

@@ -22,11 +22,11 @@ from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, L
 from deepcrl.core.files import user_path
 from deepcrl.core.types import Observation, Step
 from deepcrl.run.environment import describe_environment
-from deepcrl.train.build import build_agent, build_buffer, env_spec
-from deepcrl.train.config import RunConfig
-from deepcrl.train.process import configure_process
-from deepcrl.train.sizing.table import format_bytes, preflight
-from deepcrl.train.validate import validated
+from deepcrl.training.build import build_agent, build_buffer, env_spec
+from deepcrl.training.config import RunConfig
+from deepcrl.training.process import configure_process
+from deepcrl.training.sizing.table import format_bytes, preflight
+from deepcrl.training.validate import validated
 
 DEPTHS, PRECISIONS, CHECKPOINTS = (64, 256, 1024), ("fp32", "bf16"), ("none",)
 NUM_ENVS, CAPACITY = 64, 1000

@@ -26,7 +26,7 @@ from deepcrl.report.write import write_page
 from deepcrl.run.directory import prepare
 from deepcrl.run.environment import describe_environment
 from deepcrl.run.metrics import JsonlLogger
-from deepcrl.train.validate import validated
+from deepcrl.training.validate import validated
 
 ROWS, EVALUATIONS = 600, 40
 MEASURED = ("critic/loss", "critic/categorical_accuracy", "actor/loss", "actor/entropy", "train/time_at_goal")

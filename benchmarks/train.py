@@ -17,11 +17,11 @@ from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.hydra.errors import ArgumentParser
 from deepcrl.core.files import user_path
 from deepcrl.run.environment import describe_environment
-from deepcrl.train.build import build_run
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import collect, learn
-from deepcrl.train.run import Run
-from deepcrl.train.validate import validated
+from deepcrl.training.build import build_run
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.loop import collect, learn
+from deepcrl.training.run import Run
+from deepcrl.training.validate import validated
 
 SETTINGS = ["env=ant", "num_envs=64", "unroll_length=62", "batch_size=256", "grad_steps_per_unroll=100"]
 SETTINGS += ["num_eval_envs=1", "encoder.depth=4", "encoder.width=256"]

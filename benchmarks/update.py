@@ -31,7 +31,7 @@ from deepcrl.core.types import Batch, EnvSpec
 from deepcrl.kernels.reference import PlainResidualMLP
 from deepcrl.nets.residual_mlp import ResidualMLP
 from deepcrl.run.environment import describe_environment
-from deepcrl.train.process import ALL_THREADS
+from deepcrl.training.process import ALL_THREADS
 
 SIZES = {4: 256, 16: 512, 64: 512, 256: 512}
 """Depth -> batch size."""

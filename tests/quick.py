@@ -15,9 +15,9 @@ from deepcrl.core.types import EnvSpec
 from deepcrl.run import training
 from deepcrl.run.directory import RunDir
 from deepcrl.run.plots.curves import read_run
-from deepcrl.train.config import RunConfig
-from deepcrl.train.sizing import counts
-from deepcrl.train.sizing.dry_run import peak_bytes
+from deepcrl.training.config import RunConfig
+from deepcrl.training.sizing import counts
+from deepcrl.training.sizing.dry_run import peak_bytes
 
 _get_mode = Hydra.get_mode
 NOT_SIZED = ("seed", "run_dir", "resume", "logger", "video", "total_env_steps", "eval_every", "checkpoint_every")

@@ -13,10 +13,10 @@ from deepcrl.cli.hydra.compose import CONFIGS_DIR, compose_values
 from deepcrl.core.components import AGENTS, ENCODERS, REGISTRIES
 from deepcrl.core.types import EnvSpec
 from deepcrl.envs import make_task
-from deepcrl.train.build import build_run, env_spec
-from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS, RunConfig
-from deepcrl.train.sizing.table import preflight
-from deepcrl.train.validate import validated
+from deepcrl.training.build import build_run, env_spec
+from deepcrl.training.config import GROUPS, OPTIONAL_GROUPS, RunConfig
+from deepcrl.training.sizing.table import preflight
+from deepcrl.training.validate import validated
 
 YAMLS = sorted(path.relative_to(CONFIGS_DIR).with_suffix("").as_posix() for path in CONFIGS_DIR.rglob("*.yaml"))
 GROUPS_OF_OPTIONS = {group: list(registry) for registry in REGISTRIES.values() for group in registry.groups}

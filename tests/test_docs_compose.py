@@ -14,7 +14,7 @@ import pytest
 
 from deepcrl.cli.hydra.compose import compose_values
 from deepcrl.cli.hydra.overrides import check_used, translate_ids
-from deepcrl.train.validate import validated
+from deepcrl.training.validate import validated
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "results" / "README.md"]

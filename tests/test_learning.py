@@ -7,11 +7,11 @@ import torch
 
 from deepcrl.core.components import LOSSES
 from deepcrl.core.losses.infonce import infonce
-from deepcrl.train.build import build_run
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import fit
-from deepcrl.train.run import Run
-from deepcrl.train.validate import validated
+from deepcrl.training.build import build_run
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.loop import fit
+from deepcrl.training.run import Run
+from deepcrl.training.validate import validated
 
 SETTINGS = {
     "env": {"name": "point_maze", "layout": "#####/#GGG#/#GRG#/#GGG#/#####", "cell_size": 3.0},

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from deepcrl.cli.hydra.compose import CONFIGS_DIR, compose_values
-from deepcrl.train.build import env_spec
-from deepcrl.train.config import RunConfig
-from deepcrl.train.sizing.table import preflight
-from deepcrl.train.validate import validated
+from deepcrl.training.build import env_spec
+from deepcrl.training.config import RunConfig
+from deepcrl.training.sizing.table import preflight
+from deepcrl.training.validate import validated
 from tests.test_docs_compose import runs_of, trainings
 
 PAGE = (Path(__file__).parents[1] / "docs" / "paper.md").read_text()

@@ -23,7 +23,7 @@ from deepcrl.cli.hydra import overrides
 from deepcrl.cli.hydra.compose import CONFIGS_DIR, compose_values
 from deepcrl.core.components import REGISTRIES
 from deepcrl.core.registry import Registry
-from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS, RunConfig
+from deepcrl.training.config import GROUPS, OPTIONAL_GROUPS, RunConfig
 
 BEFORE = Path(__file__).parent / "data" / "public_names.txt"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES
-from deepcrl.train.config import RunConfig
-from deepcrl.train.validate import validated
+from deepcrl.training.config import RunConfig
+from deepcrl.training.validate import validated
 
 TINY = {
     "num_threads": 1,

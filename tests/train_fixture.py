@@ -13,9 +13,9 @@ from deepcrl.run.checkpoint import find, list_checkpoints
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import read_rows
 from deepcrl.run.start import Start
-from deepcrl.train.build import build_run
-from deepcrl.train.config import RunConfig
-from deepcrl.train.run import Run
+from deepcrl.training.build import build_run
+from deepcrl.training.config import RunConfig
+from deepcrl.training.run import Run
 from tests.quick import make_quick
 
 Change = Callable[[Run], object]

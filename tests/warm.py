@@ -146,9 +146,9 @@ def _use_deepcrl() -> None:
     from deepcrl.cli.hydra.compose import compose_values
     from deepcrl.run.metrics import COUNTERS, JsonlLogger
     from deepcrl.run.plots.curves import plot_run
-    from deepcrl.train.build import env_spec
-    from deepcrl.train.sizing.dry_run import peak_bytes
-    from deepcrl.train.validate import validated
+    from deepcrl.training.build import env_spec
+    from deepcrl.training.sizing.dry_run import peak_bytes
+    from deepcrl.training.validate import validated
 
     torch.set_num_threads(1)  # threads do not survive a fork
     for verb in cli.VERBS:

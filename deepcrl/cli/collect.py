@@ -10,7 +10,7 @@ from deepcrl.core.files import user_path
 from deepcrl.run.datasets.collect import POLICIES, collect
 from deepcrl.run.datasets.export import check_new
 from deepcrl.run.hints import typed
-from deepcrl.train.config import RunConfig
+from deepcrl.training.config import RunConfig
 
 SEED = "{seed}"
 

@@ -9,8 +9,8 @@ from deepcrl.cli.saved_run import with_overrides
 from deepcrl.run.checkpoint import find
 from deepcrl.run.directory import RunDir
 from deepcrl.run.policy import trained_agent
-from deepcrl.train.build import build_envs
-from deepcrl.train.evaluate import evaluate_both
+from deepcrl.training.build import build_envs
+from deepcrl.training.evaluate import evaluate_both
 
 
 def main(arguments: list[str]) -> None:

@@ -11,8 +11,8 @@ from deepcrl.core.settings import flatten
 from deepcrl.run.checkpoint import find
 from deepcrl.run.datasets.export import export
 from deepcrl.run.hints import command, typed
-from deepcrl.train.config import RunConfig
-from deepcrl.train.validate import validated
+from deepcrl.training.config import RunConfig
+from deepcrl.training.validate import validated
 
 TASK_SETTINGS = ("episode_length", "reset", "physics")
 """Settings of a run beside its environment's that make its task another one."""

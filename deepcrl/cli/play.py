@@ -15,8 +15,8 @@ from deepcrl.core.files import user_path
 from deepcrl.run.checkpoint import find
 from deepcrl.run.plots.film import TILES, film
 from deepcrl.run.policy import Act, policy_of, random_policy, trained_agent
-from deepcrl.train.build import build_envs
-from deepcrl.train.config import RunConfig
+from deepcrl.training.build import build_envs
+from deepcrl.training.config import RunConfig
 
 PLAY_SETTINGS = ("policy", "out")
 """Settings of `play` itself, which are no settings of a run."""

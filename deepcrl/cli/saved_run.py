@@ -9,8 +9,8 @@ from deepcrl.cli.hydra.overrides import translate_ids, warn_of_repeated
 from deepcrl.cli.hydra.paths import hydra_value
 from deepcrl.core.checks import suggest
 from deepcrl.core.settings import flatten, split_key
-from deepcrl.train.config import RunConfig
-from deepcrl.train.validate import validated
+from deepcrl.training.config import RunConfig
+from deepcrl.training.validate import validated
 
 OVERRIDABLE = (
     *("env", "agent", "seed", "num_eval_envs", "episode_length", "reset"),

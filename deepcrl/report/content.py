@@ -22,7 +22,7 @@ from deepcrl.report.read import SCORE, Found, RunRecord
 from deepcrl.report.sizes import Sizes, sizes
 from deepcrl.run.metrics import COUNTERS
 from deepcrl.run.plots.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate, thinned
-from deepcrl.train.block_norms import last_blocks
+from deepcrl.training.block_norms import last_blocks
 
 FINALS = ("eval/time_at_goal", "eval/success_any", "eval/final_distance", "eval_sampled/time_at_goal")
 THRESHOLD_SHARES = (0.1, 0.25, 0.5, 0.75)

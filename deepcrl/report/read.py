@@ -18,7 +18,7 @@ from deepcrl.core.checks import suggest
 from deepcrl.report.check import check_config
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import COUNTERS, parse_row
-from deepcrl.train.validate import validated
+from deepcrl.training.validate import validated
 
 SCORE = "eval/time_at_goal"
 UNMEASURED = math.nan

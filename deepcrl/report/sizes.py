@@ -13,10 +13,10 @@ import torch
 from deepcrl.core.components import LOSSES
 from deepcrl.core.types import EnvSpec
 from deepcrl.report.check import UNBUILDABLE, names_module
-from deepcrl.train.build import build_buffer, env_spec
-from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS, RunConfig
-from deepcrl.train.sizing.counts import agent_sizes
-from deepcrl.train.validate import validated
+from deepcrl.training.build import build_buffer, env_spec
+from deepcrl.training.config import GROUPS, OPTIONAL_GROUPS, RunConfig
+from deepcrl.training.sizing.counts import agent_sizes
+from deepcrl.training.validate import validated
 
 COEFFICIENTS_IN = ("agent", "energy", "loss", "relabel")
 """Groups whose floats weigh or scale something, and change no size."""

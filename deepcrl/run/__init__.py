@@ -1,1 +1,1 @@
-"""A run on disk: directory, checkpoints, metrics, loggers, films. May import `train` and what `train` may."""
+"""A run on disk: directory, checkpoints, metrics, loggers, films. May import `training` and what it may."""

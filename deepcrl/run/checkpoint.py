@@ -26,7 +26,7 @@ from deepcrl.run.directory import CHECKPOINTS
 from deepcrl.run.environment import ENVIRONMENT, run_id_of
 from deepcrl.run.hints import setting
 from deepcrl.run.metrics import Mark
-from deepcrl.train.schedule import counter_of
+from deepcrl.training.schedule import counter_of
 
 FORMAT_VERSION = 1
 _STATE, _META = "state.pt", "meta.json"

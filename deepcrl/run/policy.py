@@ -12,10 +12,10 @@ from deepcrl.core import seeding
 from deepcrl.core.types import Agent, Observation
 from deepcrl.kernels import dispatch
 from deepcrl.run.checkpoint import Checkpoint, fitting
-from deepcrl.train.build import build_agent, env_spec
-from deepcrl.train.config import RunConfig
-from deepcrl.train.process import configure_process
-from deepcrl.train.validate import select_device
+from deepcrl.training.build import build_agent, env_spec
+from deepcrl.training.config import RunConfig
+from deepcrl.training.process import configure_process
+from deepcrl.training.validate import select_device
 
 Act = Callable[[Observation], Tensor]
 

@@ -16,9 +16,9 @@ from deepcrl.run.environment import git_revision, run_id_of
 from deepcrl.run.hints import setting
 from deepcrl.run.loggers.mirror import Logger, LoggerInputs, Tolerant
 from deepcrl.run.metrics import JsonlLogger, mark
-from deepcrl.train.config import RunConfig
-from deepcrl.train.run import Run
-from deepcrl.train.schedule import Schedule
+from deepcrl.training.config import RunConfig
+from deepcrl.training.run import Run
+from deepcrl.training.schedule import Schedule
 
 
 class RecordError(RuntimeError):
@@ -26,7 +26,7 @@ class RecordError(RuntimeError):
 
 
 class RunRecorder:
-    """Writes rows to every logger and checkpoints to the run directory; a `train.loop.Recorder`."""
+    """Writes rows to every logger and checkpoints to the run directory; a `training.loop.Recorder`."""
 
     def __init__(self, config: RunConfig, directory: RunDir, loggers: list[Logger]) -> None:
         self._config, self._directory, self._loggers = config, directory, loggers

@@ -16,9 +16,9 @@ from deepcrl.run.directory import CHECKPOINTS, RunDir, check_unused
 from deepcrl.run.hints import setting
 from deepcrl.run.metrics import read_rows
 from deepcrl.run.plots import stats
-from deepcrl.train.config import RunConfig
-from deepcrl.train.schedule import Schedule
-from deepcrl.train.validate import validated
+from deepcrl.training.config import RunConfig
+from deepcrl.training.schedule import Schedule
+from deepcrl.training.validate import validated
 
 # Settings that may differ when a run is resumed: they change how long, how watched and how fast, not what is learned.
 FREE_ON_RESUME = (

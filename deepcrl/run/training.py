@@ -25,13 +25,13 @@ from deepcrl.run.plots.film import check_film, film
 from deepcrl.run.policy import policy_of
 from deepcrl.run.recorder import RecordError, RunRecorder, build_mirror, open_loggers, resume_hint
 from deepcrl.run.start import Start, StartError, final_score
-from deepcrl.train.build import build_run, env_spec
-from deepcrl.train.config import RunConfig
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import fit
-from deepcrl.train.run import Run
-from deepcrl.train.sizing.table import preflight
-from deepcrl.train.validate import select_device
+from deepcrl.training.build import build_run, env_spec
+from deepcrl.training.config import RunConfig
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.loop import fit
+from deepcrl.training.run import Run
+from deepcrl.training.sizing.table import preflight
+from deepcrl.training.validate import select_device
 
 
 def train_run(start: Start, interrupt: Interrupt | None = None) -> float | None:

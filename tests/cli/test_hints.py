@@ -35,7 +35,7 @@ def test_of_the_gymnasium_env() -> None:
     """A name alone is not the task: `env=gymnasium` needs its id, and kwargs."""
     from deepcrl.cli.export import learn_command
     from deepcrl.cli.hydra.compose import compose_values
-    from deepcrl.train.config import RunConfig
+    from deepcrl.training.config import RunConfig
 
     chosen = ["env=gymnasium", "env.id=CartPole-v1", "env.goal_indices=[0,1]", "env.kwargs.note=it's a b"]
     config = RunConfig.from_dict(compose_values([*chosen[:-1], '++env.kwargs.note="it\'s a b"']))

@@ -13,7 +13,7 @@ from deepcrl.cli import VERBS
 from deepcrl.cli.bench import NAMES as BENCHES
 from deepcrl.cli.hydra.compose import CONFIGS_DIR
 from deepcrl.core.components import REGISTRIES
-from deepcrl.train.config import RunConfig
+from deepcrl.training.config import RunConfig
 from tests.cli.conftest import TINY
 from tests.drill.slips import nearest, slip
 

@@ -24,11 +24,11 @@ import torch
 
 from deepcrl.cli.hydra.errors import one_line_errors, user_errors
 from deepcrl.core.components import REGISTRIES, discover
-from deepcrl.train.build import build_run, env_spec
-from deepcrl.train.config import RunConfig
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import collect, learn
-from deepcrl.train.sizing.counts import agent_sizes
+from deepcrl.training.build import build_run, env_spec
+from deepcrl.training.config import RunConfig
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.loop import collect, learn
+from deepcrl.training.sizing.counts import agent_sizes
 from tests.tiny import tiny_config
 
 GROUPS = {"loss": "losses", "energy": "energies", "encoder": "encoders", "relabel": "relabels", "agent": "agents"}

@@ -11,7 +11,7 @@ from deepcrl.core import energies
 from deepcrl.core.agents.common.contrastive_loss import FUSED_ENERGIES, contrastive_loss, logit_metrics
 from deepcrl.core.losses.infonce import infonce as reference_loss
 from deepcrl.kernels import blocked_infonce, dispatch
-from deepcrl.train.build import build_agent, env_spec
+from deepcrl.training.build import build_agent, env_spec
 from tests.kernels.conftest import relative_error
 from tests.tiny import tiny  # noqa: F401 - a fixture
 

@@ -11,7 +11,7 @@ import pytest
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS, ENERGIES, ENVS, LOGGERS, LOSSES
 from deepcrl.run.directory import prepare
 from deepcrl.run.metrics import JsonlLogger
-from deepcrl.train.validate import validated
+from deepcrl.training.validate import validated
 from tests.tiny import tiny  # noqa: F401 - a fixture
 
 

@@ -8,7 +8,7 @@ import torch
 from deepcrl.core.components import AGENTS, ENERGIES, LOSSES
 from deepcrl.report import sizes as module
 from deepcrl.report.sizes import sizes
-from deepcrl.train.sizing import counts
+from deepcrl.training.sizing import counts
 
 
 @pytest.mark.parametrize("name", AGENTS)

@@ -25,8 +25,8 @@ from deepcrl.run.checkpoint import find
 from deepcrl.run.metrics import read_rows
 from deepcrl.run.start import resumed
 from deepcrl.run.training import train_run
-from deepcrl.train.build import build_run
-from deepcrl.train.validate import validated
+from deepcrl.training.build import build_run
+from deepcrl.training.validate import validated
 
 DATA = Path(__file__).parents[1] / "data" / "run_of_version_0.1.0.tar.xz"
 ARITHMETIC = "b50ed20d481d2bbd217801f3741a1d57133b5a254e98ead3899debde004be15e"

@@ -10,8 +10,8 @@ import torch
 from deepcrl.core.types import Observation
 from deepcrl.run.checkpoint import CheckpointError, find, list_checkpoints
 from deepcrl.run.policy import policy_of, random_policy, trained_agent
-from deepcrl.train.run import Run
-from deepcrl.train.validate import validated
+from deepcrl.training.run import Run
+from deepcrl.training.validate import validated
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from deepcrl.run.checkpoint import list_checkpoints
 from deepcrl.run.directory import RunDir
 from deepcrl.run.recorder import RecordError, RunRecorder, resume_hint
-from deepcrl.train.build import build_run
+from deepcrl.training.build import build_run
 
 PARTS = {"config", "git", "run", "run_id", "num_rows", "rows_sha256"}
 ROW = {"env_steps": 0, "grad_steps": 0, "wall_seconds": 0.0}

@@ -14,7 +14,7 @@ from deepcrl.run.checkpoint import CheckpointError, find, list_checkpoints
 from deepcrl.run.directory import RunDir, prepare
 from deepcrl.run.metrics import JsonlLogger
 from deepcrl.run.start import FREE_ON_RESUME, Start, check_resume, continued, final_score, fresh, resumed
-from deepcrl.train.validate import validated
+from deepcrl.training.validate import validated
 
 
 @pytest.fixture

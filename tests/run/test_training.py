@@ -17,8 +17,8 @@ from deepcrl.run import training as module
 from deepcrl.run.directory import RunDir
 from deepcrl.run.start import Start, continued, resumed
 from deepcrl.run.training import train_run
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.run import Run
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.run import Run
 from tests.train_fixture import at_grad_step, final_state, rows
 
 

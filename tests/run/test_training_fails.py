@@ -19,8 +19,8 @@ from deepcrl.run.metrics import JsonlLogger
 from deepcrl.run.recorder import RecordError
 from deepcrl.run.start import Start, StartError
 from deepcrl.run.training import train_run
-from deepcrl.train.loop import NonFiniteError
-from deepcrl.train.run import Run
+from deepcrl.training.loop import NonFiniteError
+from deepcrl.training.run import Run
 from tests.train_fixture import at_grad_step, content, final_state, rows
 
 

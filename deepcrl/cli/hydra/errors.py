@@ -29,7 +29,7 @@ from deepcrl.core.types import EnvError
 from deepcrl.run.checkpoint import CheckpointError
 from deepcrl.run.recorder import RecordError
 from deepcrl.run.start import StartError
-from deepcrl.train.loop import NonFiniteError
+from deepcrl.training.loop import NonFiniteError
 
 
 class UserError(Exception):

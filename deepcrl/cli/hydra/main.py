@@ -18,8 +18,8 @@ from deepcrl.cli.hydra.resume import resumed
 from deepcrl.cli.hydra.schema import register_schema
 from deepcrl.run.start import Start, continued, fresh
 from deepcrl.run.training import train_run
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.validate import validated
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.validate import validated
 
 # At import: a joblib worker imports this module to find `_train`, and needs the registries filled
 with user_errors():

@@ -18,7 +18,7 @@ from deepcrl.core.components import AGENTS, REGISTRIES
 from deepcrl.core.settings import split_key
 from deepcrl.envs.source_ids import translate
 from deepcrl.run.hints import setting
-from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS
+from deepcrl.training.config import GROUPS, OPTIONAL_GROUPS
 
 SWEEP_FLAGS = ("-m", "--multirun")
 FLAGS = (

@@ -16,7 +16,7 @@ from deepcrl.run import checkpoint, start
 from deepcrl.run.directory import RunDir
 from deepcrl.run.hints import setting
 from deepcrl.run.start import Start
-from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS
+from deepcrl.training.config import GROUPS, OPTIONAL_GROUPS
 
 
 def saved_choices(arguments: list[str]) -> list[str]:

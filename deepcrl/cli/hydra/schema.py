@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from deepcrl.cli.hydra.help import HELP
 from deepcrl.core.components import REGISTRIES, discover
 from deepcrl.core.registry import Registry
-from deepcrl.train.config import RunConfig
+from deepcrl.training.config import RunConfig
 
 PATH = "deepcrl://registries"
 

@@ -30,8 +30,8 @@ from deepcrl.run.directory import RunDir
 from deepcrl.run.environment import COMMAND
 from deepcrl.run.hints import command, setting, typed
 from deepcrl.run.start import final_score
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.validate import validated
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.validate import validated
 
 ERROR = "error.txt"
 MAX_NUM_TIMEOUT = 1000

@@ -15,9 +15,9 @@ from deepcrl.envs import make_task
 from deepcrl.envs.scenes.mazes import Maze
 from deepcrl.run.checkpoint import Checkpoint
 from deepcrl.run.policy import trained_agent
-from deepcrl.train.build import build_envs
-from deepcrl.train.config import RunConfig
-from deepcrl.train.validate import validated
+from deepcrl.training.build import build_envs
+from deepcrl.training.config import RunConfig
+from deepcrl.training.validate import validated
 
 MAX_POINTS = 4000
 MAX_POINTS_PER_CELL = 8

@@ -12,7 +12,7 @@ from deepcrl.report.published.beside import references
 from deepcrl.report.read import SCORE
 from deepcrl.run.plots.curves import plot_curves
 from deepcrl.run.plots.style import BLUE, INK, STYLE, save_png
-from deepcrl.train.schedule import counter_of
+from deepcrl.training.schedule import counter_of
 
 MAX_CURVES = 6
 """As many as have colours of their own."""

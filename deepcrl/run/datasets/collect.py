@@ -16,8 +16,8 @@ from deepcrl.envs import make_task
 from deepcrl.envs.walker import Walker
 from deepcrl.run.datasets.export import check_new, write
 from deepcrl.run.policy import random_policy
-from deepcrl.train.build import build_envs
-from deepcrl.train.config import RunConfig
+from deepcrl.training.build import build_envs
+from deepcrl.training.config import RunConfig
 
 Script = Callable[[Observation], tuple[Tensor, Tensor]]
 """From N observations to actions [N, A], and which of them begin a trajectory, [N] bool."""

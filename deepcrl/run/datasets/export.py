@@ -11,8 +11,8 @@ from torch import Tensor
 from deepcrl.core.buffers.ring import Ring
 from deepcrl.core.files import atomic_file
 from deepcrl.run.checkpoint import Checkpoint, fitting
-from deepcrl.train.build import build_buffer, env_spec
-from deepcrl.train.validate import validated
+from deepcrl.training.build import build_buffer, env_spec
+from deepcrl.training.validate import validated
 
 
 def export(checkpoint: Checkpoint, path: Path) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from deepcrl.run.directory import RunDir
 from deepcrl.run.metrics import read_rows
 from deepcrl.run.plots.style import COLORS, STYLE, save_png
-from deepcrl.train.block_norms import last_blocks
+from deepcrl.training.block_norms import last_blocks
 
 PANELS = {
     "stream_rms": ("Residual stream", "root mean square"),

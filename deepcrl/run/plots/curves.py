@@ -30,7 +30,7 @@ from deepcrl.run.plots.style import (
     format_axes,
     save_png,
 )
-from deepcrl.train.schedule import counter_of
+from deepcrl.training.schedule import counter_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

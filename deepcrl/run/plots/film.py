@@ -11,10 +11,10 @@ from deepcrl.envs.check import check_camera, is_ours
 from deepcrl.envs.make import make_task
 from deepcrl.envs.task import GoalTask
 from deepcrl.run.policy import Act
-from deepcrl.train.build import build_envs
-from deepcrl.train.config import RunConfig
-from deepcrl.train.sizing.simulations import simulation_bytes_each
-from deepcrl.train.sizing.table import format_bytes
+from deepcrl.training.build import build_envs
+from deepcrl.training.config import RunConfig
+from deepcrl.training.sizing.simulations import simulation_bytes_each
+from deepcrl.training.sizing.table import format_bytes
 
 TILES = 4
 MAX_SIZE = 4096

@@ -21,8 +21,8 @@ from deepcrl.core.settings import lookup
 from deepcrl.run.directory import prepare
 from deepcrl.run.lock import lock
 from deepcrl.run.metrics import read_rows
-from deepcrl.train.build import env_spec
-from deepcrl.train.validate import validated
+from deepcrl.training.build import env_spec
+from deepcrl.training.validate import validated
 
 SWEEPS = sorted(path.stem for path in (CONFIGS_DIR / "sweep").glob("*.yaml"))
 TWO_UPDATES = ("prefill_steps=5", "grad_steps_per_unroll=2", "total_env_steps=40", "num_eval_envs=1")
@@ -38,7 +38,7 @@ def content(folder: Path) -> dict[Path, bytes]:
 
 
 def test_globs_and_lists_make_every_pair(deepcrl, tiny, tmp_path: Path) -> None:
-    """Some of them here; `tests/train/test_combinations.py` trains every loss with every energy."""
+    """Some of them here; `tests/training/test_combinations.py` trains every loss with every energy."""
     losses, energies = fnmatch.filter(LOSSES, "*nce"), ("norm", "cosine")
     assert len(losses) > 3
     chosen = ("loss=glob(*nce)", f"energy={','.join(energies)}", "hydra.sweep.dir=sweep")

@@ -16,7 +16,7 @@ from deepcrl.core.agents.hitting.occupancy import occupancy_labels
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import FutureBatch, Futures, Observation
 from tests.core.agents.pieces import make_batch, make_inputs
-from tests.train.test_resume import assert_goes_on, trained
+from tests.training.test_resume import assert_goes_on, trained
 
 HORIZON = 20
 

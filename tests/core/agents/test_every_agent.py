@@ -13,13 +13,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from deepcrl.core.agents.common.cuda_graph import CudaGraphAgent
 from deepcrl.core.components import AGENTS, ENCODERS, ENERGIES, LOSSES, RELABELS
-from deepcrl.train.build import build_run, env_spec
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import collect, fit
-from deepcrl.train.run import Run
-from deepcrl.train.sizing.table import preflight
+from deepcrl.training.build import build_run, env_spec
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.loop import collect, fit
+from deepcrl.training.run import Run
+from deepcrl.training.sizing.table import preflight
 from tests.core.agents.common.test_cuda_graph import Tape
-from tests.train.test_resume import Snapshots, load, trained
+from tests.training.test_resume import Snapshots, load, trained
 
 TWO_UPDATES = {"total_env_steps": 40, "grad_steps_per_unroll": 2, "prefill_steps": 5, "num_eval_envs": 1}
 SHORT = {"total_env_steps": 160, "num_eval_envs": 1, "eval_every": 80, "checkpoint_every": 40}

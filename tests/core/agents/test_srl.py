@@ -17,7 +17,7 @@ from deepcrl.core.agents.hitting.labels import hitting_labels
 from deepcrl.core.agents.srl import SRL
 from deepcrl.core.components import AGENTS, BUFFERS, ENCODERS
 from deepcrl.core.types import FutureBatch, Futures, Observation
-from deepcrl.train.build import build_run
+from deepcrl.training.build import build_run
 from tests.core.agents.pieces import SPEC, after_adam, assert_parameters, double, make_inputs, make_windows, squashed
 
 CRITIC = ("fusion", "head", "basis", "sa_encoder", "goal_encoder", "sa_norm", "goal_norm")

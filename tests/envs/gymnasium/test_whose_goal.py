@@ -12,7 +12,7 @@ import torch
 from deepcrl.core.types import Agent, EnvError, Observation
 from deepcrl.envs import make_task
 from deepcrl.envs.gymnasium.vector import GymnasiumVectorEnv
-from deepcrl.train.evaluate import evaluate
+from deepcrl.training.evaluate import evaluate
 from tests.envs.walk import build
 
 pytestmark = pytest.mark.usefixtures("toys")

@@ -12,7 +12,7 @@ from deepcrl.kernels import dispatch, reference
 from deepcrl.kernels.backend import Gradients, Saved, Trunk, Wanted
 from deepcrl.kernels.triton import trunk as kernels
 from deepcrl.kernels.trunk import residual_trunk
-from deepcrl.train.sizing.dry_run import CountBytes
+from deepcrl.training.sizing.dry_run import CountBytes
 from tests.kernels.conftest import operands, relative_error
 from tests.kernels.triton.conftest import DEVICE
 

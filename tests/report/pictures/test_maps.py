@@ -16,7 +16,7 @@ from deepcrl.envs.scenes.mazes import LAYOUTS, parse_layout
 from deepcrl.report.pictures.maps import MAX_POINTS, _grid, maps, principal, value_map
 from deepcrl.run import checkpoint
 from deepcrl.run.checkpoint import Checkpoint
-from deepcrl.train.build import build_agent, env_spec
+from deepcrl.training.build import build_agent, env_spec
 
 CPU = torch.device("cpu")
 

@@ -10,8 +10,8 @@ import torch
 
 from deepcrl.core.components import ENVS
 from deepcrl.run.datasets.collect import POLICIES, collect, random, walker
-from deepcrl.train.build import build_buffer, env_spec
-from deepcrl.train.validate import validated
+from deepcrl.training.build import build_buffer, env_spec
+from deepcrl.training.validate import validated
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import torch
 
 from deepcrl.run.checkpoint import CheckpointError, find
 from deepcrl.run.datasets.export import export
-from deepcrl.train.build import build_run
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.run import Run
+from deepcrl.training.build import build_run
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.run import Run
 
 RINGS = ("ring", "disk_ring")
 

@@ -12,7 +12,7 @@ from deepcrl.run.metrics import JsonlLogger
 from deepcrl.run.plots import curves, panels, stats
 from deepcrl.run.plots.curves import _draw_seeds, plot_run, plot_runs, read_run, series
 from deepcrl.run.plots.style import BLUE
-from deepcrl.train.schedule import counter_of
+from deepcrl.training.schedule import counter_of
 from tests.run.runs import ink, make_run
 
 

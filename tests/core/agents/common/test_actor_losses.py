@@ -20,11 +20,11 @@ from deepcrl.core.agents.common.actor_losses import (
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import Batch
-from deepcrl.train.build import build_run
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import fit
+from deepcrl.training.build import build_run
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.loop import fit
 from tests.core.agents.pieces import after_adam, assert_parameters, double, make_batch, make_inputs, noise_of, squashed
-from tests.train.test_resume import Snapshots, StopAt, load, trained
+from tests.training.test_resume import Snapshots, StopAt, load, trained
 
 OFFLINE = ("ddpg_bc", "awr")
 

@@ -13,7 +13,7 @@ from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.components import AGENTS, ENERGIES, LOSSES
 from deepcrl.core.types import EnvSpec
-from deepcrl.train.config import GROUPS, OPTIONAL_GROUPS
+from deepcrl.training.config import GROUPS, OPTIONAL_GROUPS
 
 
 def plain(in_dim: int, out_dim: int, generator: torch.Generator) -> nn.Module:

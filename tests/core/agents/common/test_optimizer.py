@@ -13,9 +13,9 @@ from torch import nn
 from deepcrl.core.agents.common.optimizer import Adam, project_after_steps
 from deepcrl.core.components import AGENTS, ENCODERS
 from deepcrl.nets.hyperspherical import Hyperspherical
-from deepcrl.train.build import build_run
-from deepcrl.train.interrupt import Interrupt
-from deepcrl.train.loop import fit
+from deepcrl.training.build import build_run
+from deepcrl.training.interrupt import Interrupt
+from deepcrl.training.loop import fit
 
 
 def trained(kind: type[torch.optim.Adam], steps: int, state: dict | None = None) -> tuple[list[torch.Tensor], dict]:

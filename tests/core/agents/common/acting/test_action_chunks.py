@@ -13,12 +13,12 @@ from deepcrl.core.agents.common.acting.action_chunks import Chunks, Plan
 from deepcrl.core.agents.crl import CRL
 from deepcrl.core.components import AGENTS
 from deepcrl.core.types import FutureBatch, Futures, Observation
-from deepcrl.train.build import build_run
-from deepcrl.train.loop import fit
+from deepcrl.training.build import build_run
+from deepcrl.training.loop import fit
 from tests.conftest import assert_same
 from tests.core.agents.common.test_cuda_graph import Tape
 from tests.core.agents.pieces import SPEC, make_batch, make_crl
-from tests.train.test_resume import Snapshots, StopAtCheck, assert_goes_on, trained
+from tests.training.test_resume import Snapshots, StopAtCheck, assert_goes_on, trained
 
 
 def make_chunks(size: int = 32, length: int = 3, seed: int = 1) -> FutureBatch:
