@@ -54,7 +54,7 @@ def _main(arguments: list[str]) -> None:
         print(USAGE)
         return
     if arguments[0] == "--version":
-        from deepcrl import __version__
+        from deepcrl.version import __version__
 
         print(__version__)
         return

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import deepcrl
 from deepcrl.core.components import REGISTRIES
 from deepcrl.core.contract.build import origin
 from deepcrl.core.contract.first_call import ContractError
@@ -24,7 +23,7 @@ MAX_OTHER_FRAMES = 3
 """Shown of an error that passed through none of the user's."""
 HINT = "(DEEPCRL_DEBUG=1 shows the whole traceback)"
 _INSTALLED = {
-    Path(deepcrl.__file__).parent,
+    Path(__file__).parents[1],
     *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
 }
 

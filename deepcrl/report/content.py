@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from deepcrl import __version__
 from deepcrl.report.groups import Group, Task, by_task, plain, shortest
 from deepcrl.report.numbers import number, numbers
 from deepcrl.report.pairs import caveat, pairs
@@ -23,6 +22,7 @@ from deepcrl.report.sizes import Sizes, sizes
 from deepcrl.run.metrics import COUNTERS
 from deepcrl.run.plots.stats import CONFIDENCE, NUM_RESAMPLES, Estimate, estimate, thinned
 from deepcrl.training.block_norms import last_blocks
+from deepcrl.version import __version__
 
 FINALS = ("eval/time_at_goal", "eval/success_any", "eval/final_distance", "eval_sampled/time_at_goal")
 THRESHOLD_SHARES = (0.1, 0.25, 0.5, 0.75)

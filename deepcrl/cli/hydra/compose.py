@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +36,8 @@ def plain_values(cfg: Any) -> dict[str, Any]:
     values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items() if key not in ("hydra", "experiment")}
+
+
+def new_run_dir(values: dict[str, Any]) -> str:
+    """Returns where a run goes that was given no directory: by time, environment and seed."""
+    return f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}_{values['env']['name']}_seed{values['seed']}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from deepcrl.cli.hydra import overrides, run_names, sweep
-from deepcrl.cli.hydra.compose import CONFIGS_DIR, plain_values
+from deepcrl.cli.hydra.compose import CONFIGS_DIR, new_run_dir, plain_values
 from deepcrl.cli.hydra.errors import one_line_errors, user_errors
 from deepcrl.cli.hydra.resume import resumed
 from deepcrl.cli.hydra.schema import register_schema
@@ -49,12 +48,8 @@ def _start(values: dict[str, Any], given: list[str]) -> Start:
     overrides.check_used(values["agent"]["name"], given)
     if _in_a_sweep() and not values["run_dir"]:
         return continued(validated(values | {"run_dir": HydraConfig.get().runtime.output_dir}))
-    return fresh(validated(values | {"run_dir": values["run_dir"] or _new_run_dir(values)}))
+    return fresh(validated(values | {"run_dir": values["run_dir"] or new_run_dir(values)}))
 
 
 def _in_a_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
-
-
-def _new_run_dir(values: dict[str, Any]) -> str:
-    return f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}_{values['env']['name']}_seed{values['seed']}"
