@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from torch import Tensor
 from deepcrl.cli.hydra.words import checked, plain_errors
 from deepcrl.cli.saved_run import with_overrides
 from deepcrl.core.components import discover
+from deepcrl.core.files import write_atomic
 from deepcrl.core.types import CriticAgent, EnvSpec, Observation
 from deepcrl.envs import make_task
 from deepcrl.envs.gymnasium.task import GymnasiumTask
+from deepcrl.report.pictures.maps import maps
 from deepcrl.run.checkpoint import Checkpoint, find
 from deepcrl.run.plots.film import film
 from deepcrl.run.policy import policy_of, trained_agent
@@ -107,6 +110,19 @@ class Policy:
         Returns the files. Raises RuntimeError where nothing can be drawn.
         """
         return film(policy_of(self._agent), self.config, Path(path), num_tiles=episodes, num_steps=steps)
+
+    def value_map(self, path: str | Path) -> Path:
+        """Draws what the critic gives the policy's action at each place of a maze, for the farthest goal, as a PNG.
+
+        Returns the file. Raises ValueError for an agent without a critic, and where the robot is in no maze.
+        """
+        found = maps(self._checkpoint).get("value_map")
+        if found is None:
+            raise ValueError(
+                f"There is no value map of {self.config.env['name']} with agent={self.config.agent['name']}"
+            )
+        write_atomic(Path(path), base64.b64decode(found["image"].partition(",")[2]))
+        return Path(path)
 
     def _observation(self, state: Array, goal: Array) -> tuple[bool, Observation]:
         """Returns whether there is one row only, and the rows. Raises ValueError for another size."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from PIL import Image
 
 import deepcrl
 from deepcrl.training.progress import Progress
@@ -68,6 +69,11 @@ def test_a_policy_acts_on_one_state_or_many_and_values_actions(result: deepcrl.R
     values = policy.value(np.tile([4.0, 4, 0, 0], (3, 1)), many, [12.0, 4])
     assert isinstance(value, float)
     assert np.allclose(values, value, atol=1e-5)
+
+
+def test_its_value_map_is_a_picture_of_the_maze(result: deepcrl.Result, tmp_path: Path) -> None:
+    with Image.open(result.policy().value_map(tmp_path / "map.png")) as picture:
+        assert picture.size[0] == picture.size[1], "5 x 5 cells"
 
 
 def test_it_flies_gymnasiums_loop(result: deepcrl.Result) -> None:
@@ -136,5 +142,7 @@ def test_mistakes_with_a_policy(result: deepcrl.Result, tmp_path: Path) -> None:
     gcbc = deepcrl.train(*SMALL, "agent=gcbc", run_dir=tmp_path / "gcbc").policy()
     with pytest.raises(ValueError, match="^agent=gcbc has no critic, so it values no action$"):
         gcbc.value([4.0, 4, 0, 0], [0.0, 0], [12.0, 4])
+    with pytest.raises(ValueError, match="^There is no value map of point_u_maze with agent=gcbc$"):
+        gcbc.value_map(tmp_path / "map.png")
     with pytest.raises(AttributeError, match="module 'deepcrl' has no attribute 'trian'"):
         _ = deepcrl.trian
