@@ -18,6 +18,7 @@ VERBS = {
     "collect": "let a scripted policy act, and write what it does as a dataset",
     "list": "show every component: envs, encoders, energies, losses, buffers, relabels, agents, loggers",
     "bench": "measure speed on this machine",
+    "doctor": "print what a bug report needs, and what is missing here",
 }
 USAGE = "\n".join(
     [

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import textwrap
 from typing import Any, get_type_hints
 
 from deepcrl.cli.hydra.errors import fail, user_errors
 from deepcrl.core.checks import suggest
 from deepcrl.core.components import REGISTRIES, discover
 from deepcrl.core.registry import Registry
+
+INDENT, WIDTH = 18, 100
+AROUND = ("deepcrl", "envs", "tasks", "task")
+"""Parts of a module's name that say nothing of its family."""
+SINGULAR = {registry.kind: kind for kind, registry in REGISTRIES.items()}
+"""`deepcrl list env` is `deepcrl list envs`."""
 
 
 def main(arguments: list[str]) -> None:
@@ -20,14 +27,46 @@ def main(arguments: list[str]) -> None:
     with user_errors():
         discover()
     if not arguments:
-        for kind, registry in REGISTRIES.items():
-            print(f"{kind:<10}{', '.join(registry)}")
+        print("\n".join(overview()))
         return
-    for kind in arguments:  # all of them first: an error below pages of answers is not seen
+    kinds = [SINGULAR.get(word, word) for word in arguments]
+    for kind in kinds:  # all of them first: an error below pages of answers is not seen
         if kind not in REGISTRIES:
             fail(suggest("kind", kind, REGISTRIES))
-    for kind in arguments:
+    for kind in kinds:
         print("\n".join(describe(REGISTRIES[kind])))
+
+
+def overview() -> list[str]:
+    """Returns the kinds and their names, a line or a few each; of environments a line for each family."""
+    lines = []
+    for kind, registry in REGISTRIES.items():
+        if kind == "envs":
+            lines += [f"{kind:<{INDENT}}{len(registry)} in families; `deepcrl list envs` says what each is"]
+            for family, names in families(registry).items():
+                lines += _wrapped(f"  {family}", names)
+        else:
+            lines += _wrapped(kind, list(registry))
+    return lines
+
+
+def families(registry: Registry) -> dict[str, list[str]]:
+    """Returns the names of components by the module that they are from, which is one family of environments."""
+    found: dict[str, list[str]] = {}
+    for name in registry:
+        parts = [part for part in registry[name].__module__.split(".") if part not in AROUND]
+        found.setdefault(parts[0] if parts else name, []).append(name)
+    return found
+
+
+def _wrapped(title: str, names: list[str]) -> list[str]:
+    return textwrap.wrap(
+        f"{title:<{INDENT}}{', '.join(names)}",
+        WIDTH,
+        subsequent_indent=" " * INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def describe(registry: Registry) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
     [
         (
             "trian",
-            "Unknown verb 'trian'. Did you mean 'train'? Known: bench, collect, eval, export, list, ",
+            "Unknown verb 'trian'. Did you mean 'train'? Known: bench, collect, doctor, eval, export, list, ",
         ),
         ("list losse", "Unknown kind 'losse'. Did you mean 'losses'? Known: agents, buffers, "),
         ("bench trian", "Unknown benchmark 'trian'. Did you mean 'train'? Known: "),

@@ -8,15 +8,37 @@ import sys
 import pytest
 
 from deepcrl import __version__
-from deepcrl.core.components import LOSSES, REGISTRIES
+from deepcrl.cli.list import families
+from deepcrl.core.components import ENVS, LOSSES, REGISTRIES
 
 
 def test_kinds_and_their_names(deepcrl) -> None:
     result = deepcrl("list")
     assert (result.code, result.err) == (0, "")
-    lines = dict(line.split(maxsplit=1) for line in result.out.splitlines())
-    assert lines.keys() == REGISTRIES.keys()
-    assert lines["losses"] == ", ".join(LOSSES)
+    lines = result.out.splitlines()
+    assert max(map(len, lines)) <= 100
+    titles = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert titles == [*REGISTRIES]
+    shown = {kind: words.replace(",", " ").split() for kind, words in by_kind(lines).items()}
+    assert shown["losses"] == list(LOSSES)
+    assert any(line.split()[0] == "gymnasium" for line in lines)
+    assert sorted(name for names in families(ENVS).values() for name in names) == sorted(ENVS)
+
+
+def by_kind(lines: list[str]) -> dict[str, str]:
+    """Joins the lines of each kind."""
+    found: dict[str, str] = {}
+    for line in lines:
+        if not line.startswith(" "):
+            kind, _, line = line.partition(" ")
+            found[kind] = ""
+        found[[*found][-1]] += " " + line
+    return found
+
+
+def test_a_kind_may_be_one_of_its_kind(deepcrl) -> None:
+    for one, many in (("env", "envs"), ("loss", "losses"), ("energy", "energies")):
+        assert deepcrl("list", one).out == deepcrl("list", many).out
 
 
 def test_each_component_with_its_hyperparameters(deepcrl) -> None:
