@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 MAX_SHOWN = 80
 """Characters of a value that a message repeats."""
@@ -28,6 +29,17 @@ def suggest(kind: str, name: object, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name), options, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"Unknown {kind} {shown(name)!r}.{hint} Known: {', '.join(options)}"
+
+
+@contextmanager
+def about(owner: str) -> Iterator[None]:
+    """Names whose settings a ValueError is about: `learner 'deep': encoder.depth is 6; ...`."""
+    try:
+        yield
+    except ValueError as error:
+        if type(error) is not ValueError:  # which says more than its message
+            raise
+        raise ValueError(f"{owner}: {error}") from error
 
 
 def one_of(kind: str, name: str, known: Iterable[str]) -> None:

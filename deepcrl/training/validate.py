@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from deepcrl.core.checks import at_least, at_most, shown, suggest
+from deepcrl.core.checks import about, at_least, at_most, shown, suggest
 from deepcrl.envs.physics.engines import ENGINES
 from deepcrl.envs.settings import RESET_POLICIES
 from deepcrl.kernels.dispatch import KERNELS
@@ -81,7 +81,9 @@ def validate(config: RunConfig) -> None:
     for name in config.learners:
         if not name.isidentifier() or name in METRIC_GROUPS:
             raise ValueError(f"A learner cannot be called {name!r}: its name comes before those of its metrics")
-        validate(config.learner(name))
+        learner = config.learner(name)
+        with about(f"learner {name!r}"):
+            validate(learner)
     select_device(config.device)
     Schedule.of(config)
 

@@ -149,8 +149,8 @@ BAD = [
     *((f"encoder={name} encoder.depth=20000", "encoder.depth must be at most 10000, got 20000") for name in ENCODERS),
     # Learners beside the agent that acts
     ("learners.deep.encoder.depth=8", "Unknown learner 'deep'. Known: none (a + adds one: +learners.deep.encoder."),
-    ("+learners.deep.encoder.depth=deep", "encoder.depth='deep' is no int, such as 4"),
-    ("+learners.deep.encoder.dpeth=8", "Unknown hyperparameter of encoder 'residual_mlp' 'dpeth'. Did you mean"),
+    ("+learners.deep.encoder.depth=deep", "learner 'deep': encoder.depth='deep' is no int, such as 4"),
+    ("+learners.deep.encoder.dpeth=8", "learner 'deep': Unknown hyperparameter of encoder 'residual_mlp' 'dpeth'. Did"),
     ("+learners.deep.encoder=simba", "learners.deep.encoder=simba sets nothing; name what differs, such as learners."),
     ("+learners.deep.num_envs=3", "Unknown setting of learner 'deep' 'num_envs'. Known: actor_encoder, agent, "),
     ("+learners.eval.encoder.depth=8", "A learner cannot be called 'eval': "),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from deepcrl.core.checks import about
 from deepcrl.core.components import AGENTS
 from deepcrl.core.contract.build import needs_futures
 from deepcrl.core.types import EnvSpec
@@ -85,7 +86,9 @@ def _parameters(config: RunConfig, spec: EnvSpec) -> dict[str, int]:
     meta = torch.device("meta")
     with meta, without_the_compiler():
         agents = {"": build_agent(config, spec, meta)}
-        agents |= {f"{name}/": build_agent(config.learner(name), spec, meta) for name in config.learners}
+        for name in config.learners:
+            with about(f"learner {name!r}"):
+                agents[f"{name}/"] = build_agent(config.learner(name), spec, meta)
     return {
         f"{owner}{name}": sum(p.numel() for p in net.parameters())
         for owner, agent in agents.items()
