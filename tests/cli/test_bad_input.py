@@ -94,6 +94,8 @@ BAD = [
     ("agent.survival=logz", "Unknown agent.survival 'logz'. Did you mean 'log_z'? Known: both, log_z, mass, none"),
     ("agent.chunk=0", "agent.chunk must be at least 1, got 0"),
     ("agent.chunk=2 loss=fb", "agent.chunk=2 with chunk_ends=mask weights the rows of the loss, which only these take"),
+    ("agent.policy=gausian", "Unknown agent.policy 'gausian'. Did you mean 'gaussian'? Known: gaussian, tanh_gaussian"),
+    ("agent.policy_std=-1", "agent.policy_std must be at least 0, got -1.0"),
     ("agent.update_order=critic", "Unknown agent.update_order 'critic'. Did you mean 'critic_first'? Known: "),
     ("agent=srl agent.horizon=0", "agent.horizon must be at least 1, got 0"),
     ("agent=srl agent.discount=1", "agent.discount must lie between 0 and 1, both excluded, got 1.0"),

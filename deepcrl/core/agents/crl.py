@@ -11,6 +11,7 @@ from torch import Tensor
 from deepcrl.core.agents.common.acting.action_choice import as_rows
 from deepcrl.core.agents.common.acting.action_chunks import Chunks
 from deepcrl.core.agents.common.acting.gaussian_actor import GaussianActor, Temperature, with_random_goals
+from deepcrl.core.agents.common.acting.policy import PolicyHead
 from deepcrl.core.agents.common.actor_losses import (
     ACTOR_OBJECTIVES,
     actor_loss_awr,
@@ -69,6 +70,8 @@ class CRL(TrainableAgent):
         awr_temperature: float = 1.0,
         random_goals: float = 0.0,
         embedding_l2_coef: float = 0.0,
+        policy: str = "tanh_gaussian",
+        policy_std: float = 0.0,
         exploration: str = "sample",
         evaluation: str = "deterministic",
         num_candidates: int = 8,
@@ -88,7 +91,10 @@ class CRL(TrainableAgent):
         `awr`, which divides advantages by `awr_temperature`, or `none`: the critic alone learns. `random_goals` is the
         share of the actor's batch whose goals come from other trajectories instead of the own future (0.5 in Eysenbach
         et al. 2022, 0 in the paper). `embedding_l2_coef` weighs the mean squares of both embeddings' components in the
-        critic's loss (JaxGCRL, 2024). `exploration` and `evaluation` name an action choice, of which `best_of` draws
+        critic's loss (JaxGCRL, 2024). `policy` is `tanh_gaussian`, or `gaussian`, clipped to the bounds instead, and
+        `policy_std` its standard deviation, 0 a learned one. `max_entropy` values what is drawn, after tanh or clip,
+        and `gaussian` has densities from before the clip; `ddpg_bc` values the mode if the deviation is constant, else
+        what is drawn (as OGBench does). `exploration` and `evaluation` name an action choice, of which `best_of` draws
         `num_candidates`. `chunk` is how many actions are one; rows whose actions end before it, `mask` or `zero_pad` as
         `chunk_ends` says. `survival` is `none`, `log_z`, `mass` or `both`, over a horizon of `survival_discount`; 0 is
         the discount of the relabelling. `update_order` is `actor_first`, as in the paper's code, or `critic_first`.
@@ -112,6 +118,7 @@ class CRL(TrainableAgent):
             self,
             inputs,
             lr=actor_lr,
+            head=PolicyHead(policy, policy_std),
             exploration=exploration,
             evaluation=evaluation,
             value=self.value,
@@ -152,7 +159,7 @@ class CRL(TrainableAgent):
         self.add_optimizer("value", [p for module in (phi, psi, *modules) for p in module.parameters()], lr)
 
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
-        """Chooses actions [N, A] in (-1, 1) for N observations."""
+        """Chooses actions [N, A] in [-1, 1] for N observations."""
         return self._actor.act(observation, explore=explore)
 
     def value(self, observation: Observation, action: Tensor) -> Tensor:
@@ -225,14 +232,14 @@ class CRL(TrainableAgent):
             return metrics | self._update_state_critic(batch)
 
         policy = self._actor.policy(batch.state, goal)
-        action, log_prob = self._actor.rsample(policy)
-        value = energy(action)
         if self._actor_objective == "ddpg_bc":
+            value = energy(self._actor.proposal(policy))
             loss, info = actor_loss_ddpg_bc(policy, value, done, bc_coef=self._bc_coef, weight=counts)
             return self._actor.step(loss, info) | {"actor/energy": value.detach().mean()}
 
+        action, log_prob = self._actor.rsample(policy)
         entropy_coef = self._temperature.alpha if self._entropy_bonus else 0.0
-        loss, info = actor_loss_max_entropy(policy, value, log_prob, entropy_coef=entropy_coef)
+        loss, info = actor_loss_max_entropy(policy, energy(action), log_prob, entropy_coef=entropy_coef)
         return self._actor.step(loss, info) | self._temperature.update(log_prob)
 
     def _update_state_critic(self, batch: Batch) -> dict[str, Tensor]:

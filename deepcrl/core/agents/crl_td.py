@@ -7,6 +7,7 @@ from torch import Tensor
 
 from deepcrl.core.agents.common.acting.action_choice import as_rows
 from deepcrl.core.agents.common.acting.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.acting.policy import PolicyHead
 from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.embedding_critic import add_critics, mean, smallest
@@ -45,6 +46,8 @@ class TDInfoNCE(TrainableAgent):
         entropy_bonus: bool = True,
         discount: float = 0.99,
         tau: float = 0.005,
+        policy: str = "tanh_gaussian",
+        policy_std: float = 0.0,
         exploration: str = "sample",
         evaluation: str = "deterministic",
     ) -> None:
@@ -59,7 +62,14 @@ class TDInfoNCE(TrainableAgent):
         share("agent.tau", tau)
         self._discount, self._tau, self._entropy_bonus = discount, tau, entropy_bonus
         spec = inputs.spec
-        self._actor = GaussianActor(self, inputs, lr=actor_lr, exploration=exploration, evaluation=evaluation)
+        self._actor = GaussianActor(
+            self,
+            inputs,
+            lr=actor_lr,
+            head=PolicyHead(policy, policy_std),
+            exploration=exploration,
+            evaluation=evaluation,
+        )
         target_entropy = target_entropy_per_action * spec.action_dim
         self._temperature = Temperature(self, lr=temperature_lr, target_entropy=target_entropy)
         sa_dim = spec.state_dim + spec.action_dim + spec.goal_dim

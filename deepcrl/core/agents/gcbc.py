@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from deepcrl.core.agents.common.acting.gaussian_actor import GaussianActor
+from deepcrl.core.agents.common.acting.policy import PolicyHead
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.components import AGENTS
@@ -16,7 +17,7 @@ from deepcrl.core.types import Batch, Observation
 class GCBC(TrainableAgent):
     """Behaviour cloning: what was done on the way to a goal is what to do to reach it.
 
-    The loss is minus the mean log likelihood of the actions under the squashed Gaussian. The goals are those of the
+    The loss is minus the mean log likelihood of the actions under the policy. The goals are those of the
     buffer; `gcsl` comes with `relabel=uniform_future`, every later step alike, and without the remaining horizon that
     its authors offer as a further input. There is no critic.
     """
@@ -28,12 +29,21 @@ class GCBC(TrainableAgent):
         inputs: AgentInputs,
         *,
         actor_lr: float = 3e-4,
+        policy: str = "tanh_gaussian",
+        policy_std: float = 0.0,
         exploration: str = "sample",
         evaluation: str = "deterministic",
     ) -> None:
-        """Builds the actor and its optimiser; ValueError for a learning rate or an action choice out of range."""
+        """Builds the actor and its optimiser; its policy is as in `crl`. Raises ValueError for a value out of range."""
         super().__init__(inputs)
-        self._actor = GaussianActor(self, inputs, lr=actor_lr, exploration=exploration, evaluation=evaluation)
+        self._actor = GaussianActor(
+            self,
+            inputs,
+            lr=actor_lr,
+            head=PolicyHead(policy, policy_std),
+            exploration=exploration,
+            evaluation=evaluation,
+        )
 
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
         """Chooses actions [N, A] in [-1, 1] for N observations."""

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from deepcrl.core.agents.common.acting.action_choice import as_rows
 from deepcrl.core.agents.common.acting.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.acting.policy import PolicyHead
 from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
@@ -49,6 +50,8 @@ class QRL(TrainableAgent):
         push_offset: float = 500.0,
         push_beta: float = 0.01,
         dynamics_coef: float = 0.1,
+        policy: str = "tanh_gaussian",
+        policy_std: float = 0.0,
         exploration: str = "sample",
         evaluation: str = "deterministic",
         num_candidates: int = 8,
@@ -85,6 +88,7 @@ class QRL(TrainableAgent):
             self,
             inputs,
             lr=actor_lr,
+            head=PolicyHead(policy, policy_std),
             exploration=exploration,
             evaluation=evaluation,
             value=self.value,

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from deepcrl.core.agents.common.acting.action_choice import as_rows
 from deepcrl.core.agents.common.acting.gaussian_actor import GaussianActor, Temperature
+from deepcrl.core.agents.common.acting.policy import PolicyHead
 from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
@@ -38,6 +39,8 @@ class SAC(TrainableAgent):
         target_entropy_per_action: float = -0.5,
         discount: float = 0.99,
         tau: float = 0.005,
+        policy: str = "tanh_gaussian",
+        policy_std: float = 0.0,
         exploration: str = "sample",
         evaluation: str = "deterministic",
         num_candidates: int = 8,
@@ -55,6 +58,7 @@ class SAC(TrainableAgent):
             self,
             inputs,
             lr=actor_lr,
+            head=PolicyHead(policy, policy_std),
             exploration=exploration,
             evaluation=evaluation,
             value=self.value,

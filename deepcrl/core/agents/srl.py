@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from deepcrl.core.agents.common.acting.action_choice import as_rows
+from deepcrl.core.agents.common.acting.policy import PolicyHead
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.agents.hitting.agent import HittingAgent
 from deepcrl.core.agents.hitting.bins import TimeBins, bin_edges
@@ -56,6 +57,8 @@ class SRL(HittingAgent):
         temperature_lr: float = 3e-4,
         target_entropy_per_action: float = -0.5,
         entropy_bonus: bool = True,
+        policy: str = "tanh_gaussian",
+        policy_std: float = 0.0,
         exploration: str = "sample",
         evaluation: str = "deterministic",
         num_candidates: int = 8,
@@ -92,6 +95,7 @@ class SRL(HittingAgent):
             temperature_lr=temperature_lr,
             target_entropy_per_action=target_entropy_per_action,
             entropy_bonus=entropy_bonus,
+            head=PolicyHead(policy, policy_std),
             exploration=exploration,
             evaluation=evaluation,
             num_candidates=num_candidates,

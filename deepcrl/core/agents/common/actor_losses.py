@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
+from deepcrl.core.agents.common.acting.policy import Policy
 
 ACTOR_OBJECTIVES = ("max_entropy", "ddpg_bc", "awr", "none")
 """What `agent.actor_objective` of `crl` may be."""
@@ -20,7 +20,7 @@ Info = dict[str, Tensor]
 
 
 def actor_loss_max_entropy(
-    policy: TanhGaussian, value: Tensor, log_prob: Tensor, *, entropy_coef: Tensor | float, value_name: str = "energy"
+    policy: Policy, value: Tensor, log_prob: Tensor, *, entropy_coef: Tensor | float, value_name: str = "energy"
 ) -> tuple[Tensor, Info]:
     """Maximum entropy RL: entropy_coef mean(log_prob) - mean(value) (Haarnoja et al. 2018).
 
@@ -36,7 +36,7 @@ def actor_loss_max_entropy(
 
 
 def actor_loss_ddpg_bc(
-    policy: TanhGaussian, value: Tensor, data_action: Tensor, *, bc_coef: float, weight: Tensor | None = None
+    policy: Policy, value: Tensor, data_action: Tensor, *, bc_coef: float, weight: Tensor | None = None
 ) -> tuple[Tensor, Info]:
     """DDPG+BC: -mean(value) / mean|value| - bc_coef mean(log pi(data_action)).
 
@@ -50,7 +50,7 @@ def actor_loss_ddpg_bc(
 
 
 def actor_loss_awr(
-    policy: TanhGaussian, advantage: Tensor, data_action: Tensor, *, temperature: float, weight: Tensor | None = None
+    policy: Policy, advantage: Tensor, data_action: Tensor, *, temperature: float, weight: Tensor | None = None
 ) -> tuple[Tensor, Info]:
     """Advantage-weighted regression: -mean(min(exp(advantage / temperature), 100) log pi(data_action)).
 
@@ -66,7 +66,7 @@ def _weighted(log_prob: Tensor, weight: Tensor | None) -> Tensor:
     return log_prob if weight is None else weight * log_prob
 
 
-def _imitation_info(policy: TanhGaussian, log_prob: Tensor, data_action: Tensor) -> Info:
+def _imitation_info(policy: Policy, log_prob: Tensor, data_action: Tensor) -> Info:
     return {
         "actor/log_prob": log_prob.detach().mean(),
         "actor/mse": (policy.mode().detach() - data_action).square().mean(),

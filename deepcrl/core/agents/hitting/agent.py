@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from deepcrl.core.agents.common.acting.gaussian_actor import GaussianActor, Temperature, with_random_goals
+from deepcrl.core.agents.common.acting.policy import PolicyHead
 from deepcrl.core.agents.common.actor_losses import actor_loss_max_entropy
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
@@ -64,6 +65,7 @@ class HittingAgent(TrainableAgent):
         temperature_lr: float,
         target_entropy_per_action: float,
         entropy_bonus: bool,
+        head: PolicyHead,
         exploration: str,
         evaluation: str,
         num_candidates: int,
@@ -72,6 +74,7 @@ class HittingAgent(TrainableAgent):
             self,
             inputs,
             lr=lr,
+            head=head,
             exploration=exploration,
             evaluation=evaluation,
             value=self.value,
@@ -83,7 +86,7 @@ class HittingAgent(TrainableAgent):
         self._entropy_bonus = entropy_bonus
 
     def act(self, observation: Observation, *, explore: bool) -> Tensor:
-        """Chooses actions [N, A] in (-1, 1) for N observations."""
+        """Chooses actions [N, A] in [-1, 1] for N observations."""
         return self._actor.act(observation, explore=explore)
 
     @abstractmethod

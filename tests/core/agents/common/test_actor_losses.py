@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from deepcrl.core.agents.common.acting.policy import Policy, PolicyHead
 from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
 from deepcrl.core.agents.common.actor_losses import (
     ACTOR_OBJECTIVES,
@@ -155,15 +156,15 @@ def test_an_update_is_the_papers(objective: str) -> None:
     assert agent.scalars["log_alpha"] == 0
 
 
-def learned(loss_of: Callable[[TanhGaussian], Tensor]) -> Tensor:
+def learned(loss_of: Callable[[Policy], Tensor]) -> Tensor:
     """Returns the mode [3] of a policy that knows no states, after many steps down the loss."""
-    features = torch.zeros(6, requires_grad=True)
+    features, head = torch.zeros(6, requires_grad=True), PolicyHead("tanh_gaussian", 0.0)
     optimizer = torch.optim.Adam([features], lr=0.08)
     for _ in range(150):
         optimizer.zero_grad()
-        loss_of(TanhGaussian.from_features(features.expand(64, 6))).backward()
+        loss_of(head(features.expand(64, 6))).backward()
         optimizer.step()
-    return TanhGaussian.from_features(features).mode().detach()
+    return head(features).mode().detach()
 
 
 # Half of the actions have 0 in the first place, half 0.8. The critic likes 0 best, and sees nothing of the rest.
@@ -187,7 +188,7 @@ def test_awr_prefers_what_the_critic_prefers(temperature: float, best: bool) -> 
 def test_ddpg_bc_imitates_what_the_critic_does_not_see(bc_coef: float, imitates: bool) -> None:
     noise = torch.Generator().manual_seed(0)
 
-    def loss_of(policy: TanhGaussian) -> Tensor:
+    def loss_of(policy: Policy) -> Tensor:
         action, _ = policy.rsample_with_log_prob(noise)
         return actor_loss_ddpg_bc(policy, likes_zero(action), DATA, bc_coef=bc_coef)[0]
 

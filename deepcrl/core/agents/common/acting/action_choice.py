@@ -6,37 +6,36 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor
 
-from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
+from deepcrl.core.agents.common.acting.policy import Policy
 from deepcrl.core.checks import suggest
 from deepcrl.core.types import Observation
 
 Value = Callable[[Observation, Tensor], Tensor]
 """(N observations, actions [K, N, A]) -> how good each action is [K, N]: `CriticAgent.value`."""
-ActionChoice = Callable[[TanhGaussian, Observation, torch.Generator], Tensor]
+ActionChoice = Callable[[Policy, Observation, torch.Generator], Tensor]
 """(policy at N observations, the observations, generator) -> actions [N, A]."""
 
 
-def deterministic(policy: TanhGaussian, observation: Observation, generator: torch.Generator) -> Tensor:
-    """The mode, tanh(mean)."""
+def deterministic(policy: Policy, observation: Observation, generator: torch.Generator) -> Tensor:
+    """The mode."""
     del observation, generator
     return policy.mode()
 
 
-def sample(policy: TanhGaussian, observation: Observation, generator: torch.Generator) -> Tensor:
+def sample(policy: Policy, observation: Observation, generator: torch.Generator) -> Tensor:
     """One draw."""
     del observation
     return policy.sample(generator)
 
 
 def best_of(
-    policy: TanhGaussian, observation: Observation, generator: torch.Generator, *, value: Value, num_candidates: int
+    policy: Policy, observation: Observation, generator: torch.Generator, *, value: Value, num_candidates: int
 ) -> Tensor:
     """The draw that the critic values most among `num_candidates`."""
-    mean, log_std = (repeat(x, "n a -> k n a", k=num_candidates) for x in (policy.mean, policy.log_std))
-    candidates = TanhGaussian(mean, log_std).sample(generator)
+    candidates = policy.sample(generator, num_candidates)
     best = value(observation, candidates).argmax(dim=0)
     return candidates[best, torch.arange(best.shape[0], device=best.device)]
 

@@ -1,4 +1,4 @@
-"""A squashed Gaussian as actor: its network, how it chooses actions, and the learned weight of its entropy."""
+"""A Gaussian as actor: its network, how it chooses actions, and the learned weight of its entropy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deepcrl.core.agents.common.acting.action_choice import Value, action_choice
 from deepcrl.core.agents.common.acting.action_chunks import Plan
-from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
+from deepcrl.core.agents.common.acting.policy import Policy, PolicyHead
 from deepcrl.core.agents.common.base import TrainableAgent
 from deepcrl.core.agents.common.inputs import AgentInputs
 from deepcrl.core.checks import above
@@ -17,7 +17,7 @@ from deepcrl.core.types import Observation
 
 
 class GaussianActor:
-    """The network `actor` of an agent, a policy tanh(N(mean, std)) of state and goal."""
+    """The network `actor` of an agent, a policy of state and goal."""
 
     def __init__(
         self,
@@ -25,6 +25,7 @@ class GaussianActor:
         inputs: AgentInputs,
         *,
         lr: float,
+        head: PolicyHead,
         exploration: str,
         evaluation: str,
         value: Value | None = None,
@@ -33,21 +34,21 @@ class GaussianActor:
     ) -> None:
         """Adds the network, its optimiser and its random streams to the agent.
 
-        `exploration` and `evaluation` name an action choice, of which `best_of` draws `num_candidates` and takes the
-        one of the highest `value`, which is None if the agent has no critic to choose by. With a `chunk` of H the
-        policy is one of H actions at once, [H A], which are carried out one after the other. Raises ValueError for an
-        unknown choice.
+        `head` reads the network's output. `exploration` and `evaluation` name an action choice, of which `best_of`
+        draws `num_candidates` and takes the one of the highest `value`, which is None if the agent has no critic to
+        choose by. With a `chunk` of H the policy is one of H actions at once, [H A], which are carried out one after
+        the other. Raises ValueError for an unknown choice.
         """
         above("agent.num_candidates", num_candidates, 0)
         self._explore, self._exploit = (
             action_choice(name, value=value, num_candidates=num_candidates) for name in (exploration, evaluation)
         )
-        self._agent, self._device = agent, inputs.device
+        self._agent, self._device, self._head = agent, inputs.device, head
         spec = inputs.spec
         self._chunk, self._action_dim = chunk, spec.action_dim
         self._plans = {"explore": Plan(chunk), "evaluate": Plan(chunk)}
-        out_dim = 2 * chunk * spec.action_dim
-        self.net = agent.add_network("actor", inputs.actor_encoder, spec.state_dim + spec.goal_dim, out_dim)
+        num_features = head.num_features(chunk * spec.action_dim)
+        self.net = agent.add_network("actor", inputs.actor_encoder, spec.state_dim + spec.goal_dim, num_features)
         agent.add_optimizer("actor", list(self.net.parameters()), lr)
         for name in ("explore", "evaluate", "actor_noise"):
             agent.add_generator(name)
@@ -78,13 +79,17 @@ class GaussianActor:
         if self._chunk > 1:
             self._plans["explore"].load_state_dict(state["plan"], self._action_dim)
 
-    def policy(self, state: Tensor, goal: Tensor) -> TanhGaussian:
+    def policy(self, state: Tensor, goal: Tensor) -> Policy:
         """Returns the policy at states [B, S] and goals [B, G]."""
-        return TanhGaussian.from_features(self._agent.encode(self.net, state, goal))
+        return self._head(self._agent.encode(self.net, state, goal))
 
-    def rsample(self, policy: TanhGaussian) -> tuple[Tensor, Tensor]:
+    def rsample(self, policy: Policy) -> tuple[Tensor, Tensor]:
         """Draws actions [B, A] for an update, differentiably, with their log density [B]."""
         return policy.rsample_with_log_prob(self._agent.generators["actor_noise"])
+
+    def proposal(self, policy: Policy) -> Tensor:
+        """Returns the actions [B, A] whose value DDPG+BC raises: draws, or the mode if the deviation is constant."""
+        return self.rsample(policy)[0] if self._head.learns_std else policy.mode()
 
     def step(self, loss: Tensor, info: dict[str, Tensor]) -> dict[str, Tensor]:
         """Takes one step of the actor down its loss; returns `info` with the loss and its gradient's norm."""

@@ -9,13 +9,8 @@ from deepcrl.core.agents.common.acting.tanh_gaussian import TanhGaussian
 
 
 def make(rows=6, dim=3, dtype=torch.float64):
-    features = 0.3 * torch.randn(rows, 2 * dim, generator=torch.Generator().manual_seed(0), dtype=dtype)
-    return TanhGaussian.from_features(features)
-
-
-def test_log_std_is_bounded():
-    extreme = TanhGaussian.from_features(torch.tensor([[0.0, -1e9], [0.0, 0.0], [0.0, 1e9]]))
-    assert extreme.log_std[:, 0].tolist() == [-5.0, -1.5, 2.0]
+    mean, raw = 0.3 * torch.randn(2, rows, dim, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    return TanhGaussian(mean, raw - 1.5)
 
 
 def test_log_prob_is_that_of_the_transformed_normal():
@@ -42,6 +37,9 @@ def test_sample_and_rsample_draw_the_same_from_the_same_generator():
     drawn = policy.sample(torch.Generator().manual_seed(2))
     action, _ = policy.rsample_with_log_prob(torch.Generator().manual_seed(2))
     assert torch.equal(drawn, action)
+    noise = torch.randn(5, 6, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    many = (policy.mean + policy.log_std.exp() * noise).tanh()
+    torch.testing.assert_close(policy.sample(torch.Generator().manual_seed(2), 5), many)
 
 
 def test_gradient_reaches_mean_and_log_std():
