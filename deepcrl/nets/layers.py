@@ -29,17 +29,34 @@ ACTIVATIONS: dict[str, Layer] = {**reference.ACTIVATIONS, "gelu": F.gelu, "tanh"
 
 def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Draws U(+-1/sqrt(fan_in)) weights, fan_in last: Flax's variance_scaling(1/3, fan_in, uniform)."""
-    weight = torch.empty(shape)
-    bound = 1 / math.sqrt(shape[-1])
-    return weight.uniform_(-bound, bound, generator=generator)
+    return _uniform_within(1 / math.sqrt(shape[-1]), shape, generator)
+
+
+def glorot(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Draws U(+-sqrt(6 / (fan_in + fan_out))) weights [..., fan_out, fan_in] (Glorot and Bengio 2010).
+
+    This is Flax's variance_scaling(1, fan_avg, uniform), OGBench's.
+    """
+    return _uniform_within(math.sqrt(6 / (shape[-1] + shape[-2])), shape, generator)
+
+
+def _uniform_within(bound: float, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+
+
+Draw = Callable[[tuple[int, ...], torch.Generator], Tensor]
+"""(shape [..., fan_out, fan_in], generator) -> initial weights."""
+INITS: dict[str, Draw] = {"paper": uniform, "glorot": glorot}
 
 
 class Dense(nn.Linear):
-    """A Dense layer [B, fan_in] -> [B, fan_out] with weights U(+-1/sqrt(fan_in)) and biases 0."""
+    """A Dense layer [B, fan_in] -> [B, fan_out] with `scale` times the weights that `draw` draws, and biases 0."""
 
-    def __init__(self, fan_in: int, fan_out: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, fan_in: int, fan_out: int, generator: torch.Generator, draw: Draw = uniform, scale: float = 1.0
+    ) -> None:
         super().__init__(fan_in, fan_out, device="meta")  # both tensors are replaced
-        self.weight = nn.Parameter(uniform((fan_out, fan_in), generator))
+        self.weight = nn.Parameter(scale * draw((fan_out, fan_in), generator))
         self.bias = nn.Parameter(torch.zeros(fan_out))
 
     def forward(self, input: Tensor) -> Tensor:
@@ -49,9 +66,9 @@ class Dense(nn.Linear):
 class DenseStack(nn.Module):
     """`count` Dense layers of one shape: weight [count, fan_out, fan_in], as in `Dense`, and bias [count, fan_out]."""
 
-    def __init__(self, count: int, fan_in: int, fan_out: int, generator: torch.Generator) -> None:
+    def __init__(self, count: int, fan_in: int, fan_out: int, generator: torch.Generator, draw: Draw = uniform) -> None:
         super().__init__()
-        self.weight = nn.Parameter(uniform((count, fan_out, fan_in), generator))
+        self.weight = nn.Parameter(draw((count, fan_out, fan_in), generator))
         self.bias = nn.Parameter(torch.zeros(count, fan_out))
 
     def layers(self) -> list[Layer]:
@@ -122,6 +139,12 @@ def activation_of(name: str) -> Layer:
     """Returns the activation of that name; ValueError with a suggestion otherwise."""
     one_of("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]
+
+
+def init_of(name: str) -> Draw:
+    """Returns what draws initial weights, by its name; ValueError with a suggestion otherwise."""
+    one_of("encoder.init", name, INITS)
+    return INITS[name]
 
 
 def norms_of(name: str, count: int, width: int) -> NormStack:

@@ -116,6 +116,21 @@ def test_norms_by_name(name: str) -> None:
         make(name, norm="batch_norm")
 
 
+@pytest.mark.parametrize("name", [name for name in ENCODERS if "init" in ENCODERS.defaults(name)])
+def test_every_layer_starts_as_init_says_and_the_head_smaller(name: str) -> None:
+    """One draw from [0, 1) for each weight: bounds differ, and nothing else."""
+    before, after = dict(make(name).named_parameters()), dict(make(name, init="glorot").named_parameters())
+    matrices = [key for key, p in before.items() if p.ndim > 1 and "norm" not in key]
+    assert len(matrices) >= 4
+    for key in matrices:
+        fan_out, fan_in = before[key].shape[-2:]
+        ratio = (6 / (fan_in + fan_out)) ** 0.5 * fan_in**0.5
+        torch.testing.assert_close(after[key], ratio * before[key], rtol=1e-4, atol=1e-6)
+    scaled = make(name, init="glorot", head_scale=0.1)
+    torch.testing.assert_close(scaled(INPUTS), 0.1 * make(name, init="glorot")(INPUTS))
+    assert make(name, head_scale=0.0)(INPUTS).eq(0).all()
+
+
 def test_the_docs_name_every_encoder() -> None:
     table = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text()
     assert [name for name in ENCODERS if f"\n| `{name}` |" not in table] == []

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from deepcrl.nets import layers
-from deepcrl.nets.layers import ACTIVATIONS, NORMS, Dense, DenseStack, activation_of, norms_of
+from deepcrl.nets.layers import ACTIVATIONS, INITS, NORMS, Dense, DenseStack, activation_of, norms_of
 from tests.nets import plain
 
 
@@ -26,6 +26,22 @@ def test_dense_layers_start_uniform_within_the_fan_in() -> None:
         assert abs(float(weight.std()) - bound / math.sqrt(3)) < 0.02 * bound  # a uniform's standard deviation
         assert abs(float(weight.mean())) < 0.02 * bound
         assert not layer.bias.any()
+
+
+def test_glorot_layers_start_uniform_within_both_fans() -> None:
+    for layer in (Dense(100, 300, generator(), INITS["glorot"]), DenseStack(3, 100, 300, generator(), INITS["glorot"])):
+        weight, bound = layer.weight.detach(), math.sqrt(6 / 400)
+        assert 0.99 * bound < weight.abs().max() <= bound
+        assert abs(float(weight.std()) - 1 / math.sqrt(200)) < 0.02 * bound  # the variance is 1 / the fans' average
+        assert abs(float(weight.mean())) < 0.02 * bound
+        assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("init", sorted(INITS))
+def test_a_scale_multiplies_the_weights(init: str) -> None:
+    full, small = (Dense(10, 5, generator(), INITS[init], scale).weight for scale in (1.0, 0.1))
+    assert torch.equal(full, INITS[init]((5, 10), generator()))
+    torch.testing.assert_close(small, 0.1 * full)
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
