@@ -16,7 +16,6 @@ from deepcrl.core.components import discover
 from deepcrl.core.files import write_atomic
 from deepcrl.core.types import CriticAgent, EnvSpec, Observation
 from deepcrl.envs import make_task
-from deepcrl.envs.gymnasium.task import GymnasiumTask
 from deepcrl.report.pictures.maps import maps
 from deepcrl.run.checkpoint import Checkpoint, find
 from deepcrl.run.plots.film import film
@@ -81,8 +80,9 @@ class Policy:
         if state.shape[-1] != self.spec.state_dim:
             state = np.concatenate([state, np.asarray(observation["achieved_goal"])], axis=-1)
         action = self.act(state, goal, sample=sample)
-        if isinstance(self._task, GymnasiumTask):
-            return np.asarray(self._task.to_action_space(torch.as_tensor(np.atleast_2d(action)))).reshape(action.shape)
+        to_action_space = getattr(self._task, "to_action_space", None)  # of env=gymnasium; ours are in [-1, 1]
+        if to_action_space is not None:
+            return np.asarray(to_action_space(torch.as_tensor(np.atleast_2d(action)))).reshape(action.shape)
         return action
 
     def value(self, state: Array, action: Array, goal: Array) -> np.ndarray | float:

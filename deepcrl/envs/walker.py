@@ -7,6 +7,7 @@ from torch import Tensor
 
 from deepcrl.core.types import Observation
 from deepcrl.envs.scenes.mazes import Maze
+from deepcrl.envs.settings import EnvItem
 from deepcrl.envs.task import GoalTask
 
 DAMPING = 0.4
@@ -20,10 +21,10 @@ class Walker:
     standard deviation of what is added to each entry of an action before it is clipped to [-1, 1].
     """
 
-    def __init__(self, task: GoalTask, noise: float, generator: torch.Generator) -> None:
+    def __init__(self, task: EnvItem, noise: float, generator: torch.Generator) -> None:
         """Raises ValueError for a task in which no point walks through a maze."""
         maze = getattr(task, "maze", None)
-        if not isinstance(maze, Maze) or not task.has_headings:
+        if not isinstance(task, GoalTask) or not isinstance(maze, Maze) or not task.has_headings:
             raise ValueError("policy=walker walks in point mazes only, such as env=point_maze env.layout=perfect_21")
         cells = maze.free()
         number = {cell: i for i, cell in enumerate(cells)}

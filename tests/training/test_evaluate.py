@@ -138,7 +138,8 @@ def test_thirds_of_the_episodes_by_how_far_the_goal_is() -> None:
 def test_sampled_actions_take_the_same_starts_and_leave_training_its_draws(tiny) -> None:
     run = build_run(tiny(env=ENVS.defaults("point_u_maze"), num_eval_envs=5))
     run.eval_envs.reset()
-    before, streams = run.eval_envs.state_dict(), {n: g.get_state() for n, g in run.agent.generators.items()}
+    generators: dict[str, torch.Generator] = getattr(run.agent, "generators")  # noqa: B009
+    before, streams = run.eval_envs.state_dict(), {name: g.get_state() for name, g in generators.items()}
     seen: dict[bool, list[Tensor]] = {True: [], False: []}
     act = run.agent.act
 
@@ -150,7 +151,7 @@ def test_sampled_actions_take_the_same_starts_and_leave_training_its_draws(tiny)
     scores = evaluate_both(run.agent, run.eval_envs)
     assert torch.equal(seen[True][0], seen[False][0])
     assert not torch.equal(seen[True][1], seen[False][1])
-    assert all(torch.equal(g.get_state(), streams[name]) for name, g in run.agent.generators.items())
+    assert all(torch.equal(g.get_state(), streams[name]) for name, g in generators.items())
     run.eval_envs.load_state_dict(before)
     assert evaluate(run.agent, run.eval_envs) == {k: v for k, v in scores.items() if k.startswith("eval/")}
     assert {k.split("/")[1] for k in scores if k.startswith("eval_sampled/")} == {
