@@ -33,7 +33,7 @@ discover()
 
 LONGEST = (
     *("test_learning", "test_pages", "test_readme", "cli/test_processes", "cli/hydra/test_sweep"),
-    *("benchmarks/test_triton_aot", "cli/test_supervisor", "train/test_resume", "kernels/triton/test_trunk"),
+    *("benchmarks/test_triton_aot", "cli/test_supervisor", "training/test_resume", "kernels/triton/test_trunk"),
     *("test_notebook", "test_configs", "cli/test_bad_input"),
 )
 """Files that take longest, in falling order. They come first, so that no worker is left alone with one at the end."""

@@ -163,6 +163,15 @@ def what_learns_from_an_export(shell: Shell, monkeypatch: pytest.MonkeyPatch) ->
         assert saved[0][key] == saved[1][key]
 
 
+@prints("cli/collect.py:main", "cli/export.py:learn_command")
+def what_learns_from_a_collection(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = ("env=point_maze", "env.layout=perfect_5", "episode_length=20", "num_envs=4", "num_threads=1")
+    line = found(r"learn from it: (.+)$", shell("collect", "x y=z[0].npz", *own, "--steps", "80").out)
+    short = [word for word in shell.short if not word.startswith(("buffer.", "episode_length", "env=", "total_env"))]
+    assert shell.type(line, *short, "total_grad_steps=4", "run_dir=offline").code == 0
+    assert yaml.safe_load(Path("offline", "config.yaml").read_text())["env"]["layout"] == "perfect_5"
+
+
 @prints("cli/train.py:main")
 def the_command_that_a_run_keeps(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shell.train(f"run_dir={RUN}", "seed=3").code == 0

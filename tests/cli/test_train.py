@@ -100,7 +100,7 @@ def test_cfg_job_shows_what_the_arguments_come_to(deepcrl, tiny, tmp_path: Path)
         ("deepcrl train num_e", "num_envs= num_eval_envs="),
         ("deepcrl train experiment=first", "experiment=first_light"),
         ("deepcrl tr", "train"),
-        ("deepcrl ", "train eval play report export list bench"),
+        ("deepcrl ", "train eval play report export collect list bench doctor"),
         ("deepcrl list ", ""),
     ],
 )
