@@ -10,8 +10,8 @@ from deepcrl.envs.scenes.mazes import Maze
 from deepcrl.envs.settings import EnvItem
 from deepcrl.envs.task import GoalTask
 
-DAMPING = 0.4
-"""Of a point that is driven by a force: the speed at which it aims, as a share of what the distance would allow."""
+GAIN = 0.4
+"""Force per metre to go, and against each m/s: a point that is driven by a force hardly overshoots."""
 
 
 class Walker:
@@ -50,7 +50,7 @@ class Walker:
         noise = self._noise * torch.randn(way.shape, generator=self._generator)
         if velocity is None:
             return (torch.nn.functional.normalize(way, dim=1) + noise).clamp(-1, 1), begins
-        return (DAMPING * way - DAMPING * velocity + noise).clamp(-1, 1), begins
+        return (GAIN * (way - velocity) + noise).clamp(-1, 1), begins
 
 
 def _steps_towards(maze: Maze, goal: tuple[int, int], number: dict[tuple[int, int], int]) -> list[int]:

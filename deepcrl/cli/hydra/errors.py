@@ -20,6 +20,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from deepcrl.cli.hydra.compose import CONFIGS_DIR
 from deepcrl.cli.plugin_fault import plugin_fault
 from deepcrl.core.checks import printable, suggest
 from deepcrl.core.components import REGISTRIES
@@ -117,6 +118,11 @@ def one_line(error: BaseException) -> str:
 
 def _reworded(error: BaseException) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        top, _, rest = error.missing_cfg_file.partition("/")
+        if top in ("experiment", "sweep"):  # which have folders, of whose files Hydra does not speak
+            files = (CONFIGS_DIR / top).rglob("*.yaml")
+            nested = {path.relative_to(CONFIGS_DIR / top).with_suffix("").as_posix() for path in files}
+            return suggest(top, rest, sorted(nested.union(error.options)))
         group, _, name = error.missing_cfg_file.rpartition("/")
         return suggest(group, name, error.options)
     if isinstance(error, OverrideParseException):
