@@ -151,25 +151,19 @@ def a_damaged_checkpoint_and_one_of_another_folder(shell: Shell, monkeypatch: py
     assert shell.type(f"deepcrl train {told}").out.count("Already finished: ") == 1
 
 
-@prints("cli/export.py:main", "cli/export.py:learn_command")
-def what_learns_from_an_export(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+@prints("cli/export.py:main", "cli/collect.py:main", "cli/export.py:learn_command")
+def what_learns_from_an_export_or_a_collection(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     own = ("env=point_maze", "env.layout='#####/#RG.#/#####'", "env.cell_size=3", "reset=fixed")
     assert shell.train(*own, f"run_dir={RUN}").code == 0
-    line = found(r"learn from it: (.+)$", shell("export", RUN, "x y=z[0].npz").out)
+    small = ("episode_length=20", "num_envs=4", "num_threads=1", "--steps", "80")
+    printed = [shell("export", RUN, "x y=z[0].npz").out, shell("collect", "c d=[1].npz", *own, *small).out]
     short = [word for word in shell.short if not word.startswith(("buffer.", "episode_length", "env=", "total_env"))]
-    assert shell.type(line, *short, "total_grad_steps=4", "run_dir=offline").code == 0
-    saved = [yaml.safe_load(Path(run, "config.yaml").read_text()) for run in (RUN, "offline")]
-    for key in ("env", "reset", "episode_length"):
-        assert saved[0][key] == saved[1][key]
-
-
-@prints("cli/collect.py:main", "cli/export.py:learn_command")
-def what_learns_from_a_collection(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = ("env=point_maze", "env.layout=perfect_5", "episode_length=20", "num_envs=4", "num_threads=1")
-    line = found(r"learn from it: (.+)$", shell("collect", "x y=z[0].npz", *own, "--steps", "80").out)
-    short = [word for word in shell.short if not word.startswith(("buffer.", "episode_length", "env=", "total_env"))]
-    assert shell.type(line, *short, "total_grad_steps=4", "run_dir=offline").code == 0
-    assert yaml.safe_load(Path("offline", "config.yaml").read_text())["env"]["layout"] == "perfect_5"
+    for folder, out in zip(("exported", "collected"), printed, strict=True):
+        line = found(r"learn from it: (.+)$", out)
+        assert shell.type(line, *short, "total_grad_steps=4", f"run_dir={folder}").code == 0
+        saved = [yaml.safe_load(Path(run, "config.yaml").read_text()) for run in (RUN, folder)]
+        same = ("env", "reset", "episode_length") if folder == "exported" else ("env", "reset")
+        assert [saved[0][key] for key in same] == [saved[1][key] for key in same]
 
 
 @prints("cli/train.py:main")
